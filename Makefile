@@ -1,0 +1,64 @@
+# Everything that is done often. `make` alone lists it.
+#
+# PYTHON=/path/to/python3   the interpreter for .venv (otherwise a Python 3.11 or newer is looked for)
+# ARGS="..."                more arguments for the program or the tests that a target runs
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+.NOTPARALLEL:
+
+PYTHON ?=
+ARGS ?=
+SEEDS ?= 500
+export PYTHON
+
+bin := .venv/bin
+sources := $(wildcard broker client bench tests)
+
+.PHONY: help run test demo bench proof check format matrix simulate constraints
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+run: ## Serve on the embedded store in ./data
+	@.ci/venv .venv broker,cli
+	@mkdir -p -m 700 data
+	@exec $(bin)/ropewayd --data-dir data $(ARGS)
+
+test: ## Run the fast tests
+	@.ci/venv .venv dev
+	@$(bin)/python -m pytest -n auto -m "not proof" $(ARGS)
+
+demo: ## Run the transcoding site: workers, real video, a killed worker and a killed daemon
+	@.ci/venv .venv demo
+	@$(bin)/python client/examples/transcoding/demo.py $(ARGS)
+
+bench: ## Measure queues against the bare loop
+	@.ci/venv .venv bench
+	@$(bin)/python -m bench run queue-cycle $(ARGS)
+
+proof: ## Run the long proofs in their CI size
+	@.ci/venv .venv dev,demo
+	@$(bin)/python -m pytest -n auto -m proof $(ARGS)
+
+check: ## Lint, format, types, and which floor imports which
+	@.ci/venv .venv dev
+	@$(bin)/ruff check .
+	@$(bin)/ruff format --check .
+	@$(bin)/mypy $(sources)
+	@$(bin)/python -m pytest -q tests/test_floors.py
+
+format: ## Put the sources into the form that `make check` asks for
+	@.ci/venv .venv dev
+	@$(bin)/ruff check --fix-only --quiet .
+	@$(bin)/ruff format .
+
+matrix: ## Run the fast tests on each Python from 3.11 up that is found
+	@.ci/matrix $(ARGS)
+
+simulate: ## Run the simulation over SEEDS=n seeds
+	@.ci/venv .venv dev
+	@ROPEWAY_SEEDS=$(SEEDS) $(bin)/python -m pytest -n auto tests/simulation $(ARGS)
+
+constraints: ## Write constraints.txt anew, with the newest versions that fit
+	@.ci/constraints
