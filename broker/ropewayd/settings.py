@@ -1,0 +1,315 @@
+"""Every setting of the daemon, each written once: its type, default, range and meaning.
+
+All else derives from these classes: the flags and variables, `conf/ropeway.toml`, what `ropewayd config`
+prints, and the checks. Where values come from is the business of sources.py.
+
+Rule 1  A setting is known by its path, `section.name`. Its variable is ROPEWAY_SECTION_NAME and its flag
+        --section-name, and those of [daemon], which people type, do without the section.
+Rule 2  Durations are seconds, sizes are bytes, unless the name says otherwise.
+Rule 3  Every bound that the daemon puts on a peer or on itself is a setting, and every setting has a bound.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+MIB = 1024 * 1024
+
+
+class Daemon(msgspec.Struct, frozen=True, kw_only=True):
+    """The process: where it keeps things, where it listens, and how it stops."""
+
+    data_dir: Annotated[
+        str,
+        Meta(
+            min_length=1, description="Where all that is durable is kept. Made, with mode 0700, if missing."
+        ),
+    ] = "./data"
+    listen: Annotated[
+        tuple[Annotated[str, Meta(min_length=1)], ...],
+        Meta(
+            max_length=64,
+            description="Addresses to serve: HOST:PORT or unix:PATH. Beyond loopback, keys are required.",
+        ),
+    ] = ("127.0.0.1:4565",)
+    socket_mode: Annotated[
+        str, Meta(pattern="^0[0-7]{3}$", description="Permissions of the Unix sockets in listen, in octal.")
+    ] = "0600"
+    account: Annotated[
+        str, Meta(pattern="^[0-9]{12}$", description="The account in ARNs, twelve digits.")
+    ] = "000000000000"
+    region: Annotated[str, Meta(pattern="^[a-z0-9-]{1,32}$", description="The region in ARNs.")] = "us-east-1"
+    drain_timeout: Annotated[
+        float,
+        Meta(ge=0.1, le=3600, description="How long a stop may take: answers leave, then the store closes."),
+    ] = 10.0
+
+
+class Tls(msgspec.Struct, frozen=True, kw_only=True):
+    """TLS. With a certificate, every TCP address speaks TLS and nothing else; Unix sockets never do."""
+
+    certificate: Annotated[
+        str, Meta(description="PEM file: the certificate, then those it hangs on. Empty: no TLS.")
+    ] = ""
+    key: Annotated[str, Meta(description="PEM file: the certificate's private key.")] = ""
+
+
+class Keys(msgspec.Struct, frozen=True, kw_only=True):
+    """Access keys. With at least one, every client must prove that it knows one."""
+
+    file: Annotated[
+        str, Meta(description='File of keys, a line each: id = "secret". Its mode must be 0600 or stricter.')
+    ] = ""
+    secrets: Annotated[
+        dict[
+            Annotated[str, Meta(pattern="^[A-Za-z0-9_.-]{1,128}$")],
+            Annotated[str, Meta(min_length=16, max_length=1024)],
+        ],
+        Meta(
+            max_length=10_000,
+            description="Keys by id, each secret 16 characters or more; asks the same mode of this file.",
+            extra={"secret": True},
+        ),
+    ] = {}
+
+
+class Log(msgspec.Struct, frozen=True, kw_only=True):
+    """What is said on standard error. Never a message body, a key or a receipt handle."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Meta(description="The least important line that is shown."),
+    ] = "info"
+    format: Annotated[
+        Literal["auto", "console", "json"],
+        Meta(description="auto is console on a terminal and json elsewhere."),
+    ] = "auto"
+
+
+class Protocol(msgspec.Struct, frozen=True, kw_only=True):
+    """What one peer of the binary protocol may cost."""
+
+    max_connections: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="Open connections. Each takes a file descriptor.")
+    ] = 10_000
+    max_frame: Annotated[
+        int,
+        Meta(
+            ge=2 * MIB, le=16 * MIB, description="Bytes of a frame, both ways. The protocol ends at 16 MiB."
+        ),
+    ] = 16 * MIB
+    max_requests: Annotated[
+        int, Meta(ge=1, le=65_536, description="Requests that a connection may have outstanding.")
+    ] = 1024
+    max_request_bytes: Annotated[
+        int,
+        Meta(
+            ge=2 * MIB, le=1024 * MIB, description="Bytes of requests that a connection may have outstanding."
+        ),
+    ] = 32 * MIB
+    handshake_timeout: Annotated[
+        float, Meta(ge=0.1, le=3600, description="From the connection to a good Hello.")
+    ] = 10.0
+    frame_timeout: Annotated[
+        float, Meta(ge=0.1, le=3600, description="From the first byte of a frame to its last.")
+    ] = 30.0
+    idle_timeout: Annotated[
+        float,
+        Meta(
+            ge=1, le=604_800, description="A connection with nothing outstanding that stays silent so long."
+        ),
+    ] = 3600.0
+    write_timeout: Annotated[
+        float,
+        Meta(ge=0.1, le=3600, description="A peer that takes no byte of its answers for so long is cut off."),
+    ] = 30.0
+
+
+class Kernel(msgspec.Struct, frozen=True, kw_only=True):
+    """The engine between the protocols and the store."""
+
+    max_batch_bytes: Annotated[
+        int,
+        Meta(ge=65_536, le=64 * MIB, description="A commit holds no more than this, or one larger request."),
+    ] = MIB
+    max_polls: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="Long polls that may wait at one time.")
+    ] = 100_000
+    tail_bytes: Annotated[
+        int,
+        Meta(
+            ge=MIB,
+            le=16 * 1024 * MIB,
+            description="The journal's tail, which bounds a restart. Messages spill from half of it on.",
+        ),
+    ] = 64 * MIB
+
+
+class Store(msgspec.Struct, frozen=True, kw_only=True):
+    """What SQLite may use."""
+
+    cache_bytes: Annotated[
+        int, Meta(ge=MIB, le=64 * 1024 * MIB, description="Pages that are kept in memory.")
+    ] = 32 * MIB
+    wal_bytes: Annotated[
+        int,
+        Meta(ge=MIB, le=16 * 1024 * MIB, description="The write-ahead log is folded in beyond this size."),
+    ] = 64 * MIB
+
+
+class Queues(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits on queues. Those on a queue's attributes are fixed, and AWS's."""
+
+    max_queues: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="Queues that may exist at one time.")
+    ] = 100_000
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All of it. Immutable: a change takes a restart."""
+
+    daemon: Daemon = Daemon()
+    tls: Tls = Tls()
+    keys: Keys = msgspec.field(default_factory=Keys)
+    log: Log = Log()
+    protocol: Protocol = Protocol()
+    kernel: Kernel = Kernel()
+    store: Store = Store()
+    queues: Queues = Queues()
+
+
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """One setting, as the derived things see it."""
+
+    section: str
+    name: str
+    annotation: Any
+    """What msgspec.convert takes: the type with its bounds."""
+    default: Any
+    meta: Meta
+
+    @property
+    def path(self) -> str:
+        return f"{self.section}.{self.name}"
+
+    @property
+    def variable(self) -> str:
+        return "ROPEWAY_" + "_".join(self._words).upper()
+
+    @property
+    def flag(self) -> str | None:
+        """None for what must not be typed: a command line can be read by every user of the machine."""
+        return None if self.secret else "--" + "-".join(self._words).replace("_", "-")
+
+    @property
+    def _words(self) -> tuple[str, ...]:
+        return (self.name,) if self.section == "daemon" else (self.section, self.name)
+
+    @property
+    def type(self) -> Any:
+        """The type without its bounds."""
+        return get_args(self.annotation)[0]
+
+    @property
+    def kind(self) -> Any:
+        """The type as a class: int, float, str, tuple, dict, or Literal."""
+        return get_origin(self.type) or self.type
+
+    @property
+    def secret(self) -> bool:
+        return bool((self.meta.extra or {}).get("secret"))
+
+    @property
+    def doc(self) -> str:
+        assert self.meta.description
+        return self.meta.description
+
+    @property
+    def expected(self) -> str:
+        """The type and range in words, for errors and for the file of settings."""
+        meta, kind = self.meta, self.kind
+        if kind is Literal:
+            return "one of " + ", ".join(get_args(self.type))
+        if kind in (int, float):
+            assert meta.ge is not None
+            assert meta.le is not None, f"{self.path} has no bounds"
+            noun = "an integer" if kind is int else "a number"
+            return f"{noun} from {number(meta.ge)} to {number(meta.le)}"
+        if kind is dict:
+            return "a table of ids and secrets"
+        if kind is tuple:
+            return "a list of strings"
+        return f"a string like {meta.pattern}" if meta.pattern else "a string"
+
+
+def number(value: float) -> str:
+    """A number without a needless fraction, and with its thousands marked as TOML takes them."""
+    return f"{int(value):_}" if float(value).is_integer() else f"{value:_}"
+
+
+def _settings(section: str, struct: type[msgspec.Struct]) -> Iterator[Setting]:
+    hints = get_type_hints(struct, include_extras=True)
+    for field in msgspec.structs.fields(struct):
+        default = field.default
+        if default is msgspec.NODEFAULT:
+            assert not isinstance(field.default_factory, type(msgspec.NODEFAULT)), (
+                f"{field.name} has no default"
+            )
+            default = field.default_factory()
+        annotation = hints[field.name]
+        yield Setting(
+            section=section,
+            name=field.name,
+            annotation=annotation,
+            default=default,
+            meta=next(each for each in annotation.__metadata__ if isinstance(each, Meta)),
+        )
+
+
+@functools.cache
+def sections() -> dict[str, type[msgspec.Struct]]:
+    """Each section's name and class, in order."""
+    return get_type_hints(Settings)
+
+
+@functools.cache
+def catalogue() -> dict[str, Setting]:
+    """Every setting by its path, in order."""
+    return {each.path: each for name, struct in sections().items() for each in _settings(name, struct)}
+
+
+def toml(value: Any) -> str:
+    """A setting's value as TOML."""
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, int | float):
+        return number(value)
+    if isinstance(value, dict):
+        inside = ", ".join(f"{toml(key)} = {toml(each)}" for key, each in value.items())
+        return f"{{ {inside} }}" if inside else "{}"
+    return "[" + ", ".join(toml(each) for each in value) + "]"
+
+
+def example() -> str:
+    """The text of conf/ropeway.toml: every setting, with its meaning, range and default, commented out."""
+    lines = [
+        "# The settings of ropewayd, each with its default. Generated by `ropewayd config --example`.",
+        "#",
+        "# A flag overrides a variable, and a variable this file. `ropewayd --help` lists them both;",
+        "# `ropewayd config` shows what is in force, and where it comes from.",
+        "# Durations are seconds, sizes are bytes. Relative paths start at the daemon's working directory.",
+    ]
+    for section, struct in sections().items():
+        lines += ["", "", *(f"# {line}" for line in (struct.__doc__ or "").split("\n")), f"[{section}]"]
+        for setting in catalogue().values():
+            if setting.section == section:
+                ranged = setting.kind in (int, float, Literal)
+                lines += ["", f"# {setting.doc}"]
+                lines += [f"# {setting.expected[0].upper()}{setting.expected[1:]}."] if ranged else []
+                lines += [f"#{setting.name} = {toml(setting.default)}"]
+    return "\n".join(lines) + "\n"
