@@ -1,0 +1,47 @@
+"""What every test shares: how the examples of properties are chosen, and tests that need a program.
+
+`@pytest.mark.needs("node")` names programs that not every machine has. Where one is missing the test is left
+out, and the run says so at its end; with ROPEWAY_TEST_ALL=1, as on CI, it fails instead, so that nothing is left
+out unseen.
+"""
+
+import os
+import shutil
+from collections import Counter
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# No deadlines, and no complaint of slowness: a busy machine is no failure. On CI the examples are the same in
+# each run, so that a failure belongs to the change it shows up with; on a desk they are new each time.
+settings.register_profile(
+    "desk", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("fixed", settings.get_profile("desk"), derandomize=True, database=None)
+settings.load_profile("fixed" if os.environ.get("CI") else "desk")
+
+LEFT_OUT = "left out for want of: "
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    needed = [str(program) for marker in item.iter_markers("needs") for program in marker.args]
+    missing = [program for program in needed if shutil.which(program) is None]
+    if not missing:
+        return
+    if os.environ.get("ROPEWAY_TEST_ALL") == "1":
+        pytest.fail(f"not on PATH, and ROPEWAY_TEST_ALL=1: {', '.join(missing)}", pytrace=False)
+    pytest.skip(LEFT_OUT + ", ".join(missing))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    left_out: Counter[str] = Counter()
+    for report in terminalreporter.getreports("skipped"):
+        # pytest gives the place and the reason of a skip as a triple.
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
+        _, _, programs = reason.partition(LEFT_OUT)
+        if programs:
+            left_out[programs] += 1
+    if left_out:
+        terminalreporter.section("left out, for want of a program")
+        for programs, tests in sorted(left_out.items()):
+            terminalreporter.line(f"{programs}: {tests} {'test' if tests == 1 else 'tests'}")
