@@ -1,8 +1,8 @@
 """What every test shares: how the examples of properties are chosen, and tests that need a program.
 
 `@pytest.mark.needs("node")` names programs that not every machine has. Where one is missing the test is left
-out, and the run says so at its end; with ROPEWAY_TEST_ALL=1, as on CI, it fails instead, so that nothing is left
-out unseen.
+out, and the run says so at its end; with ROPEWAY_TEST_ALL=1, as on CI, it fails instead, so that nothing is
+left out unseen.
 """
 
 import os

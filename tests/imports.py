@@ -1,11 +1,11 @@
 """Reads which module imports which, from the source alone, and says where an import goes against the design.
 
-The rules: inside the daemon an import goes down a floor, or stays in its own package; of the services only topics
-may import another, queues. The daemon and the client never import each other, the client's library needs nothing
-but msgpack, and nothing but tests and bench imports tests or bench.
+The rules: inside the daemon an import goes down a floor, or stays in its own package; of the services only
+topics may import another, queues. The daemon and the client never import each other, the client's library
+needs nothing but msgpack, and nothing but tests and bench imports tests or bench.
 
-Every import counts, wherever it stands: in a function, under TYPE_CHECKING, relative, or by a literal name given
-to import_module. Nothing is imported to find out.
+Every import counts, wherever it stands: in a function, under TYPE_CHECKING, relative, or by a literal name
+that import_module is given. Nothing is imported to find out.
 """
 
 import ast
