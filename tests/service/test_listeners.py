@@ -40,7 +40,7 @@ def test_a_name_that_nobody_knows_is_told(monkeypatch: pytest.MonkeyPatch) -> No
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    with pytest.raises(Misconfigured, match=r"x: cannot resolve broker\.example:1: Name or service not known"):
+    with pytest.raises(Misconfigured, match=r"x: cannot resolve broker\.example:1: Name or"):
         parse("broker.example:1", "x")
 
 
