@@ -1,0 +1,104 @@
+"""The command line: `python -m bench list` and `python -m bench run SCENARIO`.
+
+Ends with 0 when every target holds, 1 when one does not, 2 when the run itself failed or was asked for
+wrongly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from bench import report
+from bench.contestants import ContestantFailed
+from bench.machine import file_system
+from bench.scenario import Scenario, Settings
+from bench.scenarios import SCENARIOS
+from bench.wire import UnexpectedAnswer
+
+HELD, MISSED, FAILED = 0, 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Does what the command line says and returns the exit status."""
+    options = parsed(arguments)
+    if options.command == "list":
+        for scenario in SCENARIOS.values():
+            print(f"{scenario.name}\t{scenario.summary}")
+        return HELD
+    settings = Settings(seconds=options.seconds, rounds=options.rounds, directory=options.directory)
+    try:
+        return run(SCENARIOS[options.scenario], settings, options.json)
+    except (ContestantFailed, UnexpectedAnswer, OSError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("bench: interrupted", file=sys.stderr)
+        return 130
+
+
+def run(scenario: Scenario, settings: Settings, json: Path | None) -> int:
+    """Runs one scenario and says what came of it."""
+    console = Console()
+    if file_system(settings.directory) in {"tmpfs", "ramfs"}:
+        print(
+            f"bench: {settings.directory} is in memory, where a sync is free; choose another", file=sys.stderr
+        )
+    with report.watching(console, scenario, settings) as watch:
+        outcome = scenario.run(settings, watch)
+    content = report.document(scenario, settings, outcome)
+    report.show(console, content, outcome)
+    if json is not None:
+        report.write(json, content)
+    return HELD if all(check.holds for check in outcome.checks) else MISSED
+
+
+def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command line, checked."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.partition("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="the scenarios")
+    running = commands.add_parser("run", help="run a scenario")
+    running.add_argument(
+        "scenario", choices=sorted(SCENARIOS), metavar="SCENARIO", help="one of those that `list` names"
+    )
+    running.add_argument("--json", type=Path, metavar="FILE", help="write everything measured to a file")
+    running.add_argument(
+        "--seconds", type=positive, default=3.0, metavar="N", help="length of a match (default: 3)"
+    )
+    running.add_argument(
+        "--rounds", type=whole, default=5, metavar="N", help="matches of each kind (default: 5)"
+    )
+    running.add_argument(
+        "--directory",
+        type=Path,
+        default=Path(tempfile.gettempdir()),
+        metavar="DIR",
+        help="where data is written: the disk that is measured (default: the system's temporary directory)",
+    )
+    return parser.parse_args(arguments)
+
+
+def positive(text: str) -> float:
+    """A number of seconds."""
+    number = float(text)
+    if not 0 < number <= 3600:
+        raise argparse.ArgumentTypeError("must be more than 0 and at most 3600")
+    return number
+
+
+def whole(text: str) -> int:
+    """A number of rounds."""
+    number = int(text)
+    if not 1 <= number <= 1000:
+        raise argparse.ArgumentTypeError("must be from 1 to 1000")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

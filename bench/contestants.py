@@ -1,0 +1,171 @@
+"""The servers that a scenario compares, each started by itself on a fresh data directory.
+
+Both are processes of this interpreter, both listen on TCP on the loopback, both answer when their journal is
+on disk. What they print goes to a file beside their data, and is shown when they fail.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from bench.wire import RopewayWire, dial, open_wire
+
+START_SECONDS = 30.0
+STOP_SECONDS = 20.0
+RETRY_SECONDS = 0.002
+
+
+class ContestantFailed(Exception):
+    """A server or a load did not start, died, or did not stop."""
+
+
+def cpu_seconds(pid: int) -> float:
+    """The processor time that a process of this user has used, all threads, to the nanosecond.
+
+    It is the process's CPU clock, numbered as Linux numbers it: /proc counts in hundredths of a second.
+    """
+    return time.clock_gettime((~pid << 3) | 2)
+
+
+def rss_bytes(pid: int) -> int:
+    """The memory that a process has resident."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+@dataclass
+class Server:
+    """A running server."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    kind: str
+    log: Path
+    start_seconds: float
+    """From the process's start to its first answer."""
+
+    def cpu(self) -> float:
+        """Seconds of processor time so far."""
+        return cpu_seconds(self.process.pid)
+
+    def left(self) -> int:
+        """How many messages it still holds."""
+        connection, wire = open_wire(self.kind, self.port)
+        with connection:
+            return wire.left(connection)
+
+    def stop(self) -> None:
+        """Ends it in the orderly way. Raises ContestantFailed when it had ended already, or does not."""
+        if self.process.poll() is not None:
+            raise ContestantFailed(
+                f"the server ended with status {self.process.returncode}:\n{self.last_words()}"
+            )
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise ContestantFailed(f"the server did not stop in {STOP_SECONDS:.0f} s") from None
+
+    def last_words(self) -> str:
+        """The end of its log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
+
+
+class Contestant(Protocol):
+    """A server that can be started."""
+
+    name: str
+
+    def start(self, directory: Path) -> Server:
+        """Starts it with its data in a directory of its own, and waits for its first answer."""
+
+
+class BareLoop:
+    """The yardstick."""
+
+    name = "bare loop"
+
+    def start(self, directory: Path) -> Server:
+        data, log = fresh(directory)
+        command = [sys.executable, "-m", "bench.bareloop", "--data", str(data)]
+        began = time.perf_counter()
+        process = launch(command, log)
+        port = 0
+        while port == 0:
+            wait_a_little(process, log, began)
+            said = re.match(r"listening (\d+)\n", log.read_text())
+            port = int(said[1]) if said else 0
+        server = Server(process, port, "bare", log, 0.0)
+        server.left()
+        server.start_seconds = time.perf_counter() - began
+        return server
+
+
+class Daemon:
+    """Ropeway, as a user starts it; `options` are added to its command line."""
+
+    name = "ropeway"
+
+    def __init__(self, *options: str) -> None:
+        self._options = options
+
+    def start(self, directory: Path) -> Server:
+        data, log = fresh(directory)
+        port = free_port()
+        command = [sys.executable, "-m", "ropewayd", "--data-dir", str(data), "--listen", f"127.0.0.1:{port}"]
+        began = time.perf_counter()
+        process = launch([*command, *self._options], log)
+        while True:
+            wait_a_little(process, log, began)
+            with contextlib.suppress(ConnectionRefusedError):
+                connection = dial(port)
+                break
+        with connection:
+            wire = RopewayWire()
+            wire.greet(connection)
+            took = time.perf_counter() - began
+            wire.create(connection)
+        return Server(process, port, "ropeway", log, took)
+
+
+def fresh(directory: Path) -> tuple[Path, Path]:
+    """An empty data directory that only its owner can read, and a path for a log beside it."""
+    data = directory / "data"
+    data.mkdir(mode=0o700, parents=True)
+    return data, directory / "log"
+
+
+def launch(command: list[str], log: Path) -> subprocess.Popen[bytes]:
+    """A process whose output goes to a file."""
+    with log.open("wb") as output:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+
+
+def wait_a_little(process: subprocess.Popen[bytes], log: Path, began: float) -> None:
+    """Between two looks at whether a server has started. Raises ContestantFailed when it will not."""
+    time.sleep(RETRY_SECONDS)
+    if process.poll() is not None:
+        raise ContestantFailed(f"the server ended with status {process.returncode}:\n{log.read_text()}")
+    if time.perf_counter() - began > START_SECONDS:
+        process.kill()
+        process.wait()
+        raise ContestantFailed(f"the server did not start in {START_SECONDS:.0f} s:\n{log.read_text()}")
+
+
+def free_port() -> int:
+    """A port of the loopback that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

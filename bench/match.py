@@ -1,0 +1,301 @@
+"""One match: one workload against one server, with the load in processes of its own.
+
+The load runs for a warm-up, then for the window, and only the window counts: at each of its ends the counters
+and every process's CPU clock are read together. Then producers stop, consumers go on until nothing is left or
+nothing moves, and the ids of what was sent are held against those of what was consumed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from statistics import quantiles
+from typing import Any
+
+from bench.contestants import ContestantFailed, Server, cpu_seconds, rss_bytes
+from bench.load import DELETED, SENT, Plan, Tally
+
+WORKER_SECONDS = 60.0
+"""How long a load may take to connect, and to finish what is outstanding."""
+
+STILL_SECONDS = 2.0
+"""Consumers that have deleted nothing for so long have found all there is."""
+
+ID_BYTES = 16
+
+
+@dataclass(frozen=True)
+class Crew:
+    """The producers or the consumers of a workload."""
+
+    connections: int
+    outstanding: int
+    """Requests that each connection keeps outstanding."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What is done to a server."""
+
+    name: str
+    title: str
+    batch: int
+    """Messages a request."""
+    producers: Crew
+    consumers: Crew | None
+    backlog: int
+    """Producers hold back while more messages than this are sent and not yet deleted."""
+    body: int = 1024
+    """Bytes a message."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one match gave."""
+
+    rate: float
+    """Messages a second in the window: deleted, or sent where nobody consumes."""
+    server_us: float
+    """The server's processor time a message, in microseconds."""
+    load_us: float
+    """The load's, all its processes."""
+    server_busy: float
+    """The server's share of one core. More than one is possible: its journal has a thread of its own."""
+    load_busy: float
+    """The busiest load process's share of one core. Near one, the load is the limit, not the server."""
+    sent: int
+    """Over the whole match, as are the next four."""
+    consumed: int
+    left: int
+    lost: int
+    """Sent, not consumed, and not left."""
+    doubled: int
+    """Consumed more than once, or never sent."""
+    messages_a_receive: float
+    memory: int
+    """Bytes that the server had resident at the end of the window."""
+    latency_us: tuple[float, float] | None
+    """p50 and p99 of a send, with one outstanding."""
+
+
+class Worker:
+    """A load process."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "bench.load", plan.encoded()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+        )
+        self._unread = b""
+
+    def ready(self) -> None:
+        """Waits until it is connected."""
+        if self._line() != "ready":
+            raise ContestantFailed("a load process did not connect")
+
+    def tell(self) -> None:
+        """Start, and later stop."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(b"\n")
+
+    def cpu(self) -> float:
+        """Seconds of processor time so far."""
+        if self._process.poll() is not None:
+            raise ContestantFailed("a load process ended early")
+        return cpu_seconds(self._process.pid)
+
+    def report(self) -> dict[str, Any]:
+        """Waits until it has stopped, and gives what it did."""
+        line = self._line()
+        self._process.wait()
+        if not line:
+            raise ContestantFailed("a load process failed")
+        report: dict[str, Any] = json.loads(line)
+        return report
+
+    def close(self) -> None:
+        """Ends it, whatever it is doing."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            assert stream is not None
+            stream.close()
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        output = self._process.stdout.fileno()
+        until = time.monotonic() + WORKER_SECONDS
+        while b"\n" not in self._unread:
+            if not select.select([output], [], [], max(0.0, until - time.monotonic()))[0]:
+                raise ContestantFailed(f"a load process said nothing for {WORKER_SECONDS:.0f} s")
+            data = os.read(output, 65536)
+            if not data:
+                return ""
+            self._unread += data
+        line, self._unread = self._unread.split(b"\n", 1)
+        return line.decode()
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Counters and clocks of one moment."""
+
+    at: float
+    sent: int
+    deleted: int
+    server: float
+    workers: tuple[float, ...]
+
+
+def play(workload: Workload, server: Server, directory: Path, seconds: float, warm_up: float) -> Result:
+    """Runs one match. Raises ContestantFailed when a process of it fails."""
+    with Tally(directory / "tally", create=True) as tally:
+        producers = Worker(plan(workload, workload.producers, "produce", server, directory))
+        consumers = None
+        if workload.consumers is not None:
+            consumers = Worker(plan(workload, workload.consumers, "consume", server, directory))
+        workers = [worker for worker in (producers, consumers) if worker is not None]
+        try:
+            for worker in workers:
+                worker.ready()
+            for worker in reversed(workers):
+                worker.tell()
+            time.sleep(warm_up)
+            first = read(tally, server, workers)
+            time.sleep(seconds)
+            last = read(tally, server, workers)
+            memory = rss_bytes(server.process.pid)
+            producers.tell()
+            produced = producers.report()
+            consumed = None
+            if consumers is not None:
+                wait_for_consumers(tally, produced["messages"])
+                consumers.tell()
+                consumed = consumers.report()
+        finally:
+            for worker in workers:
+                worker.close()
+    verified = verify(producers.plan.ids, consumers.plan.ids if consumers else None, server.left())
+    return summed_up(first, last, produced, consumed, memory, verified)
+
+
+def plan(workload: Workload, crew: Crew, role: str, server: Server, directory: Path) -> Plan:
+    """What a load process is told."""
+    return Plan(
+        role=role,
+        kind=server.kind,
+        port=server.port,
+        connections=crew.connections,
+        outstanding=crew.outstanding,
+        batch=workload.batch,
+        body=workload.body,
+        backlog=workload.backlog,
+        tally=str(directory / "tally"),
+        ids=str(directory / role),
+    )
+
+
+def read(tally: Tally, server: Server, workers: list[Worker]) -> Reading:
+    """Reads all counters and clocks at one moment."""
+    return Reading(
+        at=time.perf_counter(),
+        sent=tally.counts[SENT],
+        deleted=tally.counts[DELETED],
+        server=server.cpu(),
+        workers=tuple(worker.cpu() for worker in workers),
+    )
+
+
+def wait_for_consumers(tally: Tally, sent: int) -> None:
+    """Until all that was sent is deleted, or nothing more is."""
+    deleted, moved = -1, time.monotonic()
+    while deleted < sent and time.monotonic() - moved < STILL_SECONDS:
+        if tally.counts[DELETED] != deleted:
+            deleted, moved = tally.counts[DELETED], time.monotonic()
+        time.sleep(0.005)
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What became of every message."""
+
+    sent: int
+    consumed: int
+    left: int
+    lost: int
+    doubled: int
+
+
+def verify(sent_path: str, consumed_path: str | None, left: int) -> Verified:
+    """Holds the ids sent against the ids consumed, and what is missing against what is left."""
+    sent = ids(Path(sent_path))
+    consumed = ids(Path(consumed_path)) if consumed_path is not None else Counter()
+    repeated = sum(times - 1 for times in consumed.values()) + sum(times - 1 for times in sent.values())
+    unknown = len(consumed.keys() - sent.keys())
+    missing = len(sent.keys() - consumed.keys())
+    return Verified(
+        sent=sent.total(),
+        consumed=consumed.total(),
+        left=left,
+        lost=max(0, missing - left),
+        doubled=repeated + unknown + max(0, left - missing),
+    )
+
+
+def ids(path: Path) -> Counter[bytes]:
+    """The ids in a load's file, and how often each is there."""
+    data = path.read_bytes()
+    assert len(data) % ID_BYTES == 0, "an id of another length"
+    return Counter(data[at : at + ID_BYTES] for at in range(0, len(data), ID_BYTES))
+
+
+def summed_up(
+    first: Reading,
+    last: Reading,
+    produced: dict[str, Any],
+    consumed: dict[str, Any] | None,
+    memory: int,
+    verified: Verified,
+) -> Result:
+    """The figures of a match."""
+    seconds = last.at - first.at
+    messages = last.deleted - first.deleted if consumed is not None else last.sent - first.sent
+    server = last.server - first.server
+    workers = [after - before for before, after in zip(first.workers, last.workers, strict=True)]
+    each = 1e6 / messages if messages else float("nan")
+    return Result(
+        rate=messages / seconds,
+        server_us=server * each,
+        load_us=sum(workers) * each,
+        server_busy=server / seconds,
+        load_busy=max(workers) / seconds,
+        sent=verified.sent,
+        consumed=verified.consumed,
+        left=verified.left,
+        lost=verified.lost,
+        doubled=verified.doubled,
+        messages_a_receive=consumed["messages"] / max(1, consumed["requests"]) if consumed else 0.0,
+        memory=memory,
+        latency_us=latency(produced["answered_at"]),
+    )
+
+
+def latency(answered_at: list[float]) -> tuple[float, float] | None:
+    """p50 and p99 of the time from one answer to the next, in microseconds."""
+    took = [(after - before) * 1e6 for before, after in pairwise(answered_at)]
+    if len(took) < 100:
+        return None
+    cuts = quantiles(took, n=100)
+    return cuts[49], cuts[98]
