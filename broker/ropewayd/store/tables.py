@@ -1,0 +1,149 @@
+"""The tables of the database, their versions, and the one row that says how the store stands.
+
+    journal   lsn, checksum, events         a row a commit
+    small     space, key, lsn, checksum, value      the records of all small spaces
+    space_N   key, lsn, checksum, value     the records of paged space N, made when it is first used
+    spaces    number, name, paged           what the numbers mean
+    dropped   space, first, last, checksum  ranges whose rows are still to be deleted, and that no read shows
+    state     one row, below
+
+The format's number is SQLite's user_version, and its application_id says that the file is ours; both are in the file's
+first hundred bytes, so they can be read without SQLite and before anything is touched.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import struct
+from collections.abc import Callable, Mapping
+from typing import Final
+from zlib import crc32
+
+import msgspec
+
+from ropewayd.store.protocol import Corrupt, Newer
+
+FORMAT: Final = 1
+"""The format that this code writes. Add 1 for each change, and its step to MIGRATIONS."""
+
+APPLICATION: Final = 0x52_6F_70_65
+"""SQLite's application_id of our files: "Rope"."""
+
+_SCHEMA: Final = (
+    "CREATE TABLE journal (lsn INTEGER PRIMARY KEY, checksum INTEGER NOT NULL, events BLOB NOT NULL)",
+    "CREATE TABLE small (space INTEGER NOT NULL, key BLOB NOT NULL, lsn INTEGER NOT NULL, checksum INTEGER NOT NULL,"
+    " value BLOB NOT NULL, PRIMARY KEY (space, key)) WITHOUT ROWID",
+    "CREATE TABLE spaces (number INTEGER PRIMARY KEY, name TEXT NOT NULL, paged INTEGER NOT NULL)",
+    "CREATE TABLE dropped (space INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,"
+    " checksum INTEGER NOT NULL, PRIMARY KEY (space, first)) WITHOUT ROWID",
+    "CREATE TABLE state (one INTEGER PRIMARY KEY CHECK (one = 1), identity BLOB NOT NULL, epoch INTEGER NOT NULL,"
+    " owner TEXT NOT NULL, clean INTEGER NOT NULL, last INTEGER NOT NULL, trimmed INTEGER NOT NULL,"
+    " records INTEGER NOT NULL, sum INTEGER NOT NULL, checksum INTEGER NOT NULL)",
+)
+
+MIGRATIONS: Final[Mapping[int, Callable[[sqlite3.Connection], None]]] = {}
+"""For each older format, the step that makes it the next one. It runs inside a transaction, at claim."""
+
+SUM: Final = 1 << 62
+"""Sums of checksums are kept modulo this."""
+
+_STATE: Final = struct.Struct(">qBqqqq")
+
+
+class State(msgspec.Struct):
+    """The row of `state`.
+
+    `clean`: SQLite closed the files in order, so there need be no write-ahead log. `last` is a lower bound of the last
+    lsn. `trimmed`: journal rows up to this lsn are no longer needed, whether or not they are deleted yet. `records`
+    and `sum` are the number of rows in `small` and `dropped` together, and the sum of their checksums: a row that gets
+    lost shows.
+    """
+
+    identity: bytes
+    epoch: int
+    owner: str
+    clean: bool
+    last: int
+    trimmed: int
+    records: int
+    sum: int
+
+    @property
+    def seed(self) -> int:
+        """What this store's checksums start from."""
+        return crc32(self.identity)
+
+    def checksum(self) -> int:
+        """Over every field."""
+        numbers = _STATE.pack(self.epoch, self.clean, self.last, self.trimmed, self.records, self.sum)
+        return crc32(self.owner.encode(), crc32(numbers, self.seed))
+
+    def count(self, checksum: int, rows: int) -> None:
+        """A row of `small` or `dropped` with this checksum came (1) or went (-1)."""
+        self.records += rows
+        self.sum = (self.sum + rows * checksum) % SUM
+
+
+def load_state(db: sqlite3.Connection) -> State:
+    """Read and check the row. Raises Corrupt."""
+    rows = db.execute(
+        "SELECT identity, epoch, owner, clean, last, trimmed, records, sum, checksum FROM state"
+    ).fetchall()
+    try:
+        ((identity, epoch, owner, clean, last, trimmed, records, total, check),) = rows
+        state = State(identity, epoch, owner.decode(), bool(clean), last, trimmed, records, total)
+        if state.checksum() == check:
+            return state
+    except (ValueError, TypeError, AttributeError, ArithmeticError, struct.error):
+        pass  # the row has another shape than we gave it
+    raise Corrupt("The store's state row is damaged: its checksum does not match.")
+
+
+def save_state(db: sqlite3.Connection, state: State) -> None:
+    """Write the row."""
+    db.execute(
+        "UPDATE state SET epoch = ?, owner = ?, clean = ?, last = ?, trimmed = ?, records = ?, sum = ?, checksum = ?",
+        (state.epoch, state.owner, int(state.clean), state.last, state.trimmed, state.records, state.sum,
+         state.checksum()),
+    )  # fmt: skip
+
+
+def create(db: sqlite3.Connection) -> None:
+    """Make the tables of an empty store. To be called in a transaction."""
+    for statement in _SCHEMA:
+        db.execute(statement)
+    state = State(os.urandom(16), 0, "", True, 0, 0, 0, 0)
+    db.execute("INSERT INTO state VALUES (1, ?, 0, '', 1, 0, 0, 0, 0, ?)", (state.identity, state.checksum()))
+    db.execute(f"PRAGMA application_id = {APPLICATION}")
+    db.execute(f"PRAGMA user_version = {FORMAT}")
+
+
+def migrate(db: sqlite3.Connection, version: int) -> None:
+    """Bring the tables to FORMAT, step by step. To be called in a transaction."""
+    for step in range(version, FORMAT):
+        MIGRATIONS[step](db)
+        db.execute(f"PRAGMA user_version = {step + 1}")
+
+
+def check_header(header: bytes, file: object) -> int:
+    """The format of a database, from its first hundred bytes; 0 for one with nothing in it yet.
+
+    Raises Newer, and Corrupt where this is no database of ours.
+    """
+    if not header:
+        return 0
+    version = int.from_bytes(header[60:64], "big")
+    application = int.from_bytes(header[68:72], "big")
+    if len(header) < 100 or header[:16] != b"SQLite format 3\0":
+        raise Corrupt(f"{file} is damaged: it is not an SQLite database.")
+    if (version, application) == (0, 0) and int.from_bytes(header[40:44], "big") == 0:
+        return 0  # the crash came before the tables did
+    if application != APPLICATION:
+        raise Corrupt(f"{file} is an SQLite database, but not one of Ropeway's, or its header is damaged.")
+    if version > FORMAT:
+        raise Newer(
+            f"{file} has format {version}, and this Ropeway knows formats up to {FORMAT}. Install the Ropeway that"
+            " wrote it, or a later one; nothing was changed."
+        )
+    return version
