@@ -16,7 +16,7 @@ from ropewayd.settings import catalogue
 from ropewayd.sources import MAX_FILE_BYTES, Configuration, check_private
 
 
-def access_keys(configuration: Configuration, credentials_directory: str | None = None) -> dict[str, bytes]:
+def access_keys(configuration: Configuration, credentials_directory: str | None = None) -> dict[str, str]:
     """Every key's secret by its id, empty if none are set. Raises Misconfigured, without a secret in it.
 
     `credentials_directory` is where the service manager keeps secrets for this process alone: it sets their
@@ -31,7 +31,7 @@ def access_keys(configuration: Configuration, credentials_directory: str | None 
                     f"the key {key} is in {path} and in {configuration.blame('keys.secrets')}: keep one"
                 )
             keys[key] = secret
-    return {key: secret.encode() for key, secret in keys.items()}
+    return keys
 
 
 def _read(configuration: Configuration, path: Path, credentials_directory: str | None) -> dict[str, str]:

@@ -112,6 +112,10 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True):
             ge=2 * MIB, le=1024 * MIB, description="Bytes of requests that a connection may have outstanding."
         ),
     ] = 32 * MIB
+    max_unsent: Annotated[
+        int,
+        Meta(ge=2 * MIB, le=1024 * MIB, description="Bytes of answers that a peer may leave untaken."),
+    ] = 32 * MIB
     handshake_timeout: Annotated[
         float, Meta(ge=0.1, le=3600, description="From the connection to a good Hello.")
     ] = 10.0
@@ -148,6 +152,13 @@ class Kernel(msgspec.Struct, frozen=True, kw_only=True):
             description="The journal's tail, which bounds a restart. Messages spill from half of it on.",
         ),
     ] = 64 * MIB
+    slice_bytes: Annotated[
+        int, Meta(ge=4096, le=16 * MIB, description="About what one step of spilling writes.")
+    ] = MIB // 4
+    idle_spill_after: Annotated[
+        float,
+        Meta(ge=0.01, le=86_400, description="A tail that nothing was added to for so long is spilled."),
+    ] = 1.0
 
 
 class Store(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,6 +171,14 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Meta(ge=MIB, le=16 * 1024 * MIB, description="The write-ahead log is folded in beyond this size."),
     ] = 64 * MIB
+    reserve_bytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1024 * MIB,
+            description="Set aside on disk, and given up when it is full, so that a stop finds room.",
+        ),
+    ] = 16 * MIB
 
 
 class Queues(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,6 +187,10 @@ class Queues(msgspec.Struct, frozen=True, kw_only=True):
     max_queues: Annotated[
         int, Meta(ge=1, le=10_000_000, description="Queues that may exist at one time.")
     ] = 100_000
+    max_in_flight: Annotated[
+        int,
+        Meta(ge=1, le=10_000_000, description="Messages of one queue that may be in flight at one time."),
+    ] = 120_000
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

@@ -26,9 +26,9 @@ def test_no_keys_by_default() -> None:
 def test_keys_come_from_the_file_and_the_settings(file: Path) -> None:
     configuration = gather({"keys.file": str(file)}, {"ROPEWAY_KEYS_SECRETS": f"you:{SECRET}"})
     assert access_keys(configuration) == {
-        "me": SECRET.encode(),
-        "an.id-x": f"{SECRET}2".encode(),
-        "you": SECRET.encode(),
+        "me": SECRET,
+        "an.id-x": f"{SECRET}2",
+        "you": SECRET,
     }
 
 
