@@ -1,0 +1,40 @@
+"""The one timer of the event loop: it sleeps until the wheel's next deadline, and an idle daemon uses no CPU."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from ropewayd.vocabulary.clock import Clock
+
+
+class Alarm:
+    """Calls `ring` when the earliest known deadline has come."""
+
+    def __init__(self, clock: Clock, ring: Callable[[], None]) -> None:
+        self._clock = clock
+        self._ring = ring
+        self._handle: asyncio.TimerHandle | None = None
+        self._at = 0
+
+    def set(self, deadline: int | None) -> None:
+        """Ring at this time at the latest; None stops it. A ring too many is harmless."""
+        if deadline is None:
+            self.stop()
+            return
+        if self._handle is not None:
+            if self._at <= deadline:
+                return
+            self._handle.cancel()
+        self._at = deadline
+        delay = max(0, deadline - self._clock.now()) / 1000
+        self._handle = asyncio.get_running_loop().call_later(delay, self._fire)
+
+    def _fire(self) -> None:
+        self._handle = None
+        self._ring()
+
+    def stop(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None

@@ -1,0 +1,68 @@
+"""One group commit in the making: the events of a journal row, and what leaves when the row is on disk.
+
+The form on disk is msgpack: [version, time, [event, ...]]. Events are encoded as they are applied, so a batch knows
+its size exactly, and closing one costs a header.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+
+from ropewayd.store.protocol import Slice
+
+from .service import Event, Touch
+
+VERSION = 1
+"""Of the batch's form. Events carry their own: a changed event is a new tag, or fields added at the end."""
+
+
+class Reply(Protocol):
+    """Where an answer goes. `prepare` runs at once (encoding overlaps the commit), `deliver` when it is durable."""
+
+    def prepare(self, answer: Any) -> Any:
+        """Turn an answer or an error into what `deliver` takes. Sends nothing."""
+
+    def deliver(self, prepared: Any) -> None:
+        """Send it."""
+
+
+class Nobody:
+    """The reply of what the daemon asks of itself."""
+
+    def prepare(self, answer: Any) -> Any:
+        return None
+
+    def deliver(self, prepared: Any) -> None:
+        return None
+
+
+NOBODY = Nobody()
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+class Batch:
+    """See the module."""
+
+    __slots__ = ("answers", "count", "events", "lsn", "slice", "touches")
+
+    def __init__(self, lsn: int) -> None:
+        self.lsn = lsn
+        self.count = 0
+        self.events = bytearray()
+        self.touches: list[tuple[Any, Touch]] = []
+        self.answers: list[tuple[Reply, Any]] = []
+        self.slice: Slice | None = None
+
+    def add(self, event: Event) -> None:
+        _encoder.encode_into(event, self.events, -1)
+        self.count += 1
+
+    def encode(self, now: int) -> bytes:
+        """The journal row's bytes; empty if nothing happened."""
+        if not self.count:
+            return b""
+        head = b"\x93" + _encoder.encode(VERSION) + _encoder.encode(now)
+        return head + b"\xdd" + self.count.to_bytes(4, "big") + self.events

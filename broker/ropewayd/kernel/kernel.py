@@ -1,0 +1,416 @@
+"""Run an action: decide, apply, journal, and answer when it is durable.
+
+Rule 1  An answer leaves when every event applied before it was computed is on disk (I1). With nothing pending it
+        leaves at once.
+Rule 2  What arrives while a commit runs is the next batch. There is no timer: a lone call commits alone, at once.
+Rule 3  An append that fails ends this kernel: memory is ahead of the disk (I4). So does an assertion that does not
+        hold. Nothing that the append held is acknowledged, waiting calls get ServiceUnavailable, and `failed` says
+        why.
+Rule 4  On the way of a call there is no task, future or coroutine of its own: a call is a function call, its answer
+        a callback after the commit.
+
+The kernel knows no service by name. It does no I/O but through its store, and never looks at the time but through
+its clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from ropewayd.store.protocol import Claim, Entry, Record, Slice, Space, Store
+from ropewayd.vocabulary.action import Action
+from ropewayd.vocabulary.clock import Clock
+from ropewayd.vocabulary.errors import InvalidAction, OverLimit, RopewayError, ServiceUnavailable
+
+from .alarm import Alarm
+from .batch import NOBODY, VERSION, Batch, Reply
+from .poll import Poll, Polls
+from .service import Decision, Event, Needs, Service, SliceBuilder, Wait
+from .settings import KernelSettings
+from .tail import Tail
+from .wheel import Wheel
+
+KERNEL = Space(1, "kernel", paged=False)
+"""The kernel's own records: the last time."""
+
+_TIME = b"time"
+_IDLE = "idle"
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What a start found. `milliseconds` is None until the caller, who has a clock for it, says so."""
+
+    records: int
+    tail_batches: int
+    tail_events: int
+    tail_bytes: int
+    last_lsn: int
+
+
+class Kernel:
+    """See the module. Used from one event loop, after `start`."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        services: Sequence[Service],
+        wheel: Wheel,
+        settings: KernelSettings | None = None,
+        owner: str = "ropewayd",
+    ) -> None:
+        self.clock = clock
+        self.wheel = wheel
+        self.failed: asyncio.Future[BaseException] | None = None
+        self._settings = settings or KernelSettings()
+        self._store = store
+        self._owner = owner
+        self._services = tuple(services)
+        self._deciders = {kind: decide for each in services for kind, decide in each.deciders().items()}
+        self._appliers = {kind: (each, apply) for each in services for kind, apply in each.appliers().items()}
+        self._feeders = {kind: each.feeds for each in services for kind in each.appliers()}
+        self._claim = Claim(0, 0)
+        self._committed = 0
+        self._open = Batch(1)
+        self._closed: list[Batch] = []
+        self._commit: asyncio.Task[None] | None = None
+        self._tail = Tail()
+        self._polls = Polls(wheel)
+        self._parked: dict[object, list[tuple[Action, Reply]]] = {}
+        self._reads: set[asyncio.Task[None]] = set()
+        self._unavailable: ServiceUnavailable | None = ServiceUnavailable("The daemon is starting.")
+        self._idle_lsn = -1
+        self._idle_armed = False
+        self._tidied = False
+        self._alarm: Alarm | None = None
+
+    # Calls
+
+    def submit(self, action: Action, reply: Reply = NOBODY) -> None:
+        """Run one action. The answer, or a RopewayError, goes to `reply`, once, possibly before this returns."""
+        if self._unavailable is not None:
+            reply.deliver(reply.prepare(self._unavailable))
+            return
+        # Whether this principal may, and whether it may now, is asked here, before the service is.
+        try:
+            self._run(action, reply)
+        except Exception as error:
+            self._fail(error)
+            raise
+
+    def abandon(self, reply: Reply) -> None:
+        """Whoever waited with this reply is gone: its long poll takes no message any more."""
+        self._polls.forget(reply)
+
+    def _run(self, action: Action, reply: Reply) -> None:
+        decide = self._deciders.get(type(action))
+        if decide is None:
+            self._answer(reply, InvalidAction(f"There is no action {type(action).__name__} here."))
+            return
+        outcome = decide(action, self.clock.now())
+        kind = type(outcome)
+        if kind is Decision:
+            for event in outcome.events:  # type: ignore[union-attr]  # kind says so, without an isinstance
+                self._apply(event)
+            self._answer(reply, outcome.answer)  # type: ignore[union-attr]  # likewise
+        elif isinstance(outcome, Wait):
+            self._wait(action, reply, outcome)
+        elif isinstance(outcome, Needs):
+            self._park(action, reply, outcome)
+        else:
+            assert isinstance(outcome, RopewayError)
+            self._answer(reply, outcome)
+
+    def _apply(self, event: Event) -> None:
+        batch = self._open
+        if len(batch.events) >= self._settings.max_batch_bytes:
+            self._close()
+            batch = self._open
+        service, apply = self._appliers[type(event)]
+        touch = apply(event, batch.lsn)
+        batch.add(event)
+        if touch is not None:
+            batch.touches.append((service, touch))
+        if self._commit is None:
+            self._commit = asyncio.get_running_loop().create_task(self._commit_all())
+        if self._polls:
+            for key in self._feeders[type(event)](event):
+                self._feed(key)
+
+    def _answer(self, reply: Reply, answer: Any) -> None:
+        prepared = reply.prepare(answer)
+        if self._open.count:
+            self._open.answers.append((reply, prepared))
+        elif self._closed:
+            self._closed[-1].answers.append((reply, prepared))
+        else:
+            reply.deliver(prepared)
+
+    # Long polls
+
+    def _wait(self, action: Action, reply: Reply, wait: Wait) -> None:
+        if len(self._polls) >= self._settings.max_polls:
+            limit = self._settings.max_polls
+            self._answer(reply, OverLimit(f"There are {limit} long polls waiting, and that is the limit."))
+            return
+        self._polls.add(Poll(action, reply, wait.key, wait.answer), wait.until)
+        self.alarm()
+
+    def _feed(self, key: object) -> None:
+        """Serve those who wait for this key, first come first served, in the batch that feeds them."""
+        while (poll := self._polls.first(key)) is not None:
+            outcome = self._deciders[type(poll.action)](poll.action, self.clock.now())
+            if isinstance(outcome, Wait):
+                return
+            self._polls.remove(poll)
+            if isinstance(outcome, Needs):
+                self._park(poll.action, poll.reply, outcome)
+            elif isinstance(outcome, Decision):
+                for event in outcome.events:
+                    self._apply(event)
+                self._answer(poll.reply, outcome.answer)
+            else:
+                self._answer(poll.reply, outcome)
+
+    # What is on disk
+
+    def _park(self, action: Action, reply: Reply, needs: Needs) -> None:
+        line = self._parked.get(needs.key)
+        if line is not None:
+            line.append((action, reply))
+            return
+        self._parked[needs.key] = [(action, reply)]
+        task = asyncio.get_running_loop().create_task(self._read(needs))
+        self._reads.add(task)
+        task.add_done_callback(self._reads.discard)
+
+    async def _read(self, needs: Needs) -> None:
+        try:
+            if needs.keys:
+                records = await self._store.read(self._claim, needs.space, needs.keys)
+            else:
+                records = await self._store.page(
+                    self._claim, needs.space, needs.first, needs.last, needs.limit, needs.max_bytes
+                )
+            needs.fill(records)
+            for action, reply in self._parked.pop(needs.key, ()):
+                self._run(action, reply)
+        except Exception as error:
+            self._fail(error)
+
+    # Commits
+
+    def _close(self) -> None:
+        """Close the open batch. The slice that goes with it says the state as of this very step."""
+        batch = self._open
+        batch.slice = self._slice(batch.lsn, self._settings.tail_bytes // 2)
+        self._closed.append(batch)
+        self._open = Batch(batch.lsn + 1)
+
+    def _slice(self, lsn: int, down_to: int) -> Slice | None:
+        tail = self._tail
+        if tail.size <= down_to:
+            return None
+        into = SliceBuilder(lsn)
+        grow = 1 + 4 * tail.size // self._settings.tail_bytes
+        trim_to = tail.spill(into, self._settings.slice_bytes * grow, down_to)
+        if trim_to:
+            into.put(KERNEL, _TIME, msgspec.msgpack.encode(self.clock.now()))
+        return into.cut(trim_to) if into.size or trim_to else None
+
+    async def _commit_all(self) -> None:
+        try:
+            while self._open.count or self._closed:
+                if not self._closed:
+                    self._close()
+                batch = self._closed[0]
+                row = batch.encode(self.clock.now())
+                await self._store.append(self._claim, batch.lsn - 1, row, batch.slice)
+                del self._closed[0]
+                self._committed = batch.lsn
+                self._tail.append(batch.lsn, len(row), batch.touches)
+                for reply, prepared in batch.answers:
+                    reply.deliver(prepared)
+                self._let_go(batch.slice)
+            self._commit = None
+            self._settle()
+        except Exception as error:
+            self._fail(error)
+
+    def _let_go(self, slice: Slice | None) -> None:
+        if slice is not None:
+            for service in self._services:
+                service.spilled(slice)
+
+    # Time
+
+    def ring_by_itself(self) -> None:
+        """From now on the event loop's own timer calls `tick`. A simulation calls it instead."""
+        self._alarm = Alarm(self.clock, self.tick)
+        self.alarm()
+
+    def alarm(self) -> None:
+        """Something was added to the wheel from outside a call: see to it that it is looked at in time."""
+        if self._alarm is not None:
+            self._alarm.set(self.wheel.next())
+
+    def next_deadline(self) -> int | None:
+        """When `tick` has something to do next, in carried milliseconds."""
+        return self.wheel.next()
+
+    def tick(self) -> None:
+        """Fire what is due."""
+        if self._unavailable is not None:
+            return
+        try:
+            self._fire(self.clock.now())
+            self._settle()
+        except Exception as error:
+            self._fail(error)
+            raise
+
+    def _fire(self, now: int) -> None:
+        by_owner: dict[object, list[Any]] = {}
+        for timer in self.wheel.advance(now):
+            by_owner.setdefault(timer.owner, []).append(timer.payload)
+        for owner, payloads in by_owner.items():
+            if owner is self._polls:
+                for poll in self._polls.expired(payloads):
+                    self._answer(poll.reply, poll.answer)
+            elif owner is _IDLE:
+                self._idle()
+            else:
+                # A service's timer is an action too; anything else (a connection's) acts by itself.
+                for action in owner.due(payloads, now) or ():  # type: ignore[attr-defined]  # Service or Expiring
+                    self._run(action, NOBODY)
+
+    def _settle(self) -> None:
+        """Between bursts: see to it that what is left of the tail is spilled when nobody needs the disk."""
+        if not self._idle_armed and (len(self._tail) or not self._tidied):
+            self._idle_armed = True
+            self._idle_lsn = self._committed
+            self.wheel.add(self.clock.now() + self._settings.idle_spill_after, _IDLE, None)
+        self.alarm()
+
+    def _idle(self) -> None:
+        self._idle_armed = False
+        if self._commit is None and self._committed == self._idle_lsn:
+            self._commit = asyncio.get_running_loop().create_task(self._tidy())
+        else:
+            self._tidied = False
+
+    async def _tidy(self) -> None:
+        """Spill and trim in small steps while nothing else happens; the first call that comes goes between."""
+        try:
+            while self._unavailable is None and not self._open.count:
+                slice = self._slice(self._committed, 0)
+                if slice is not None:
+                    # A batch without events holds the place, so that answers keep their order behind this append.
+                    self._closed.append(Batch(self._committed))
+                    self._closed[0].slice = slice
+                    await self._store.append(self._claim, self._committed, b"", slice)
+                    batch = self._closed.pop(0)
+                    for reply, prepared in batch.answers:
+                        reply.deliver(prepared)
+                    self._let_go(slice)
+                elif not await self._store.tidy():
+                    self._tidied = True
+                    break
+        except Exception as error:
+            self._fail(error)
+            return
+        await self._commit_all()
+
+    # Start and stop
+
+    async def start(self) -> Report:
+        """Claim the store and recover: small records, the records that the tail names, the tail.
+
+        Raises StoreError. After it, `submit` works.
+        """
+        self.failed = asyncio.get_running_loop().create_future()
+        self._claim = await self._store.claim(self._owner)
+        recovered = await self._store.recover(self._claim)
+        batches = [self._decode(entry) for entry in recovered.tail]
+        last = max([0, *(at for _, at, _ in batches), *self._own_time(recovered.records)])
+        self.clock.carry_from(last)
+        self.wheel.advance(self.clock.now())
+        await self._load(recovered.records, [event for _, _, events in batches for event in events])
+        for (lsn, _, events), entry in zip(batches, recovered.tail, strict=True):
+            touches = []
+            for event in events:
+                service, apply = self._appliers[type(event)]
+                touches.append((service, apply(event, lsn)))
+            self._tail.append(lsn, len(entry.batch), [t for t in touches if t[1] is not None])
+        self._committed = self._claim.last_lsn
+        self._open = Batch(self._committed + 1)
+        for each in self._services:
+            each.recovered(self.clock.now())
+        self._unavailable = None
+        for each in self._services:
+            for action in each.opening():
+                self.submit(action)
+        self._settle()
+        return Report(
+            records=len(recovered.records),
+            tail_batches=len(batches),
+            tail_events=sum(len(events) for _, _, events in batches),
+            tail_bytes=self._tail.size,
+            last_lsn=self._committed,
+        )
+
+    async def _load(self, records: list[Record], events: list[Event]) -> None:
+        for service in self._services:
+            service.load([r for r in records if r.space in service.spaces])
+            by_space: dict[Space, list[Any]] = {}
+            for space, key in service.named([e for e in events if self._appliers[type(e)][0] is service]):
+                by_space.setdefault(space, []).append(key)
+            for space, keys in by_space.items():
+                for at in range(0, len(keys), 1000):
+                    service.load(await self._store.read(self._claim, space, keys[at : at + 1000]))
+
+    def _own_time(self, records: list[Record]) -> list[int]:
+        return [
+            msgspec.msgpack.decode(r.value, type=int) for r in records if r.space == KERNEL and r.key == _TIME
+        ]
+
+    def _decode(self, entry: Entry) -> tuple[int, int, list[Any]]:
+        kinds = tuple(self._appliers)
+        decoder = msgspec.msgpack.Decoder(tuple[int, int, list[kinds]])  # type: ignore[valid-type]  # at run time
+        version, at, events = decoder.decode(entry.batch)
+        assert version == VERSION, f"journal row {entry.lsn} has form {version}, this daemon reads {VERSION}"
+        return entry.lsn, at, events
+
+    async def stop(self) -> None:
+        """Take no more calls, answer the long polls with what they have, and finish what is on its way."""
+        if self._unavailable is None:
+            self._unavailable = ServiceUnavailable("The daemon is stopping.")
+            for poll in self._polls.clear():
+                self._answer(poll.reply, poll.answer)
+            if self._alarm is not None:
+                self._alarm.stop()
+        while self._commit is not None and not self._commit.done():
+            await asyncio.wait([self._commit])
+        for task in list(self._reads):
+            await asyncio.wait([task])
+        while self._commit is not None and not self._commit.done():
+            await asyncio.wait([self._commit])
+
+    def _fail(self, error: BaseException) -> None:
+        """Rule 3."""
+        gone = self._unavailable = ServiceUnavailable("The daemon stops: its store failed.")
+        waiting = [reply for batch in [*self._closed, self._open] for reply, _ in batch.answers]
+        waiting += [poll.reply for poll in self._polls.clear()]
+        waiting += [reply for line in self._parked.values() for _, reply in line]
+        self._closed.clear()
+        self._parked.clear()
+        self._open = Batch(self._open.lsn)
+        self._commit = None
+        for reply in waiting:
+            reply.deliver(reply.prepare(gone))
+        if self.failed is not None and not self.failed.done():
+            self.failed.set_result(error)

@@ -1,0 +1,20 @@
+"""The kernel's limits, with what each is for."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class KernelSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Sizes in bytes, times in milliseconds."""
+
+    max_batch_bytes: int = 1 << 20
+    """A journal row is closed at this size."""
+    tail_bytes: int = 64 << 20
+    """The journal's tail that a restart may have to replay. Spilling begins at half of it."""
+    slice_bytes: int = 256 << 10
+    """About what one slice writes; it grows with the tail."""
+    idle_spill_after: int = 1000
+    """A tail that nothing was added to for so long is spilled."""
+    max_polls: int = 100_000
+    """Long polls waiting at one time."""
