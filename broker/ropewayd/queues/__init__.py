@@ -1,0 +1,1 @@
+"""Message queues, with SQS's meaning: actions, state machine, effects."""

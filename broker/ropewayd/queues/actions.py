@@ -1,0 +1,256 @@
+"""The queue actions: parameters, ranges, defaults, errors and documentation, written once.
+
+Times and durations are milliseconds. The ranges are AWS's unless the text says otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+import msgspec
+from msgspec import Meta
+
+from ropewayd.vocabulary.action import Action, BatchEntry, BatchSize, QueueName
+from ropewayd.vocabulary.errors import (
+    EmptyBatchRequest,
+    InvalidAttributeName,
+    InvalidAttributeValue,
+    InvalidMessageContents,
+    InvalidParameterValue,
+    OverLimit,
+    QueueDoesNotExist,
+    QueueNameExists,
+    ReceiptHandleIsInvalid,
+    RopewayError,
+    TooManyEntriesInBatchRequest,
+)
+
+MAX_VISIBILITY = 43_200_000
+MAX_DELAY = 900_000
+MAX_WAIT = 20_000
+
+Visibility = Annotated[
+    int, Meta(ge=0, le=MAX_VISIBILITY, description="How long a received message stays invisible to others.")
+]
+Delay = Annotated[
+    int, Meta(ge=0, le=MAX_DELAY, description="How long until the message can first be received.")
+]
+WaitTime = Annotated[int, Meta(ge=0, le=MAX_WAIT, description="How long an empty queue is waited for.")]
+
+_BATCH: tuple[type[RopewayError], ...] = (QueueDoesNotExist, EmptyBatchRequest, TooManyEntriesInBatchRequest)
+
+
+class QueueAttributes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """What can be set on a queue."""
+
+    visibility_timeout: Visibility = 30_000
+    delay: Delay = 0
+    retention_period: Annotated[
+        int, Meta(ge=60_000, le=1_209_600_000, description="How long after its sending a message is kept.")
+    ] = 345_600_000
+    receive_wait_time: WaitTime = 0
+    maximum_message_size: Annotated[
+        int, Meta(ge=1024, le=1_048_576, description="Bytes of body and attributes of one message.")
+    ] = 1_048_576
+
+
+GivenAttributes = Annotated[
+    dict[str, Any], Meta(description="Queue attributes by name, each within its range.", max_length=100)
+]
+
+
+class CreateQueue(Action):
+    """Create a queue, or find it. A queue that is there already is fine if each attribute given is as it is."""
+
+    code: ClassVar[int] = 10
+    answer: ClassVar[str] = "A map: `queue` (the name), `arn`, `created` (false if it was there)."
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (
+        QueueNameExists,
+        InvalidAttributeName,
+        InvalidAttributeValue,
+        OverLimit,
+    )
+
+    queue: QueueName
+    attributes: GivenAttributes = {}
+
+
+class DeleteQueue(Action):
+    """Delete a queue and every message in it. A queue of the same name can be created at once, and is empty."""
+
+    code: ClassVar[int] = 11
+    answer: ClassVar[str] = "An empty map."
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (QueueDoesNotExist,)
+
+    queue: QueueName
+
+
+class ListQueues(Action):
+    """List queues by name, in pages."""
+
+    code: ClassVar[int] = 12
+    answer: ClassVar[str] = (
+        "A map: `queues` (names in order), `next` (what to give as `after`, nil at the end)."
+    )
+
+    prefix: Annotated[str, Meta(max_length=80, description="Only names that begin with this.")] = ""
+    limit: Annotated[int, Meta(ge=1, le=1000, description="Names in one answer.")] = 1000
+    after: Annotated[str | None, Meta(max_length=80, description="Only names after this one.")] = None
+
+
+class GetQueueAttributes(Action):
+    """Tell everything about a queue: what is set, and how many messages it holds."""
+
+    code: ClassVar[int] = 13
+    answer: ClassVar[str] = (
+        "A map: every attribute that can be set, and `arn`, `created_at`, `modified_at`, `visible`, `in_flight`, "
+        "`delayed` (numbers of messages)."
+    )
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (QueueDoesNotExist,)
+
+    queue: QueueName
+
+
+class SetQueueAttributes(Action):
+    """Change attributes of a queue. A new delay or visibility timeout counts for what is sent or received after it;
+    a new retention period counts for every message in the queue."""
+
+    code: ClassVar[int] = 14
+    answer: ClassVar[str] = "An empty map."
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (
+        QueueDoesNotExist,
+        InvalidAttributeName,
+        InvalidAttributeValue,
+    )
+
+    queue: QueueName
+    attributes: GivenAttributes
+
+
+class PurgeQueue(Action):
+    """Delete every message in a queue, in flight and delayed ones too."""
+
+    code: ClassVar[int] = 15
+    answer: ClassVar[str] = "An empty map."
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (QueueDoesNotExist,)
+
+    queue: QueueName
+
+
+MessageAttribute = tuple[
+    Annotated[str, Meta(min_length=1, max_length=256)],
+    Any,
+]
+
+
+class SendEntry(BatchEntry):
+    """One message to send."""
+
+    blank: ClassVar[dict[str, Any]] = {"body": ""}
+
+    body: Annotated[Any, Meta(description="Text or bytes, at least one character or byte.")]
+    delay: Delay | None = None
+    attributes: (
+        Annotated[
+            dict[Annotated[str, Meta(min_length=1, max_length=256)], MessageAttribute],
+            Meta(
+                max_length=10,
+                description="Name to [type, value]; the type begins with String, Number or Binary.",
+            ),
+        ]
+        | None
+    ) = None
+
+
+class SendMessage(Action):
+    """Send messages, in order. Each is stored, or refused with a reason of its own."""
+
+    code: ClassVar[int] = 20
+    batch: ClassVar[str | None] = "entries"
+    answer: ClassVar[str] = "A list, one for each entry: the message's id (16 bytes), or an error."
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (
+        *_BATCH,
+        InvalidMessageContents,
+        InvalidParameterValue,
+    )
+
+    queue: QueueName
+    entries: Annotated[list[SendEntry], BatchSize]
+
+
+class ReceiveMessage(Action):
+    """Receive messages. They stay in the queue, invisible to others for the visibility timeout: delete them when
+    done. Answers as soon as there is one, or when the wait is over; fewer than asked for is normal."""
+
+    code: ClassVar[int] = 21
+    answer: ClassVar[str] = (
+        "A list of messages, each a list: id (16 bytes), receipt handle (bytes), body, sent_at, receive_count, "
+        "first_received_at, attributes (a map or nil)."
+    )
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (QueueDoesNotExist, OverLimit)
+
+    queue: QueueName
+    max_messages: Annotated[int, Meta(ge=1, le=1000, description="At most so many.")] = 1
+    wait: WaitTime | None = None
+    visibility_timeout: Visibility | None = None
+
+
+class DeleteMessage(Action):
+    """Delete received messages by their receipt handles. Deleting one twice is fine."""
+
+    code: ClassVar[int] = 22
+    batch: ClassVar[str | None] = "handles"
+    answer: ClassVar[str] = "A list, one for each handle: nil, or an error."
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (*_BATCH, ReceiptHandleIsInvalid)
+
+    queue: QueueName
+    handles: Annotated[list[Any], BatchSize, Meta(description="Receipt handles, as received.")]
+
+
+class VisibilityEntry(BatchEntry):
+    """One message whose visibility timeout changes."""
+
+    blank: ClassVar[dict[str, Any]] = {"handle": b"", "visibility_timeout": 0}
+
+    handle: Annotated[Any, Meta(description="A receipt handle, as received.")]
+    visibility_timeout: Visibility = 0
+
+
+class ChangeMessageVisibility(Action):
+    """Make received messages visible again after another time, counted from now; 0 is at once. A message cannot stay
+    invisible longer than 12 hours after the receive that gave the handle."""
+
+    code: ClassVar[int] = 23
+    batch: ClassVar[str | None] = "entries"
+    answer: ClassVar[str] = "A list, one for each entry: nil, or an error."
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (
+        *_BATCH,
+        ReceiptHandleIsInvalid,
+        InvalidParameterValue,
+    )
+
+    queue: QueueName
+    entries: Annotated[list[VisibilityEntry], BatchSize]
+
+
+class Wake(Action):
+    """The daemon's own: timers of messages are due. Each payload is (queue number, sequences)."""
+
+    code: ClassVar[int] = -1
+    answer: ClassVar[str] = "Nothing."
+    due: list[Any]
+
+
+class Expire(Action):
+    """The daemon's own: a queue's oldest messages may be past their retention."""
+
+    code: ClassVar[int] = -2
+    answer: ClassVar[str] = "Nothing."
+    number: int
+
+
+class Found(Action):
+    """The daemon's own: a new store gets its key."""
+
+    code: ClassVar[int] = -3
+    answer: ClassVar[str] = "Nothing."

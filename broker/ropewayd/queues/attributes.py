@@ -1,0 +1,104 @@
+"""What may stand in the attributes of a queue and of a message, and how a mistake is told."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from ropewayd.vocabulary.action import explain
+from ropewayd.vocabulary.errors import (
+    InvalidAttributeName,
+    InvalidAttributeValue,
+    InvalidParameterValue,
+    MissingParameter,
+    RopewayError,
+)
+
+from .actions import QueueAttributes
+
+_SETTABLE = QueueAttributes.__struct_fields__
+_NAME = re.compile(r"(?!(?i:aws\.|amazon\.))(?!\.)(?!.*\.\.)[A-Za-z0-9_.-]{1,256}(?<!\.)\Z")
+_KIND = re.compile(r"(String|Number|Binary)(\.[^\x00-\x1f]{1,249})?\Z")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,5})?\Z")
+
+
+def read_attributes(given: dict[str, Any]) -> dict[str, Any] | RopewayError:
+    """The attributes that were given, each checked, or what is wrong with the first that is."""
+    for name in given:
+        if name not in _SETTABLE:
+            return InvalidAttributeName(
+                f"A queue has no attribute {name[:80]!r} that can be set. There are: {', '.join(_SETTABLE)}.",
+                f"attributes.{name[:80]}",
+            )
+    try:
+        msgspec.convert(given, QueueAttributes)
+    except msgspec.ValidationError as error:
+        found = explain(error)
+        return InvalidAttributeValue(
+            found.message.replace("The field", "The attribute"), f"attributes.{found.field}"
+        )
+    return given
+
+
+def check_message_attributes(given: dict[str, Any], field: str) -> RopewayError | None:
+    """The rules that types cannot state: names, kinds, and values that fit their kind (facts of SQS)."""
+    for name, (kind, value) in given.items():
+        at = f"{field}.{name}"
+        if not _NAME.match(name):
+            return InvalidParameterValue(
+                f"The message attribute name {name!r} is not valid: 1 to 256 of A-Z a-z 0-9 _ - and single dots "
+                "inside, not beginning with AWS. or Amazon.",
+                at,
+            )
+        kind_of = _KIND.match(kind)
+        if not kind_of:
+            return InvalidParameterValue(
+                f"The type of the message attribute {name} is not valid: it is String, Number or Binary, "
+                "and optionally a dot and a label.",
+                at,
+            )
+        problem = _value_problem(kind_of[1], value)
+        if problem:
+            return problem(name, at)
+    return None
+
+
+class _Empty(MissingParameter):
+    def __init__(self, name: str, at: str) -> None:
+        super().__init__(f"The message attribute {name} must contain a value that is not empty.", at)
+
+
+class _Unfit(InvalidParameterValue):
+    def __init__(self, name: str, at: str) -> None:
+        super().__init__(
+            f"The value of the message attribute {name} does not fit its type: String and Number take text (a number "
+            "has up to 38 digits and lies between 10^-128 and 10^126), Binary takes bytes.",
+            at,
+        )
+
+
+def _value_problem(kind: str, value: Any) -> type[_Empty | _Unfit] | None:
+    wanted = bytes if kind == "Binary" else str
+    if type(value) is not wanted:
+        return _Unfit
+    if not value:
+        return _Empty
+    if kind == "Number" and not _is_number(value):
+        return _Unfit
+    return None
+
+
+def _is_number(text: str) -> bool:
+    found = _NUMBER.match(text)
+    if not found:
+        return False
+    mantissa, exponent = found[1], int((found[2] or "e0")[1:])
+    whole, _, part = mantissa.partition(".")
+    digits = (whole + part).lstrip("0")
+    if not digits:
+        return True
+    # The place of the first digit that counts, as a power of ten.
+    magnitude = exponent + len((whole + part).lstrip("0")) - 1 - len(part)
+    return len(digits.rstrip("0")) <= 38 and -128 <= magnitude <= 126

@@ -1,0 +1,107 @@
+"""What can happen to queues. Everything that `apply` needs is in the event: times, ids, sequences.
+
+A tag is fixed for ever (1 to 39 are the queues'). A field can be added at the end with a default; any other change
+is a new event with a new tag, and the old one stays readable.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class QueueCreated(msgspec.Struct, array_like=True, tag=1, gc=False, frozen=True):
+    number: int
+    name: str
+    at: int
+    attributes: dict[str, Any]
+
+
+class QueueDeleted(msgspec.Struct, array_like=True, tag=2, gc=False, frozen=True):
+    number: int
+    at: int
+
+
+class AttributesSet(msgspec.Struct, array_like=True, tag=3, gc=False, frozen=True):
+    number: int
+    at: int
+    attributes: dict[str, Any]
+
+
+class QueuePurged(msgspec.Struct, array_like=True, tag=4, gc=False, frozen=True):
+    """Every message with a sequence up to `floor` is gone."""
+
+    number: int
+    at: int
+    floor: int
+
+
+class MessagesSent(msgspec.Struct, array_like=True, tag=5, gc=False, frozen=True):
+    """Sequences `first`, `first + 1`, ... in columns. `visible_at` and `attributes` are nil where nobody has any."""
+
+    number: int
+    first: int
+    at: int
+    ids: bytes
+    bodies: list[Any]
+    visible_at: list[int] | None = None
+    attributes: list[Any] | None = None
+
+
+class MessagesReceived(msgspec.Struct, array_like=True, tag=6, gc=False, frozen=True):
+    """Invisible until `deadline`; one at or before `at` leaves them visible."""
+
+    number: int
+    at: int
+    deadline: int
+    sequences: list[int]
+
+
+class MessagesDeleted(msgspec.Struct, array_like=True, tag=7, gc=False, frozen=True):
+    number: int
+    sequences: list[int]
+
+
+class VisibilityChanged(msgspec.Struct, array_like=True, tag=8, gc=False, frozen=True):
+    """Each sequence with its new deadline; one at or before `at` makes it visible."""
+
+    number: int
+    at: int
+    sequences: list[int]
+    deadlines: list[int]
+
+
+class MessagesReturned(msgspec.Struct, array_like=True, tag=9, gc=False, frozen=True):
+    """Their time is up: they are visible (again, or for the first time)."""
+
+    number: int
+    sequences: list[int]
+
+
+class MessagesExpired(msgspec.Struct, array_like=True, tag=10, gc=False, frozen=True):
+    """Past the retention period, gone."""
+
+    number: int
+    sequences: list[int]
+
+
+class StoreFounded(msgspec.Struct, array_like=True, tag=11, gc=False, frozen=True):
+    """The key of all receipt handles of this store, made once."""
+
+    key: bytes
+
+
+QueueEvent = (
+    QueueCreated
+    | QueueDeleted
+    | AttributesSet
+    | QueuePurged
+    | MessagesSent
+    | MessagesReceived
+    | MessagesDeleted
+    | VisibilityChanged
+    | MessagesReturned
+    | MessagesExpired
+    | StoreFounded
+)

@@ -1,0 +1,77 @@
+"""One message, and how a record says it.
+
+A message that was spilled is one logical record in two places: its row (body and history) and, while it is invisible,
+a small record that says until when. Both are written as of one lsn, `stored`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ropewayd.kernel.wheel import Timer
+
+VISIBLE, IN_FLIGHT, DELAYED, GONE = 0, 1, 2, 3
+
+
+class Lease(msgspec.Struct, gc=False, eq=False):
+    """One timer for all messages of one receive (or send): cancelled when the last of them needs it no more."""
+
+    timer: Timer
+    left: int
+
+
+class Message(msgspec.Struct, gc=False, eq=False):
+    """Hot: free of cycles, untracked by the garbage collector. Times are carried milliseconds."""
+
+    sequence: int
+    id: bytes
+    body: Any
+    attributes: Any
+    sent_at: int
+    size: int
+    receive_count: int = 0
+    first_received_at: int = 0
+    state: int = VISIBLE
+    deadline: int = 0
+    lease: Lease | None = None
+    stored: int = 0
+    """The lsn as of which the disk is right about it; 0: it is in the journal alone."""
+    waits: bool = False
+    """Whether the disk has a small record of its deadline."""
+
+
+class MessageRecord(msgspec.Struct, array_like=True, gc=False, frozen=True):
+    """The row of a spilled message."""
+
+    version: int
+    id: bytes
+    body: Any
+    attributes: Any
+    sent_at: int
+    receive_count: int
+    first_received_at: int
+
+
+class WaitingRecord(msgspec.Struct, array_like=True, gc=False, frozen=True):
+    """The small record of a spilled message that is invisible."""
+
+    version: int
+    state: int
+    deadline: int
+    receive_count: int
+    first_received_at: int
+
+
+RECORD_VERSION = 1
+
+
+def size_of(body: Any, attributes: dict[str, Any] | None) -> int:
+    """Bytes that count against the queue's maximum: body, and each attribute's name, type and value (AWS's rule)."""
+    size = len(body) if type(body) is bytes or body.isascii() else len(body.encode())
+    if attributes:
+        for name, (kind, value) in attributes.items():
+            size += len(name.encode()) + len(kind.encode())
+            size += len(value) if type(value) is bytes else len(value.encode())
+    return size

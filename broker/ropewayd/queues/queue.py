@@ -1,0 +1,309 @@
+"""One incarnation of a queue: its messages and what events do to them.
+
+Rule 1  Every live message is in exactly one place: visible (in `ready`), in flight, delayed, or on disk alone.
+Rule 2  `live` counts all four. It follows from events and the queue's own record, never from what is in memory.
+Rule 3  What is on disk alone is visible: whatever is invisible is in memory. Up to `paged_through` nothing is on disk
+        alone.
+Rule 4  A message whose row is still on disk after it ended is in `dead`, until a slice has dropped the row. Up to
+        `floor` everything has ended.
+
+Each event method skips what a loaded record already knows (`lsn` at or below it), so run time and recovery share it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ropewayd.kernel.wheel import Timer, Wheel
+
+from .actions import QueueAttributes
+from .events import MessagesReceived, MessagesSent, VisibilityChanged
+from .message import DELAYED, GONE, IN_FLIGHT, VISIBLE, Lease, Message, size_of
+from .ready import Ready
+
+
+class Queue:
+    """See the module. Times are carried milliseconds."""
+
+    __slots__ = (
+        "absent",
+        "attributes",
+        "changed",
+        "created_at",
+        "dead",
+        "delayed",
+        "expiry",
+        "floor",
+        "in_flight",
+        "live",
+        "messages",
+        "modified_at",
+        "name",
+        "next_sequence",
+        "number",
+        "owner",
+        "paged_through",
+        "ready",
+        "replaying",
+        "spilled_through",
+        "stored",
+        "wheel",
+    )
+
+    def __init__(
+        self, number: int, name: str, attributes: QueueAttributes, at: int, wheel: Wheel, owner: Any
+    ) -> None:
+        self.number = number
+        self.name = name
+        self.attributes = attributes
+        self.created_at = self.modified_at = at
+        self.next_sequence = 1
+        self.live = 0
+        self.floor = 0
+        self.in_flight = 0
+        self.delayed = 0
+        self.messages: dict[int, Message] = {}
+        self.ready = Ready()
+        self.dead: dict[int, bool] = {}
+        self.absent: set[int] = set()
+        self.expiry: Timer | None = None
+        self.paged_through = 0
+        self.spilled_through = 0
+        self.stored = 0
+        self.changed = 0
+        self.replaying = False
+        self.wheel = wheel
+        self.owner = owner
+
+    @property
+    def visible(self) -> int:
+        return self.live - self.in_flight - self.delayed
+
+    @property
+    def on_disk(self) -> int:
+        """Messages that are on disk alone."""
+        return self.live - len(self.messages)
+
+    # Events
+
+    def sent(self, event: MessagesSent, lsn: int) -> tuple[int, Sequence[int]] | None:
+        first, bodies = event.first, event.bodies
+        count = len(bodies)
+        if lsn > self.stored:
+            self.next_sequence = first + count
+            self.live += count
+            self.changed = lsn
+        touched = range(first, first + count)
+        if self.replaying:
+            fresh = [s for s in touched if s > self.floor and s not in self.messages]
+        else:
+            fresh = touched
+        self._put(event, fresh)
+        return (self.number, touched) if fresh else None
+
+    def _put(self, event: MessagesSent, fresh: Sequence[int]) -> None:
+        first, at, ids, bodies = event.first, event.at, event.ids, event.bodies
+        messages, add = self.messages, self.ready.add
+        visible_at, attributes = event.visible_at, event.attributes
+        plain = visible_at is None and attributes is None
+        for sequence in fresh:
+            index = sequence - first
+            body = bodies[index]
+            extra = attributes[index] if attributes is not None else None
+            if extra is None and (type(body) is bytes or body.isascii()):
+                size = len(body)
+            else:
+                size = size_of(body, extra)
+            message = Message(sequence, ids[16 * index : 16 * index + 16], body, extra, at, size)
+            messages[sequence] = message
+            if plain or visible_at is None or visible_at[index] <= at:
+                add(message)
+            else:
+                self._hold(message, DELAYED, visible_at[index], None)
+        if self.expiry is None:
+            self.expire_at(at + self.attributes.retention_period)
+
+    def received(self, event: MessagesReceived, lsn: int) -> tuple[int, Sequence[int]]:
+        at, deadline, sequences = event.at, event.deadline, event.sequences
+        messages = self.messages
+        if self.replaying:
+            taken = [m for m in map(messages.get, sequences) if m is not None and lsn > m.stored]
+        else:
+            taken = [messages[s] for s in sequences]
+            self.ready.take(taken)
+        hold = deadline > at
+        lease = self._lease(deadline, sequences, len(taken)) if hold and taken else None
+        for message in taken:
+            message.receive_count += 1
+            if not message.first_received_at:
+                message.first_received_at = at
+            if hold:
+                message.state = IN_FLIGHT
+                message.deadline = deadline
+                message.lease = lease
+            else:
+                self.ready.put_back(message)
+        if hold:
+            self.in_flight += len(taken)
+        return self.number, sequences
+
+    def ended(self, sequences: Sequence[int], lsn: int) -> tuple[int, Sequence[int]]:
+        """Deleted or expired."""
+        messages = self.messages
+        if lsn > self.stored:
+            self.live -= len(sequences)
+            self.changed = lsn
+        for sequence in sequences:
+            message = messages.pop(sequence, None)
+            if message is None:
+                continue
+            if message.state == VISIBLE:
+                self.ready.remove(message)
+            else:
+                self._release(message)
+            message.state = GONE
+            if message.stored:
+                self.dead[sequence] = message.waits
+        return self.number, sequences
+
+    def returned(self, sequences: Sequence[int], lsn: int) -> tuple[int, Sequence[int]]:
+        for sequence in sequences:
+            message = self.messages.get(sequence)
+            if message is not None and lsn > message.stored and message.state != VISIBLE:
+                self._release(message)
+                message.state = VISIBLE
+                self.ready.put_back(message)
+        if self.expiry is None and self.live:
+            self.expire_at(0)
+        return self.number, sequences
+
+    def visibility_changed(self, event: VisibilityChanged, lsn: int) -> tuple[int, Sequence[int]]:
+        for sequence, deadline in zip(event.sequences, event.deadlines, strict=True):
+            message = self.messages.get(sequence)
+            if message is None or lsn <= message.stored:
+                continue
+            if message.state == VISIBLE:
+                self.ready.remove(message)
+            else:
+                self._release(message)
+            if deadline > event.at:
+                self._hold(message, IN_FLIGHT, deadline, None)
+            else:
+                message.state = VISIBLE
+                self.ready.put_back(message)
+        return self.number, event.sequences
+
+    def purged(self, floor: int, lsn: int) -> tuple[int, int, list[int]]:
+        """Everything up to `floor` ended. The touch names the small records that the disk still has."""
+        waiting = [m.sequence for m in self.messages.values() if m.waits and m.sequence <= floor]
+        waiting += [s for s, waits in self.dead.items() if waits]
+        if lsn > self.stored:
+            self.live = 0
+            self.floor = max(self.floor, floor)
+            self.changed = lsn
+        gone = [m for m in self.messages.values() if m.sequence <= floor]
+        for message in gone:
+            del self.messages[message.sequence]
+            if message.state != VISIBLE:
+                self._release(message)
+            message.state = GONE
+        self.dead.clear()
+        self.settle()
+        self.paged_through = max(self.paged_through, floor)
+        return self.number, floor, waiting
+
+    def close(self) -> None:
+        """The incarnation ended: nothing of it waits any more."""
+        for message in self.messages.values():
+            if message.state != VISIBLE:
+                self._release(message)
+        if self.expiry is not None:
+            self.wheel.cancel(self.expiry)
+            self.expiry = None
+
+    def expire_at(self, when: int) -> None:
+        """Look for messages past their retention at this time; 0 is at the next tick."""
+        if self.expiry is not None:
+            self.wheel.cancel(self.expiry)
+        self.expiry = self.wheel.add(when, self.owner, self.number)
+
+    # Invisible messages
+
+    def _lease(self, deadline: int, sequences: Sequence[int], count: int) -> Lease:
+        return Lease(self.wheel.add(deadline, self.owner, (self.number, sequences)), count)
+
+    def _hold(self, message: Message, state: int, deadline: int, lease: Lease | None) -> None:
+        message.state = state
+        message.deadline = deadline
+        message.lease = lease or self._lease(deadline, [message.sequence], 1)
+        if state == IN_FLIGHT:
+            self.in_flight += 1
+        else:
+            self.delayed += 1
+
+    def _release(self, message: Message) -> None:
+        """It is invisible no more: its lease has one less to care for."""
+        if message.state == IN_FLIGHT:
+            self.in_flight -= 1
+        else:
+            self.delayed -= 1
+        lease = message.lease
+        assert lease is not None
+        message.lease = None
+        message.deadline = 0
+        lease.left -= 1
+        if not lease.left:
+            self.wheel.cancel(lease.timer)
+
+    # What comes from disk
+
+    def settle(self) -> None:
+        """Make the order of the visible ones anew from the messages themselves."""
+        visible = [m for m in self.messages.values() if m.state == VISIBLE]
+        visible.sort(key=lambda m: m.sequence)
+        self.ready = Ready(visible)
+
+    def restore(self, message: Message) -> None:
+        """Recovery: a message that records know. `state` and `deadline` are theirs."""
+        self.messages[message.sequence] = message
+        if message.state == VISIBLE:
+            self.ready.put_back(message)
+        else:
+            self._hold(message, message.state, message.deadline, None)
+
+    def fill(self, messages: Iterable[Message]) -> None:
+        """Rows that were read: what memory knows better is skipped."""
+        for message in messages:
+            sequence = message.sequence
+            if sequence > self.floor and sequence not in self.messages and sequence not in self.dead:
+                self.messages[sequence] = message
+                self.ready.put_back(message)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything that is state, as plain objects."""
+        return {
+            "name": self.name,
+            "attributes": self.attributes,
+            "created_at": self.created_at,
+            "modified_at": self.modified_at,
+            "next_sequence": self.next_sequence,
+            "live": self.live,
+            "floor": self.floor,
+            "in_flight": self.in_flight,
+            "delayed": self.delayed,
+            "ready": [m.sequence for m in self.ready],
+            "messages": {
+                m.sequence: (
+                    m.id,
+                    m.body,
+                    m.attributes,
+                    m.sent_at,
+                    m.receive_count,
+                    m.first_received_at,
+                    m.state,
+                    m.deadline,
+                )
+                for m in self.messages.values()
+            },
+        }

@@ -1,0 +1,59 @@
+"""Where queues stand on disk: the spaces, the keys, the forms.
+
+A message's row is keyed by (queue number, sequence) in one 64-bit integer. A queue number is an incarnation, never
+used again: a queue that is created anew starts with other keys, so nothing old can come back.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ropewayd.store.protocol import Space
+
+QUEUES = Space(2, "queues", paged=False)
+"""One record a queue, and two by name: `next` (the next queue number) and `key` (of the receipt handles)."""
+WAITING = Space(3, "waiting", paged=False)
+"""One small record for each spilled message that is invisible."""
+MESSAGES = Space(4, "messages", paged=True)
+"""One row a spilled message."""
+
+NEXT_NUMBER = b"next"
+HANDLE_KEY = b"key"
+
+SEQUENCE_BITS = 41
+MAX_SEQUENCE = (1 << SEQUENCE_BITS) - 1
+MAX_NUMBER = (1 << (63 - SEQUENCE_BITS)) - 1
+VERSION = 1
+
+
+class QueueRecord(msgspec.Struct, array_like=True, gc=False, frozen=True):
+    """A queue as of its record's lsn. `spilled_through`: no message with a higher sequence has a row."""
+
+    version: int
+    name: str
+    attributes: dict[str, Any]
+    created_at: int
+    modified_at: int
+    next_sequence: int
+    live: int
+    floor: int
+    spilled_through: int
+
+
+def row_key(number: int, sequence: int) -> int:
+    return number << SEQUENCE_BITS | sequence
+
+
+def split_row_key(key: int) -> tuple[int, int]:
+    """(queue number, sequence)."""
+    return key >> SEQUENCE_BITS, key & MAX_SEQUENCE
+
+
+def queue_key(number: int) -> bytes:
+    return b"q" + number.to_bytes(8, "big")
+
+
+def waiting_key(number: int, sequence: int) -> bytes:
+    return row_key(number, sequence).to_bytes(8, "big")

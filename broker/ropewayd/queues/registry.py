@@ -1,0 +1,124 @@
+"""Every queue of the daemon, by name and by number, and what was read from disk for them."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from ropewayd.kernel.wheel import Wheel
+from ropewayd.store.protocol import Corrupt, Record
+
+from .actions import QueueAttributes
+from .handle import Handles
+from .message import Message, MessageRecord, size_of
+from .queue import Queue
+from .records import MAX_SEQUENCE, VERSION, QueueRecord, split_row_key
+from .settings import QueueLimits
+
+_rows = msgspec.msgpack.Decoder(MessageRecord)
+_MAX_ABSENT = 10_000
+
+
+def message_of(record: Record) -> Message:
+    """A visible message as its row says it."""
+    row = _rows.decode(record.value)
+    assert row.version == VERSION and type(record.key) is int
+    sequence = split_row_key(record.key)[1]
+    size = size_of(row.body, row.attributes)
+    return Message(
+        sequence,
+        row.id,
+        row.body,
+        row.attributes,
+        row.sent_at,
+        size,
+        row.receive_count,
+        row.first_received_at,
+        stored=record.lsn,
+    )
+
+
+class Registry:
+    """See the module."""
+
+    def __init__(self, limits: QueueLimits, wheel: Wheel, owner: Any) -> None:
+        self.limits = limits
+        self.by_name: dict[str, Queue] = {}
+        self.by_number: dict[int, Queue] = {}
+        self.names: list[str] = []
+        self.next_number = 1
+        self.handle_key: bytes | None = None
+        self._handles: Handles | None = None
+        self._wheel = wheel
+        self._owner = owner
+
+    @property
+    def handles(self) -> Handles:
+        if self._handles is None:
+            assert self.handle_key is not None, "the store has no key for receipt handles yet"
+            self._handles = Handles(self.handle_key)
+        return self._handles
+
+    def add(self, number: int, name: str, attributes: dict[str, Any], at: int) -> Queue:
+        queue = Queue(
+            number, name, msgspec.convert(attributes, QueueAttributes), at, self._wheel, self._owner
+        )
+        self.by_name[name] = queue
+        self.by_number[number] = queue
+        insort(self.names, name)
+        return queue
+
+    def remove(self, queue: Queue) -> None:
+        queue.close()
+        del self.by_number[queue.number]
+        if self.by_name.get(queue.name) is queue:
+            del self.by_name[queue.name]
+            del self.names[bisect_left(self.names, queue.name)]
+
+    def settle(self) -> None:
+        """Recovery: in a tail a name's old incarnation can come after the record of its new one."""
+        self.by_name.clear()
+        self.by_name.update((queue.name, queue) for queue in self.by_number.values())
+        self.names[:] = sorted(self.by_name)
+
+    def restore(self, number: int, record: QueueRecord, lsn: int) -> None:
+        """Recovery: a queue as its record says it."""
+        queue = self.add(number, record.name, record.attributes, record.created_at)
+        queue.modified_at = record.modified_at
+        queue.next_sequence = record.next_sequence
+        queue.live = record.live
+        queue.floor = queue.paged_through = record.floor
+        queue.spilled_through = record.spilled_through
+        queue.stored = queue.changed = lsn
+
+    def fill(self, number: int, records: list[Record], limit: int, max_bytes: int) -> None:
+        """A page that was read, beginning right after `paged_through`."""
+        queue = self.by_number.get(number)
+        if queue is None:
+            return
+        queue.fill(map(message_of, records))
+        full = len(records) >= limit or sum(len(r.value) for r in records) >= max_bytes
+        if full:
+            last = records[-1].key
+            assert type(last) is int
+            queue.paged_through = max(queue.paged_through, split_row_key(last)[1])
+            return
+        queue.paged_through = MAX_SEQUENCE
+        if queue.on_disk:
+            raise Corrupt(
+                f"queue {queue.name} (number {number}) counts {queue.on_disk} messages that are not on disk"
+            )
+
+    def fill_keys(self, number: int, sequences: Sequence[int], records: list[Record]) -> None:
+        """Rows that were read by key. What was not there ended long ago, and never comes back."""
+        queue = self.by_number.get(number)
+        if queue is None:
+            return
+        found = [message_of(record) for record in records]
+        queue.fill(found)
+        if len(queue.absent) > _MAX_ABSENT:
+            queue.absent.clear()
+        queue.absent.update(set(sequences) - {m.sequence for m in found})

@@ -1,0 +1,202 @@
+"""The queue service: what the kernel sees of it.
+
+It owns the state of all queues and changes it by events alone. What is decided stands in decide.py, what events do to
+one queue in queue.py, how state reaches records in spilling.py.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from ropewayd.kernel.service import Event, Outcome, Touch
+from ropewayd.kernel.wheel import Wheel
+from ropewayd.store.protocol import Corrupt, Key, Record, Space
+from ropewayd.vocabulary.action import Action
+
+from . import events as e
+from .actions import Expire, Found, Wake
+from .decide import Decider
+from .queue import Queue
+from .records import MESSAGES, QUEUES, WAITING
+from .registry import Registry
+from .settings import QueueLimits
+from .spilling import Ended, Own, Purged, Spilling
+
+_EXPIRY_PACE = 100
+"""Milliseconds between two pages of expired messages of one queue."""
+
+
+class Queues:
+    """See the module. `entropy(n)` gives n unguessable bytes; a simulation gives its own."""
+
+    name = "queues"
+    spaces: Sequence[Space] = (QUEUES, WAITING, MESSAGES)
+
+    def __init__(
+        self, wheel: Wheel, limits: QueueLimits | None = None, entropy: Callable[[int], bytes] = os.urandom
+    ) -> None:
+        self._registry = Registry(limits or QueueLimits(), wheel, self)
+        self._decider = Decider(self._registry, entropy)
+        self._spilling = Spilling(self._registry)
+        self._replaying = True
+        self.spill = self._spilling.spill
+        self.spilled = self._spilling.spilled
+
+    def deciders(self) -> Mapping[type[Action], Callable[[Any, int], Outcome]]:
+        return self._decider.table()
+
+    def appliers(self) -> Mapping[type[Event], Callable[[Any, int], Touch]]:
+        return {
+            e.QueueCreated: self._created,
+            e.QueueDeleted: self._deleted,
+            e.AttributesSet: self._attributes_set,
+            e.QueuePurged: self._purged,
+            e.MessagesSent: self._sent,
+            e.MessagesReceived: self._received,
+            e.MessagesDeleted: self._ended,
+            e.MessagesExpired: self._ended,
+            e.VisibilityChanged: self._visibility_changed,
+            e.MessagesReturned: self._returned,
+            e.StoreFounded: self._founded,
+        }
+
+    def feeds(self, event: Any) -> Iterable[object]:
+        if type(event) in _FEEDING:
+            return (event.number,)
+        return ()
+
+    def due(self, payloads: list[Any], now: int) -> Iterable[Action]:
+        queues = [p for p in payloads if type(p) is int]
+        if len(queues) < len(payloads):
+            yield Wake(due=[p for p in payloads if type(p) is not int])
+        for number in queues:
+            queue = self._registry.by_number.get(number)
+            if queue is None:
+                continue
+            queue.expiry = None
+            oldest = queue.ready.first(1)
+            if not oldest and not queue.on_disk:
+                continue  # what is invisible is asked when it wakes
+            at = oldest[0].sent_at + queue.attributes.retention_period if oldest else 0
+            if at > now and not queue.on_disk:
+                queue.expire_at(at)
+            else:
+                queue.expire_at(max(at, now + _EXPIRY_PACE))
+                yield Expire(number=number)
+
+    # Events
+
+    def _created(self, event: e.QueueCreated, lsn: int) -> Touch:
+        registry = self._registry
+        registry.next_number = max(registry.next_number, event.number + 1)
+        if event.number not in registry.by_number:
+            queue = registry.add(event.number, event.name, event.attributes, event.at)
+            queue.changed = lsn
+            queue.replaying = self._replaying
+        return Own(event.number)
+
+    def _deleted(self, event: e.QueueDeleted, lsn: int) -> Touch:
+        queue = self._registry.by_number.get(event.number)
+        if queue is None:
+            return None
+        waiting = [m.sequence for m in queue.messages.values() if m.waits]
+        waiting += [s for s, waits in queue.dead.items() if waits]
+        self._registry.remove(queue)
+        return Ended(event.number, waiting)
+
+    def _attributes_set(self, event: e.AttributesSet, lsn: int) -> Touch:
+        queue = self._registry.by_number.get(event.number)
+        if queue is None:
+            return None
+        if lsn > queue.stored:
+            queue.attributes = msgspec.structs.replace(queue.attributes, **event.attributes)
+            queue.modified_at = event.at
+            queue.changed = lsn
+            if queue.expiry is not None:
+                queue.expire_at(0)
+        return Own(event.number)
+
+    def _purged(self, event: e.QueuePurged, lsn: int) -> Touch:
+        queue = self._registry.by_number.get(event.number)
+        if queue is None:
+            return None
+        return Purged(*queue.purged(event.floor, lsn))
+
+    def _sent(self, event: e.MessagesSent, lsn: int) -> Touch:
+        queue = self._registry.by_number.get(event.number)
+        return None if queue is None else queue.sent(event, lsn)
+
+    def _received(self, event: e.MessagesReceived, lsn: int) -> Touch:
+        queue = self._registry.by_number.get(event.number)
+        return None if queue is None else queue.received(event, lsn)
+
+    def _ended(self, event: e.MessagesDeleted | e.MessagesExpired, lsn: int) -> Touch:
+        queue = self._registry.by_number.get(event.number)
+        return None if queue is None else queue.ended(event.sequences, lsn)
+
+    def _visibility_changed(self, event: e.VisibilityChanged, lsn: int) -> Touch:
+        queue = self._registry.by_number.get(event.number)
+        return None if queue is None else queue.visibility_changed(event, lsn)
+
+    def _returned(self, event: e.MessagesReturned, lsn: int) -> Touch:
+        queue = self._registry.by_number.get(event.number)
+        return None if queue is None else queue.returned(event.sequences, lsn)
+
+    def _founded(self, event: e.StoreFounded, lsn: int) -> Touch:
+        self._registry.handle_key = event.key
+        return Own(0)
+
+    # Recovery
+
+    def load(self, records: Iterable[Record]) -> None:
+        self._spilling.load(records)
+        for queue in self._registry.by_number.values():
+            queue.replaying = True
+
+    def named(self, events: Iterable[Any]) -> Iterable[tuple[Space, Key]]:
+        return self._spilling.named(_named(event) for event in events)
+
+    def recovered(self, now: int) -> None:
+        self._spilling.check_loaded()
+        self._replaying = False
+        self._registry.settle()
+        for queue in self._registry.by_number.values():
+            queue.replaying = False
+            queue.settle()
+            if queue.on_disk < 0:
+                raise Corrupt(
+                    f"queue {queue.name} (number {queue.number}) counts fewer messages than there are"
+                )
+            if queue.live:
+                queue.expire_at(0)
+
+    def opening(self) -> Iterable[Action]:
+        return (Found(),)
+
+    # Looking in
+
+    def counts(self) -> tuple[int, int]:
+        """(queues, messages in them)."""
+        queues: Iterable[Queue] = self._registry.by_number.values()
+        return len(self._registry.by_number), sum(queue.live for queue in queues)
+
+    def snapshot(self) -> dict[str, Any]:
+        """The state that is in memory, as plain objects."""
+        return {
+            "next_number": self._registry.next_number,
+            "handle_key": self._registry.handle_key,
+            "queues": {number: queue.snapshot() for number, queue in self._registry.by_number.items()},
+        }
+
+
+_FEEDING = frozenset((e.MessagesSent, e.MessagesReturned, e.VisibilityChanged, e.QueueDeleted))
+
+
+def _named(event: Any) -> tuple[int, Iterable[int]]:
+    if type(event) is e.MessagesSent:
+        return event.number, range(event.first, event.first + len(event.bodies))
+    return getattr(event, "number", 0), getattr(event, "sequences", ())

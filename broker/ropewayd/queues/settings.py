@@ -1,0 +1,24 @@
+"""The queues' limits, with what each is for."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ropewayd.vocabulary.names import DEFAULT_ACCOUNT, DEFAULT_REGION
+
+
+class QueueLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Numbers and bytes. What AWS limits has AWS's value."""
+
+    account: str = DEFAULT_ACCOUNT
+    region: str = DEFAULT_REGION
+    max_queues: int = 100_000
+    """Queues at one time."""
+    max_in_flight: int = 120_000
+    """Messages of one queue in flight; a receive beyond it is told so."""
+    max_answer_bytes: int = (16 << 20) - (64 << 10)
+    """What one receive may hold; it returns fewer messages rather than exceed it."""
+    page_messages: int = 1000
+    """Messages read from disk at one time, ..."""
+    page_bytes: int = 1 << 20
+    """... and about how many bytes."""

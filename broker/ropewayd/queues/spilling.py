@@ -1,0 +1,220 @@
+"""How what lives in queues becomes records, and records become queues again.
+
+A touch is (queue number, sequences) for messages, or names something larger: see the classes. A message is written
+as of the slice's lsn in one of two forms: visible, as its row; invisible, as its row (once) and a small record of its
+deadline. Either way all that the disk says of it is then right as of that lsn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from ropewayd.kernel.service import SliceBuilder
+from ropewayd.store.protocol import Corrupt, Key, Record, Slice, Space
+
+from .message import RECORD_VERSION, VISIBLE, Message, MessageRecord, WaitingRecord
+from .queue import Queue
+from .records import (
+    HANDLE_KEY,
+    MAX_SEQUENCE,
+    MESSAGES,
+    NEXT_NUMBER,
+    QUEUES,
+    VERSION,
+    WAITING,
+    QueueRecord,
+    queue_key,
+    row_key,
+    split_row_key,
+    waiting_key,
+)
+from .registry import Registry, message_of
+
+_encode = msgspec.msgpack.Encoder().encode
+_queues = msgspec.msgpack.Decoder(QueueRecord)
+_waiting = msgspec.msgpack.Decoder(WaitingRecord)
+
+
+class Ended(msgspec.Struct, gc=False, frozen=True):
+    """An incarnation is over: its record goes, and every row."""
+
+    number: int
+    waiting: list[int]
+
+
+class Purged(msgspec.Struct, gc=False, frozen=True):
+    """Rows up to `floor` go, and the small records of these sequences."""
+
+    number: int
+    floor: int
+    waiting: list[int]
+
+
+class Own(msgspec.Struct, gc=False, frozen=True):
+    """A queue's own record, and the next number, changed. Number 0: the key of the handles."""
+
+    number: int
+
+
+class Spilling:
+    """See the module."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._loading: dict[tuple[int, int], tuple[WaitingRecord, int]] = {}
+
+    # Out
+
+    def spill(self, touch: Any, into: SliceBuilder) -> None:
+        if type(touch) is tuple:
+            queue = self._registry.by_number.get(touch[0])
+            if queue is not None:
+                self._messages(queue, touch[1], into)
+        elif isinstance(touch, Own):
+            self._own(touch.number, into)
+        elif isinstance(touch, Purged):
+            into.drop_range(MESSAGES, row_key(touch.number, 0), row_key(touch.number, touch.floor))
+            self._drop_waiting(touch.number, touch.waiting, into)
+            self._own(touch.number, into)
+        else:
+            assert isinstance(touch, Ended)
+            into.drop(QUEUES, queue_key(touch.number))
+            into.drop_range(MESSAGES, row_key(touch.number, 0), row_key(touch.number, MAX_SEQUENCE))
+            self._drop_waiting(touch.number, touch.waiting, into)
+
+    def _drop_waiting(self, number: int, sequences: list[int], into: SliceBuilder) -> None:
+        for sequence in sequences:
+            into.drop(WAITING, waiting_key(number, sequence))
+
+    def _own(self, number: int, into: SliceBuilder) -> None:
+        if not number:
+            key = self._registry.handle_key
+            assert key is not None
+            into.put(QUEUES, HANDLE_KEY, key)
+            return
+        into.at_end(NEXT_NUMBER, self._put_next)
+        queue = self._registry.by_number.get(number)
+        if queue is not None and queue.stored < queue.changed:
+            into.at_end(queue, lambda end: self._put_queue(queue, end))
+
+    def _put_next(self, into: SliceBuilder) -> None:
+        into.put(QUEUES, NEXT_NUMBER, _encode(self._registry.next_number))
+
+    def _put_queue(self, queue: Queue, into: SliceBuilder) -> None:
+        record = QueueRecord(
+            VERSION,
+            queue.name,
+            msgspec.to_builtins(queue.attributes),
+            queue.created_at,
+            queue.modified_at,
+            queue.next_sequence,
+            queue.live,
+            queue.floor,
+            queue.spilled_through,
+        )
+        into.put(QUEUES, queue_key(queue.number), _encode(record))
+        queue.stored = into.lsn
+
+    def _messages(self, queue: Queue, sequences: Iterable[int], into: SliceBuilder) -> None:
+        messages, dead = queue.messages, queue.dead
+        before = queue.spilled_through
+        for sequence in sequences:
+            message = messages.get(sequence)
+            if message is not None:
+                if message.stored < into.part:
+                    self._message(queue, message, into)
+            elif sequence in dead:
+                into.drop(MESSAGES, row_key(queue.number, sequence))
+                if dead[sequence]:
+                    into.drop(WAITING, waiting_key(queue.number, sequence))
+        unsaid = queue.stored < queue.changed and queue.stored < into.part
+        if unsaid or queue.spilled_through != before:
+            into.at_end(queue, lambda end: self._put_queue(queue, end))
+
+    def _message(self, queue: Queue, m: Message, into: SliceBuilder) -> None:
+        number, sequence = queue.number, m.sequence
+        if m.state == VISIBLE or not m.stored:
+            row = MessageRecord(
+                RECORD_VERSION, m.id, m.body, m.attributes, m.sent_at, m.receive_count, m.first_received_at
+            )
+            into.put(MESSAGES, row_key(number, sequence), _encode(row))
+            queue.spilled_through = max(queue.spilled_through, sequence)
+        if m.state != VISIBLE:
+            waiting = WaitingRecord(RECORD_VERSION, m.state, m.deadline, m.receive_count, m.first_received_at)
+            into.put(WAITING, waiting_key(number, sequence), _encode(waiting))
+        elif m.waits:
+            into.drop(WAITING, waiting_key(number, sequence))
+        m.waits = m.state != VISIBLE
+        m.stored = into.lsn
+
+    def spilled(self, slice: Slice) -> None:
+        """Dropped rows need no remembering any more."""
+        by_number = self._registry.by_number
+        for space, key in slice.drops:
+            if space is MESSAGES:
+                assert type(key) is int
+                number, sequence = split_row_key(key)
+                queue = by_number.get(number)
+                if queue is not None:
+                    queue.dead.pop(sequence, None)
+
+    # In
+
+    def load(self, records: Iterable[Record]) -> None:
+        for record in records:
+            if record.space is MESSAGES or record.space == MESSAGES:
+                self._load_row(record)
+            elif record.space == WAITING:
+                assert type(record.key) is bytes
+                place = split_row_key(int.from_bytes(record.key, "big"))
+                self._loading[place] = (_waiting.decode(record.value), record.lsn)
+            elif record.key == NEXT_NUMBER:
+                self._registry.next_number = msgspec.msgpack.decode(record.value, type=int)
+            elif record.key == HANDLE_KEY:
+                self._registry.handle_key = record.value
+            else:
+                assert type(record.key) is bytes
+                number = int.from_bytes(record.key[1:], "big")
+                self._registry.restore(number, _queues.decode(record.value), record.lsn)
+
+    def _load_row(self, record: Record) -> None:
+        assert type(record.key) is int
+        number, sequence = split_row_key(record.key)
+        queue = self._registry.by_number.get(number)
+        if queue is None or sequence <= queue.floor:
+            return
+        message = message_of(record)
+        waiting = self._loading.pop((number, sequence), None)
+        if waiting is not None:
+            said, lsn = waiting
+            message.state = said.state
+            message.deadline = said.deadline
+            message.receive_count = said.receive_count
+            message.first_received_at = said.first_received_at
+            message.waits = True
+            message.stored = max(message.stored, lsn)
+        queue.restore(message)
+
+    def named(self, named: Iterable[tuple[int, Iterable[int]]]) -> Iterator[tuple[Space, Key]]:
+        """The rows of all invisible messages, and those of these (queue number, sequences) that can be on disk."""
+        wanted = dict.fromkeys(row_key(number, sequence) for number, sequence in self._loading)
+        for number, sequences in named:
+            queue = self._registry.by_number.get(number)
+            if queue is not None:
+                floor, through = queue.floor, queue.spilled_through
+                wanted.update(dict.fromkeys(row_key(number, s) for s in sequences if floor < s <= through))
+        for key in sorted(wanted):
+            yield MESSAGES, key
+
+    def check_loaded(self) -> None:
+        """Every small record had its row."""
+        for number, sequence in self._loading:
+            queue = self._registry.by_number.get(number)
+            if queue is not None and sequence > queue.floor:
+                raise Corrupt(
+                    f"message {sequence} of queue {queue.name} (number {number}) is in flight but not on disk"
+                )
+        self._loading.clear()
