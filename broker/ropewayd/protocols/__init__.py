@@ -1,0 +1,1 @@
+"""Bytes to actions and answers to bytes. No rule of any service lives here."""

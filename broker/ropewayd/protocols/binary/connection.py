@@ -1,0 +1,318 @@
+"""One connection: bytes in, actions to the kernel, answers out.
+
+Rule 1  Nothing a peer does is unbounded. When its outstanding requests, their bytes, or the answers it has not taken
+        reach their limit, it is not read any further until there is room.
+Rule 2  Answers leave as they are ready, in any order, and in one write for all that a turn of the loop brings.
+Rule 3  What is not a frame of this protocol ends the connection, with a word of why. A request that is well-formed but
+        wrong gets an error, and the connection goes on.
+Rule 4  One timer a connection. It looks at all four deadlines (hello, frame, unsent answers, idleness) when the
+        earliest may be over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ropewayd.kernel.wheel import Timer
+from ropewayd.protocols.catalogue import ACTIONS
+from ropewayd.vocabulary.action import decode, explain
+from ropewayd.vocabulary.errors import InvalidAction, MalformedRequest, OverLimit, RopewayError
+
+from .frame import HEADER, Frames, FrameTooLong
+from .handshake import Handshake, Hello
+
+if TYPE_CHECKING:
+    from .server import BinaryServer
+
+HELLO, PING = 0, 1
+OK, ERROR = 0, 1
+MAX_ID = (1 << 32) - 1
+
+
+class _Request(msgspec.Struct, array_like=True):
+    id: int
+    action: int
+    params: msgspec.Raw = msgspec.Raw(b"\x80")
+
+
+_requests = msgspec.msgpack.Decoder(_Request)
+_hellos = msgspec.msgpack.Decoder(Hello)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, RopewayError):
+        return (value.code, value.message, value.field)
+    raise NotImplementedError(f"an answer holds a {type(value).__name__}")
+
+
+_encoder = msgspec.msgpack.Encoder(enc_hook=_plain)
+
+
+def encode(request: int, answer: Any) -> bytearray:
+    """The frame of one answer."""
+    out = bytearray(HEADER)
+    status = ERROR if isinstance(answer, RopewayError) else OK
+    _encoder.encode_into((request, status, answer), out, HEADER)
+    out[:HEADER] = (len(out) - HEADER).to_bytes(HEADER, "big")
+    return out
+
+
+class Pending:
+    """One request without an answer: the kernel's Reply."""
+
+    __slots__ = ("connection", "id", "size")
+
+    def __init__(self, connection: Connection, request: int, size: int) -> None:
+        self.connection = connection
+        self.id = request
+        self.size = size
+
+    def prepare(self, answer: Any) -> bytearray:
+        out = encode(self.id, answer)
+        self.connection.held += len(out)
+        return out
+
+    def deliver(self, prepared: bytearray) -> None:
+        self.connection.answered(self, prepared)
+
+
+class Connection(asyncio.Protocol):
+    """See the module."""
+
+    def __init__(self, server: BinaryServer) -> None:
+        self._server = server
+        self._limits = server.limits
+        self._frames = Frames(server.limits.max_frame)
+        self._handshake: Handshake | None = server.handshake()
+        self._transport: asyncio.Transport | None = None
+        self._outstanding: set[Pending] = set()
+        self._bytes = 0
+        self.held = 0
+        """Bytes of answers that wait for their commit."""
+        self._out: list[bytes | bytearray] = []
+        self._timer: Timer | None = None
+        self._opened = self._asked = server.now()
+        self._frame_since = 0
+        self._unsent_since = 0
+        self._stopped = False
+        """Whether it is not read, because a limit is reached."""
+        self._leaving = False
+
+    # The transport's calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
+        self._transport = transport  # type: ignore[assignment]  # uvloop's transports have no common class
+        transport.set_write_buffer_limits(high=self._limits.max_unsent)  # type: ignore[attr-defined]  # likewise
+        if not self._server.admit(self):
+            most = self._limits.max_connections
+            self._leave(OverLimit(f"There are {most} connections, and that is the limit."))
+            return
+        assert self._handshake is not None
+        self._write(encode(0, self._handshake.greeting()))
+        self._watch(self._opened + self._limits.handshake_timeout)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._leaving:
+            self._frames.feed(data)
+            self._pump()
+
+    def eof_received(self) -> bool:
+        return False  # a peer that sends no more waits for nothing: close
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._leaving = True
+        self._transport = None
+        self._out.clear()
+        if self._timer is not None:
+            self._server.wheel.cancel(self._timer)
+        for pending in list(self._outstanding):
+            self._server.kernel.abandon(pending)
+        self._outstanding.clear()
+        self._server.dismiss(self)
+
+    def pause_writing(self) -> None:
+        self._unsent_since = self._server.now()
+        self._watch(self._unsent_since + self._limits.write_timeout)
+        self._hold()
+
+    def resume_writing(self) -> None:
+        self._unsent_since = 0
+        self._resume()
+
+    # In
+
+    def _pump(self) -> None:
+        """Take frames as long as there is room for what they may bring."""
+        try:
+            for payload in self._frames.cut():
+                self._take(payload)
+                if self._full() or self._leaving:
+                    break
+        except FrameTooLong as error:
+            self._leave(MalformedRequest(f"This is not a frame: {error}."))
+            return
+        if self._leaving:
+            return
+        if self._full():
+            self._hold()
+        elif self._frames.partial:
+            if not self._frame_since:
+                self._frame_since = self._server.now()
+                self._watch(self._frame_since + self._limits.frame_timeout)
+            return
+        self._frame_since = 0
+
+    def _full(self) -> bool:
+        limits = self._limits
+        return (
+            len(self._outstanding) >= limits.max_requests
+            or self._bytes >= limits.max_request_bytes
+            or self.held >= limits.max_unsent
+            or self._unsent_since > 0
+        )
+
+    def _hold(self) -> None:
+        if not self._stopped and self._transport is not None and not self._leaving:
+            self._stopped = True
+            self._transport.pause_reading()
+
+    def _resume(self) -> None:
+        if self._stopped and not self._full() and self._transport is not None and not self._leaving:
+            self._stopped = False
+            self._pump()
+            if not self._stopped and not self._leaving:
+                self._transport.resume_reading()
+
+    def _take(self, payload: bytes) -> None:
+        try:
+            request = _requests.decode(payload)
+        except (msgspec.DecodeError, RecursionError) as error:
+            self._leave(MalformedRequest(f"A request is [id, action, parameters]; this is not one: {error}."))
+            return
+        if not 0 < request.id <= MAX_ID:
+            self._leave(MalformedRequest(f"A request's id lies between 1 and {MAX_ID}."))
+            return
+        if self._handshake is not None:
+            self._hello(request)
+            return
+        pending = Pending(self, request.id, len(payload))
+        self._outstanding.add(pending)
+        self._bytes += pending.size
+        kind = ACTIONS.get(request.action)
+        if kind is None:
+            self._refuse(pending, request.action)
+            return
+        try:
+            action = decode(kind, request.params)
+        except RopewayError as error:
+            pending.deliver(pending.prepare(error))
+        except (msgspec.DecodeError, RecursionError) as error:
+            pending.deliver(pending.prepare(MalformedRequest(f"The parameters are not msgpack: {error}.")))
+        else:
+            self._server.kernel.submit(action, pending)
+
+    def _refuse(self, pending: Pending, action: int) -> None:
+        answer = {} if action == PING else InvalidAction(f"There is no action {action}.")
+        pending.deliver(pending.prepare(answer))
+
+    def _hello(self, request: _Request) -> None:
+        assert self._handshake is not None
+        if request.action != HELLO:
+            self._leave(MalformedRequest("The first request is Hello (0)."), request.id)
+            return
+        try:
+            answer = self._handshake.answer(_hellos.decode(request.params))
+        except RopewayError as error:
+            self._leave(error, request.id)
+        except msgspec.ValidationError as error:
+            self._leave(explain(error), request.id)
+        except (msgspec.DecodeError, RecursionError) as error:
+            self._leave(MalformedRequest(f"The parameters are not msgpack: {error}."), request.id)
+        else:
+            self._handshake = None
+            self._asked = self._server.now()
+            self._watch(self._asked + self._limits.idle_timeout)
+            self._write(encode(request.id, answer))
+
+    # Out
+
+    def answered(self, pending: Pending, prepared: bytearray) -> None:
+        self.held -= len(prepared)
+        self._outstanding.discard(pending)
+        self._bytes -= pending.size
+        self._write(prepared)
+
+    def _write(self, data: bytes | bytearray) -> None:
+        if self._leaving:
+            return
+        if not self._out:
+            self._server.loop.call_soon(self._flush)
+        self._out.append(data)
+
+    def _flush(self) -> None:
+        if self._out and self._transport is not None:
+            self._transport.write(self._out[0] if len(self._out) == 1 else b"".join(self._out))
+        self._out.clear()
+        if not self._outstanding:
+            self._asked = self._server.now()
+        if self._stopped:
+            self._resume()
+
+    # Leaving
+
+    def _leave(self, error: RopewayError, request: int = 0) -> None:
+        """Say why, and close."""
+        if self._transport is not None and not self._leaving:
+            self._write(encode(request, error))
+            self._flush()
+        self.close()
+
+    def close(self) -> None:
+        """Send what is ready, and close."""
+        if self._transport is not None and not self._leaving:
+            self._flush()
+            self._leaving = True
+            self._watch(self._server.now() + self._limits.write_timeout)
+            self._transport.close()
+
+    def _watch(self, deadline: int) -> None:
+        """See to it that the timer looks at this time, or before."""
+        if self._timer is not None:
+            if self._timer.waiting and self._timer.deadline <= deadline:
+                return
+            self._server.wheel.cancel(self._timer)
+        self._timer = self._server.wheel.add(deadline, self._server, self)
+        self._server.kernel.alarm()
+
+    def look(self, now: int) -> None:
+        """The timer fired: end what is over, and look again when the next thing may be."""
+        limits, transport = self._limits, self._transport
+        self._timer = None
+        if transport is None:
+            return
+        if self._leaving or (self._unsent_since and now >= self._unsent_since + limits.write_timeout):
+            transport.abort()
+            return
+        if self._handshake is not None and now >= self._opened + limits.handshake_timeout:
+            self._leave(MalformedRequest(f"Hello did not come within {limits.handshake_timeout} ms."))
+        elif self._frame_since and now >= self._frame_since + limits.frame_timeout:
+            self._leave(MalformedRequest(f"A frame did not end within {limits.frame_timeout} ms."))
+        elif not self._outstanding and now >= self._asked + limits.idle_timeout:
+            self.close()
+        else:
+            self._watch(self._next_look(now))
+
+    def _next_look(self, now: int) -> int:
+        limits = self._limits
+        times = [(now if self._outstanding else self._asked) + limits.idle_timeout]
+        if self._handshake is not None:
+            times.append(self._opened + limits.handshake_timeout)
+        if self._frame_since:
+            times.append(self._frame_since + limits.frame_timeout)
+        if self._unsent_since:
+            times.append(self._unsent_since + limits.write_timeout)
+        return min(times)
