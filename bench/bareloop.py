@@ -22,7 +22,8 @@ import argparse
 import asyncio
 import sqlite3
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -68,15 +69,17 @@ class Journal:
     def _commit(self) -> None:
         events, self.events = self.events, []
         held, self._held = self._held, []
-        written = self._thread.submit(self._write, next(self._rows), events)
-        written.add_done_callback(lambda future: self._loop.call_soon_threadsafe(self._durable, future, held))
+        written = self._loop.run_in_executor(self._thread, self._write, next(self._rows), events)
+        written.add_done_callback(partial(self._durable, held))
 
     def _write(self, row: int, events: list[tuple[Any, ...]]) -> None:
         self._database.execute("INSERT INTO journal VALUES (?, ?)", (row, msgpack.packb(events)))
         if row % KEPT_ROWS == 0:
             self._database.execute("DELETE FROM journal WHERE row < ?", (row - KEPT_ROWS,))
 
-    def _durable(self, written: Future[None], held: list[tuple[asyncio.WriteTransport, bytes]]) -> None:
+    def _durable(
+        self, held: list[tuple[asyncio.WriteTransport, bytes]], written: asyncio.Future[None]
+    ) -> None:
         written.result()
         answers: dict[asyncio.WriteTransport, list[bytes]] = {}
         for transport, answer in held:
