@@ -1,4 +1,5 @@
-"""The one timer of the event loop: it sleeps until the wheel's next deadline, and an idle daemon uses no CPU."""
+"""The one timer of the event loop: it sleeps until the wheel's next deadline, and an idle daemon uses no
+CPU."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """One group commit in the making: the events of a journal row, and what leaves when the row is on disk.
 
-The form on disk is msgpack: [version, time, [event, ...]]. Events are encoded as they are applied, so a batch knows
-its size exactly, and closing one costs a header.
+The form on disk is msgpack: [version, time, [event, ...]]. Events are encoded as they are applied, so a batch
+knows its size exactly, and closing one costs a header.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ VERSION = 1
 
 
 class Reply(Protocol):
-    """Where an answer goes. `prepare` runs at once (encoding overlaps the commit), `deliver` when it is durable."""
+    """Where an answer goes. `prepare` runs at once (encoding overlaps the commit), `deliver` when it is
+    durable."""
 
     def prepare(self, answer: Any) -> Any:
         """Turn an answer or an error into what `deliver` takes. Sends nothing."""

@@ -1,23 +1,24 @@
 """Run an action: decide, apply, journal, and answer when it is durable.
 
-Rule 1  An answer leaves when every event applied before it was computed is on disk (I1). With nothing pending it
-        leaves at once.
-Rule 2  What arrives while a commit runs is the next batch. There is no timer: a lone call commits alone, at once.
-Rule 3  An append that fails ends this kernel: memory is ahead of the disk (I4). So does an assertion that does not
-        hold. Nothing that the append held is acknowledged, waiting calls get ServiceUnavailable, and `failed` says
-        why.
-Rule 4  On the way of a call there is no task, future or coroutine of its own: a call is a function call, its answer
-        a callback after the commit.
+Rule 1  An answer leaves when every event applied before it was computed is on disk (I1). With nothing pending
+        it leaves at once.
+Rule 2  What arrives while a commit runs is the next batch. There is no timer: a lone call commits alone, at
+        once.
+Rule 3  An append that fails ends this kernel: memory is ahead of the disk (I4). So does an assertion that
+        does not hold. Nothing that the append held is acknowledged, waiting calls get ServiceUnavailable, and
+        `failed` says why.
+Rule 4  On the way of a call there is no task, future or coroutine of its own: a call is a function call, its
+        answer a callback after the commit.
 
-The kernel knows no service by name. It does no I/O but through its store, and never looks at the time but through
-its clock.
+The kernel knows no service by name. It does no I/O but through its store, and never looks at the time but
+through its clock.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Union
 
 import msgspec
 
@@ -29,7 +30,7 @@ from ropewayd.vocabulary.errors import InvalidAction, OverLimit, RopewayError, S
 from .alarm import Alarm
 from .batch import NOBODY, VERSION, Batch, Reply
 from .poll import Poll, Polls
-from .service import Decision, Event, Needs, Service, SliceBuilder, Wait
+from .service import Decision, Event, Needs, Service, SliceBuilder, Wait, Waiting
 from .settings import KernelSettings
 from .tail import Tail
 from .wheel import Wheel
@@ -91,7 +92,8 @@ class Kernel:
     # Calls
 
     def submit(self, action: Action, reply: Reply = NOBODY) -> None:
-        """Run one action. The answer, or a RopewayError, goes to `reply`, once, possibly before this returns."""
+        """Run one action. The answer, or a RopewayError, goes to `reply`, once, possibly before this
+        returns."""
         if self._unavailable is not None:
             reply.deliver(reply.prepare(self._unavailable))
             return
@@ -199,7 +201,7 @@ class Kernel:
             needs.fill(records)
             for action, reply in self._parked.pop(needs.key, ()):
                 self._run(action, reply)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # Rule 3: whatever it is, it ends the kernel
             self._fail(error)
 
     # Commits
@@ -238,7 +240,7 @@ class Kernel:
                 self._let_go(batch.slice)
             self._commit = None
             self._settle()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # Rule 3: whatever it is, it ends the kernel
             self._fail(error)
 
     def _let_go(self, slice: Slice | None) -> None:
@@ -285,7 +287,8 @@ class Kernel:
                 self._idle()
             else:
                 # A service's timer is an action too; anything else (a connection's) acts by itself.
-                for action in owner.due(payloads, now) or ():  # type: ignore[attr-defined]  # Service or Expiring
+                assert isinstance(owner, Waiting)
+                for action in owner.due(payloads, now) or ():
                     self._run(action, NOBODY)
 
     def _settle(self) -> None:
@@ -304,14 +307,14 @@ class Kernel:
             self._tidied = False
 
     async def _tidy(self) -> None:
-        """Spill and trim in small steps while nothing else happens; the first call that comes goes between."""
+        """Spill and trim in small steps while nothing else happens; the first call that comes goes
+        between."""
         try:
             while self._unavailable is None and not self._open.count:
                 slice = self._slice(self._committed, 0)
                 if slice is not None:
-                    # A batch without events holds the place, so that answers keep their order behind this append.
+                    # A batch without events holds the place, so that answers keep their order behind it.
                     self._closed.append(Batch(self._committed))
-                    self._closed[0].slice = slice
                     await self._store.append(self._claim, self._committed, b"", slice)
                     batch = self._closed.pop(0)
                     for reply, prepared in batch.answers:
@@ -320,7 +323,7 @@ class Kernel:
                 elif not await self._store.tidy():
                     self._tidied = True
                     break
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # Rule 3: whatever it is, it ends the kernel
             self._fail(error)
             return
         await self._commit_all()
@@ -380,8 +383,8 @@ class Kernel:
 
     def _decode(self, entry: Entry) -> tuple[int, int, list[Any]]:
         kinds = tuple(self._appliers)
-        decoder = msgspec.msgpack.Decoder(tuple[int, int, list[kinds]])  # type: ignore[valid-type]  # at run time
-        version, at, events = decoder.decode(entry.batch)
+        row: Any = tuple[int, int, list[Union[kinds]]]  # type: ignore[valid-type]  # noqa: UP007  # known at run time
+        version, at, events = msgspec.msgpack.decode(entry.batch, type=row)
         assert version == VERSION, f"journal row {entry.lsn} has form {version}, this daemon reads {VERSION}"
         return entry.lsn, at, events
 

@@ -1,17 +1,18 @@
 """What a service is to the kernel, and what the two say to each other.
 
 Rule 1  `decide` looks at state and gives an Outcome. It changes nothing that a restart could notice.
-Rule 2  `apply` changes state by one event. It never decides, never fails, and is the same function at run time and
-        in recovery: an event at or below the lsn of a record that is already loaded is skipped for that record.
-Rule 3  What `apply` gives back, its touch, is the kernel's to keep until that part of the journal is to go. Then
-        `spill` writes what the touch names and what still lives.
+Rule 2  `apply` changes state by one event. It never decides, never fails, and is the same function at run
+        time and in recovery: an event at or below the lsn of a record that is already loaded is skipped for
+        that record.
+Rule 3  What `apply` gives back, its touch, is the kernel's to keep until that part of the journal is to go.
+        Then `spill` writes what the touch names and what still lives.
 Rule 4  No I/O, no clock, no randomness of its own. Time and entropy come in, and are in the events.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -34,7 +35,8 @@ class Decision(msgspec.Struct, gc=False):
 
 
 class Wait(msgspec.Struct, gc=False):
-    """Nothing yet: ask again when an event feeds `key`, at most until `until`; then the answer is `answer`."""
+    """Nothing yet: ask again when an event feeds `key`, at most until `until`; then the answer is
+    `answer`."""
 
     key: object
     until: int
@@ -44,7 +46,8 @@ class Wait(msgspec.Struct, gc=False):
 class Needs(msgspec.Struct, gc=False):
     """What must be seen is on disk. The kernel reads it, calls `fill` with the records, and decides again.
 
-    Either `keys` or a page (`first`, `last`, `limit`, `max_bytes`). Calls that need the same `key` share one read.
+    Either `keys` or a page (`first`, `last`, `limit`, `max_bytes`). Calls that need the same `key` share one
+    read.
     """
 
     key: object
@@ -68,7 +71,8 @@ class SliceBuilder:
     def __init__(self, lsn: int) -> None:
         self.lsn = lsn
         self.part = 0
-        """The lsn of the journal row whose touches are being spilled: what is stored as of it needs nothing."""
+        """The lsn of the journal row whose touches are being spilled: what is stored as of it needs
+        nothing."""
         self._at_end: dict[object, Callable[[SliceBuilder], None]] = {}
         self.puts: list[Record] = []
         self.drops: list[tuple[Space, Key]] = []
@@ -96,6 +100,14 @@ class SliceBuilder:
         for write in self._at_end.values():
             write(self)
         return Slice(tuple(self.puts), tuple(self.drops), tuple(self.drop_ranges), trim_to)
+
+
+@runtime_checkable
+class Waiting(Protocol):
+    """Whoever adds timers to the wheel and is called when they are due."""
+
+    def due(self, payloads: list[Any], now: int) -> Iterable[Action] | None:
+        """These timers' payloads are due; the actions that follow from them, if any."""
 
 
 class Service(Protocol):

@@ -42,8 +42,8 @@ class Tail:
     def spill(self, into: SliceBuilder, max_bytes: int, down_to: int) -> int:
         """Spill the oldest parts into a slice of about `max_bytes`, until the tail is at `down_to` bytes.
 
-        Gives the lsn up to which the journal can be trimmed with this slice, 0 for none. A touch is spilled whole,
-        so a slice can exceed `max_bytes` by what one event holds.
+        Gives the lsn up to which the journal can be trimmed with this slice, 0 for none. A touch is spilled
+        whole, so a slice can exceed `max_bytes` by what one event holds.
         """
         trim_to = 0
         work = 0

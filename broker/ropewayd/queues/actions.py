@@ -60,7 +60,8 @@ GivenAttributes = Annotated[
 
 
 class CreateQueue(Action):
-    """Create a queue, or find it. A queue that is there already is fine if each attribute given is as it is."""
+    """Create a queue, or find it. A queue that is there already is fine if each attribute given is as it
+    is."""
 
     code: ClassVar[int] = 10
     answer: ClassVar[str] = "A map: `queue` (the name), `arn`, `created` (false if it was there)."
@@ -72,11 +73,12 @@ class CreateQueue(Action):
     )
 
     queue: QueueName
-    attributes: GivenAttributes = {}
+    attributes: GivenAttributes = msgspec.field(default_factory=dict)
 
 
 class DeleteQueue(Action):
-    """Delete a queue and every message in it. A queue of the same name can be created at once, and is empty."""
+    """Delete a queue and every message in it. A queue of the same name can be created at once, and is
+    empty."""
 
     code: ClassVar[int] = 11
     answer: ClassVar[str] = "An empty map."
@@ -103,8 +105,8 @@ class GetQueueAttributes(Action):
 
     code: ClassVar[int] = 13
     answer: ClassVar[str] = (
-        "A map: every attribute that can be set, and `arn`, `created_at`, `modified_at`, `visible`, `in_flight`, "
-        "`delayed` (numbers of messages)."
+        "A map: every attribute that can be set, and `arn`, `created_at`, `modified_at`, `visible`, "
+        "`in_flight`, `delayed` (numbers of messages)."
     )
     errors: ClassVar[tuple[type[RopewayError], ...]] = (QueueDoesNotExist,)
 
@@ -112,8 +114,8 @@ class GetQueueAttributes(Action):
 
 
 class SetQueueAttributes(Action):
-    """Change attributes of a queue. A new delay or visibility timeout counts for what is sent or received after it;
-    a new retention period counts for every message in the queue."""
+    """Change attributes of a queue. A new delay or visibility timeout counts for what is sent or received
+    after it; a new retention period counts for every message in the queue."""
 
     code: ClassVar[int] = 14
     answer: ClassVar[str] = "An empty map."
@@ -179,13 +181,13 @@ class SendMessage(Action):
 
 
 class ReceiveMessage(Action):
-    """Receive messages. They stay in the queue, invisible to others for the visibility timeout: delete them when
-    done. Answers as soon as there is one, or when the wait is over; fewer than asked for is normal."""
+    """Receive messages. They stay in the queue, invisible to others for the visibility timeout: delete them
+    when done. Answers as soon as there is one, or when the wait is over; fewer than asked for is normal."""
 
     code: ClassVar[int] = 21
     answer: ClassVar[str] = (
-        "A list of messages, each a list: id (16 bytes), receipt handle (bytes), body, sent_at, receive_count, "
-        "first_received_at, attributes (a map or nil)."
+        "A list of messages, each a list: id (16 bytes), receipt handle (bytes), body, sent_at, "
+        "receive_count, first_received_at, attributes (a map or nil)."
     )
     errors: ClassVar[tuple[type[RopewayError], ...]] = (QueueDoesNotExist, OverLimit)
 
@@ -217,8 +219,8 @@ class VisibilityEntry(BatchEntry):
 
 
 class ChangeMessageVisibility(Action):
-    """Make received messages visible again after another time, counted from now; 0 is at once. A message cannot stay
-    invisible longer than 12 hours after the receive that gave the handle."""
+    """Make received messages visible again after another time, counted from now; 0 is at once. A message
+    cannot stay invisible longer than 12 hours after the receive that gave the handle."""
 
     code: ClassVar[int] = 23
     batch: ClassVar[str | None] = "entries"

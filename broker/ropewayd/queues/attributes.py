@@ -48,8 +48,8 @@ def check_message_attributes(given: dict[str, Any], field: str) -> RopewayError 
         at = f"{field}.{name}"
         if not _NAME.match(name):
             return InvalidParameterValue(
-                f"The message attribute name {name!r} is not valid: 1 to 256 of A-Z a-z 0-9 _ - and single dots "
-                "inside, not beginning with AWS. or Amazon.",
+                f"The message attribute name {name!r} is not valid: 1 to 256 of A-Z a-z 0-9 _ - and single "
+                "dots inside, not beginning with AWS. or Amazon.",
                 at,
             )
         kind_of = _KIND.match(kind)
@@ -59,34 +59,25 @@ def check_message_attributes(given: dict[str, Any], field: str) -> RopewayError 
                 "and optionally a dot and a label.",
                 at,
             )
-        problem = _value_problem(kind_of[1], value)
-        if problem:
-            return problem(name, at)
+        problem = _value_problem(kind_of[1], value, name, at)
+        if problem is not None:
+            return problem
     return None
 
 
-class _Empty(MissingParameter):
-    def __init__(self, name: str, at: str) -> None:
-        super().__init__(f"The message attribute {name} must contain a value that is not empty.", at)
-
-
-class _Unfit(InvalidParameterValue):
-    def __init__(self, name: str, at: str) -> None:
-        super().__init__(
-            f"The value of the message attribute {name} does not fit its type: String and Number take text (a number "
-            "has up to 38 digits and lies between 10^-128 and 10^126), Binary takes bytes.",
+def _value_problem(kind: str, value: Any, name: str, at: str) -> RopewayError | None:
+    wanted = bytes if kind == "Binary" else str
+    if type(value) is wanted and not value:
+        return MissingParameter(
+            f"The message attribute {name} must contain a value that is not empty.",
             at,
         )
-
-
-def _value_problem(kind: str, value: Any) -> type[_Empty | _Unfit] | None:
-    wanted = bytes if kind == "Binary" else str
-    if type(value) is not wanted:
-        return _Unfit
-    if not value:
-        return _Empty
-    if kind == "Number" and not _is_number(value):
-        return _Unfit
+    if type(value) is not wanted or (kind == "Number" and not _is_number(str(value))):
+        return InvalidParameterValue(
+            f"The value of the message attribute {name} does not fit its type: String and Number take text "
+            "(a number has up to 38 digits and lies between 10^-128 and 10^126), Binary takes bytes.",
+            at,
+        )
     return None
 
 

@@ -1,7 +1,7 @@
 """What each action does to queues, decided: state is read, never changed.
 
-A function here takes an action and the time and gives an Outcome: events and an answer, a typed error, a reason to
-wait, or what it needs from disk.
+A function here takes an action and the time and gives an Outcome: events and an answer, a typed error, a
+reason to wait, or what it needs from disk.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Decider:
         return {
             a.CreateQueue: self.create,
             a.DeleteQueue: self.delete_queue,
-            a.ListQueues: self.list,
+            a.ListQueues: self.list_queues,
             a.GetQueueAttributes: self.attributes,
             a.SetQueueAttributes: self.set_attributes,
             a.PurgeQueue: self.purge,
@@ -107,7 +107,7 @@ class Decider:
             return self._missing(action.queue)
         return Decision({}, (e.QueueDeleted(queue.number, now),))
 
-    def list(self, action: a.ListQueues, now: int) -> Outcome:
+    def list_queues(self, action: a.ListQueues, now: int) -> Outcome:
         names = self._registry.names
         at = bisect_left(names, action.prefix)
         if action.after is not None:
@@ -217,7 +217,8 @@ class Decider:
                 f"The field {field} is empty; a body has at least one character.", field
             )
         return InvalidParameterValue(
-            f"The message {field} counts {size} bytes with its attributes; this queue takes at most {maximum}.",
+            f"The message {field} counts {size} bytes with its attributes; this queue takes at most "
+            f"{maximum}.",
             field,
         )
 
@@ -267,7 +268,8 @@ class Decider:
     def _pick(
         self, queue: Queue, count: int, now: int
     ) -> tuple[list[Message], tuple[e.MessagesExpired, ...]]:
-        """The next messages in order, at most as many as an answer holds, and those found to be past retention."""
+        """The next messages in order, at most as many as an answer holds, and those found to be past
+        retention."""
         picked = queue.ready.first(count)
         if not picked:
             return picked, ()
@@ -407,7 +409,8 @@ class Decider:
         field = f"entries[{index}]"
         if sequence not in queue.messages:
             return InvalidParameterValue(
-                f"The message of {field}.handle does not exist or is not available for a change of visibility.",
+                f"The message of {field}.handle does not exist or is not available for a change of its "
+                "visibility.",
                 f"{field}.handle",
             )
         if now + timeout > received_at + a.MAX_VISIBILITY:

@@ -1,7 +1,7 @@
 """What can happen to queues. Everything that `apply` needs is in the event: times, ids, sequences.
 
-A tag is fixed for ever (1 to 39 are the queues'). A field can be added at the end with a default; any other change
-is a new event with a new tag, and the old one stays readable.
+A tag is fixed for ever (1 to 39 are the queues'). A field can be added at the end with a default; any other
+change is a new event with a new tag, and the old one stays readable.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import msgspec
 
 
 class QueueCreated(msgspec.Struct, array_like=True, tag=1, gc=False, frozen=True):
+    """A new incarnation, with all of its attributes."""
+
     number: int
     name: str
     at: int
@@ -19,11 +21,15 @@ class QueueCreated(msgspec.Struct, array_like=True, tag=1, gc=False, frozen=True
 
 
 class QueueDeleted(msgspec.Struct, array_like=True, tag=2, gc=False, frozen=True):
+    """The incarnation is over, and every message of it."""
+
     number: int
     at: int
 
 
 class AttributesSet(msgspec.Struct, array_like=True, tag=3, gc=False, frozen=True):
+    """Those that changed, with their new values."""
+
     number: int
     at: int
     attributes: dict[str, Any]
@@ -38,7 +44,8 @@ class QueuePurged(msgspec.Struct, array_like=True, tag=4, gc=False, frozen=True)
 
 
 class MessagesSent(msgspec.Struct, array_like=True, tag=5, gc=False, frozen=True):
-    """Sequences `first`, `first + 1`, ... in columns. `visible_at` and `attributes` are nil where nobody has any."""
+    """Sequences `first`, `first + 1`, ... in columns. `visible_at` and `attributes` are nil where nobody has
+    any."""
 
     number: int
     first: int
@@ -59,6 +66,8 @@ class MessagesReceived(msgspec.Struct, array_like=True, tag=6, gc=False, frozen=
 
 
 class MessagesDeleted(msgspec.Struct, array_like=True, tag=7, gc=False, frozen=True):
+    """Live until now, by a receipt handle."""
+
     number: int
     sequences: list[int]
 

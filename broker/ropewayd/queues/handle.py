@@ -1,8 +1,8 @@
 """Receipt handles: what a receive gives and a delete takes.
 
-A handle is the message's place (queue number and sequence), which receive it was, when, and a keyed hash over all of
-it. So it cannot be guessed or made up, needs no memory, and is as good after a restart. The key is made once for
-a store and lives in it.
+A handle is the message's place (queue number and sequence), which receive it was, when, and a keyed hash over
+all of it. So it cannot be guessed or made up, needs no memory, and is as good after a restart. The key is
+made once for a store and lives in it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One message, and how a record says it.
 
-A message that was spilled is one logical record in two places: its row (body and history) and, while it is invisible,
-a small record that says until when. Both are written as of one lsn, `stored`.
+A message that was spilled is one logical record in two places: its row (body and history) and, while it is
+invisible, a small record that says until when. Both are written as of one lsn, `stored`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ VISIBLE, IN_FLIGHT, DELAYED, GONE = 0, 1, 2, 3
 
 
 class Lease(msgspec.Struct, gc=False, eq=False):
-    """One timer for all messages of one receive (or send): cancelled when the last of them needs it no more."""
+    """One timer for all messages of one receive (or send): cancelled when the last of them needs it no
+    more."""
 
     timer: Timer
     left: int
@@ -68,7 +69,8 @@ RECORD_VERSION = 1
 
 
 def size_of(body: Any, attributes: dict[str, Any] | None) -> int:
-    """Bytes that count against the queue's maximum: body, and each attribute's name, type and value (AWS's rule)."""
+    """Bytes that count against the queue's maximum: body, and each attribute's name, type and value (AWS's
+    rule)."""
     size = len(body) if type(body) is bytes or body.isascii() else len(body.encode())
     if attributes:
         for name, (kind, value) in attributes.items():

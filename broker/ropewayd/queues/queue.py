@@ -1,13 +1,16 @@
 """One incarnation of a queue: its messages and what events do to them.
 
-Rule 1  Every live message is in exactly one place: visible (in `ready`), in flight, delayed, or on disk alone.
-Rule 2  `live` counts all four. It follows from events and the queue's own record, never from what is in memory.
-Rule 3  What is on disk alone is visible: whatever is invisible is in memory. Up to `paged_through` nothing is on disk
+Rule 1  Every live message is in exactly one place: visible (in `ready`), in flight, delayed, or on disk
         alone.
-Rule 4  A message whose row is still on disk after it ended is in `dead`, until a slice has dropped the row. Up to
-        `floor` everything has ended.
+Rule 2  `live` counts all four. It follows from events and the queue's own record, never from what is in
+        memory.
+Rule 3  What is on disk alone is visible: whatever is invisible is in memory. Up to `paged_through` nothing is
+        on disk alone.
+Rule 4  A message whose row is still on disk after it ended is in `dead`, until a slice has dropped the row.
+        Up to `floor` everything has ended.
 
-Each event method skips what a loaded record already knows (`lsn` at or below it), so run time and recovery share it.
+Each event method skips what a loaded record already knows (`lsn` at or below it), so run time and recovery
+share it.
 """
 
 from __future__ import annotations
@@ -95,10 +98,9 @@ class Queue:
             self.live += count
             self.changed = lsn
         touched = range(first, first + count)
+        fresh: Sequence[int] = touched
         if self.replaying:
             fresh = [s for s in touched if s > self.floor and s not in self.messages]
-        else:
-            fresh = touched
         self._put(event, fresh)
         return (self.number, touched) if fresh else None
 

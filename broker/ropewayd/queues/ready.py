@@ -1,8 +1,8 @@
 """The visible messages of a queue, in order of sequence.
 
-Most are sent in order and leave in order: a deque. What comes back (a visibility timeout, a delay, a page from disk)
-goes through a heap. A message that must leave from the middle is only hidden; should it come back before it is
-reached, its old place is the right one.
+Most are sent in order and leave in order: a deque. What comes back (a visibility timeout, a delay, a page
+from disk) goes through a heap. A message that must leave from the middle is only hidden; should it come back
+before it is reached, its old place is the right one.
 
 Looking at the first ones may rearrange how they are held. It never changes what is held.
 """

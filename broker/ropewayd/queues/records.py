@@ -1,7 +1,7 @@
 """Where queues stand on disk: the spaces, the keys, the forms.
 
-A message's row is keyed by (queue number, sequence) in one 64-bit integer. A queue number is an incarnation, never
-used again: a queue that is created anew starts with other keys, so nothing old can come back.
+A message's row is keyed by (queue number, sequence) in one 64-bit integer. A queue number is an incarnation,
+never used again: a queue that is created anew starts with other keys, so nothing old can come back.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class QueueRecord(msgspec.Struct, array_like=True, gc=False, frozen=True):
 
 
 def row_key(number: int, sequence: int) -> int:
+    """Of a message's row."""
     return number << SEQUENCE_BITS | sequence
 
 
@@ -52,8 +53,10 @@ def split_row_key(key: int) -> tuple[int, int]:
 
 
 def queue_key(number: int) -> bytes:
+    """Of a queue's own record."""
     return b"q" + number.to_bytes(8, "big")
 
 
 def waiting_key(number: int, sequence: int) -> bytes:
+    """Of the small record of an invisible message."""
     return row_key(number, sequence).to_bytes(8, "big")

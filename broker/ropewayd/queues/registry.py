@@ -25,7 +25,8 @@ _MAX_ABSENT = 10_000
 def message_of(record: Record) -> Message:
     """A visible message as its row says it."""
     row = _rows.decode(record.value)
-    assert row.version == VERSION and type(record.key) is int
+    assert row.version == VERSION
+    assert type(record.key) is int
     sequence = split_row_key(record.key)[1]
     size = size_of(row.body, row.attributes)
     return Message(

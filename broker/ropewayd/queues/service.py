@@ -1,7 +1,7 @@
 """The queue service: what the kernel sees of it.
 
-It owns the state of all queues and changes it by events alone. What is decided stands in decide.py, what events do to
-one queue in queue.py, how state reaches records in spilling.py.
+It owns the state of all queues and changes it by events alone. What is decided stands in decide.py, what
+events do to one queue in queue.py, how state reaches records in spilling.py.
 """
 
 from __future__ import annotations

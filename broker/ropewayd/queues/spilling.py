@@ -1,8 +1,8 @@
 """How what lives in queues becomes records, and records become queues again.
 
-A touch is (queue number, sequences) for messages, or names something larger: see the classes. A message is written
-as of the slice's lsn in one of two forms: visible, as its row; invisible, as its row (once) and a small record of its
-deadline. Either way all that the disk says of it is then right as of that lsn.
+A touch is (queue number, sequences) for messages, or names something larger: see the classes. A message is
+written as of the slice's lsn in one of two forms: visible, as its row; invisible, as its row (once) and a
+small record of its deadline. Either way all that the disk says of it is then right as of that lsn.
 """
 
 from __future__ import annotations
@@ -199,7 +199,8 @@ class Spilling:
         queue.restore(message)
 
     def named(self, named: Iterable[tuple[int, Iterable[int]]]) -> Iterator[tuple[Space, Key]]:
-        """The rows of all invisible messages, and those of these (queue number, sequences) that can be on disk."""
+        """The rows of all invisible messages, and those of these (queue number, sequences) that can be on
+        disk."""
         wanted = dict.fromkeys(row_key(number, sequence) for number, sequence in self._loading)
         for number, sequences in named:
             queue = self._registry.by_number.get(number)

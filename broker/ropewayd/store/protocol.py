@@ -53,10 +53,10 @@ class KeyRange(msgspec.Struct, frozen=True, gc=False):
 class Slice(msgspec.Struct, frozen=True, gc=False):
     """What rides along with a batch, in the same transaction.
 
-    Order of meaning: `drop_ranges`, then `drops`, then `puts`, so that a put in the same slice survives a drop
-    of its key. `drop_ranges` answer at once (no read shows a record of theirs again) and cost O(1);
-    `tidy` gives the room back. A drop of a key that is not there is fine.
-    `trim_to`: journal rows with an lsn at or below it are no longer needed; 0 trims nothing.
+    Order of meaning: `drop_ranges`, then `drops`, then `puts`, so that a put in the same slice survives a
+    drop of its key. `drop_ranges` answer at once (no read shows a record of theirs again) and cost O(1);
+    `tidy` gives the room back. A drop of a key that is not there is fine. `trim_to`: journal rows with an lsn
+    at or below it are no longer needed; 0 trims nothing.
     """
 
     puts: Sequence[Record] = ()
@@ -66,7 +66,8 @@ class Slice(msgspec.Struct, frozen=True, gc=False):
 
 
 class Claim(msgspec.Struct, frozen=True, gc=False):
-    """The right to append. `epoch` rises with each claim; `last_lsn` is the journal's last row (0: none yet)."""
+    """The right to append. `epoch` rises with each claim; `last_lsn` is the journal's last row (0: none
+    yet)."""
 
     epoch: int
     last_lsn: int
@@ -116,11 +117,13 @@ class Corrupt(StoreError):
 
 
 class Unusable(StoreError):
-    """The store's place is missing, is not what it should be, or may not be written. Only `claim` raises it."""
+    """The store's place is missing, is not what it should be, or may not be written. Only `claim` raises
+    it."""
 
 
 class Locked(Unusable):
-    """Another process has the store open. The message says which, where that is known. Only `claim` raises it."""
+    """Another process has the store open. The message says which, where that is known. Only `claim` raises
+    it."""
 
 
 class Newer(StoreError):
@@ -136,13 +139,13 @@ class Store(Protocol):
     async def append(self, claim: Claim, expect: int, batch: bytes, slice: Slice | None = None) -> int:
         """Write one journal row as lsn `expect + 1`, and the slice with it; give the new lsn.
 
-        `expect` is the caller's idea of the last lsn; a difference is Fenced. An empty `batch` writes no journal
-        row, uses no lsn and gives `expect`: a slice on its own.
+        `expect` is the caller's idea of the last lsn; a difference is Fenced. An empty `batch` writes no
+        journal row, uses no lsn and gives `expect`: a slice on its own.
         """
 
     async def recover(self, claim: Claim) -> Recovered:
-        """Read what a start needs. Checks that the lsns of the tail follow each other without a gap and end at
-        `claim.last_lsn`."""
+        """Read what a start needs. Checks that the lsns of the tail follow each other without a gap and end
+        at `claim.last_lsn`."""
 
     async def read(self, claim: Claim, space: Space, keys: Sequence[Key]) -> list[Record]:
         """The records of these keys that exist, in the order of the keys given."""
@@ -150,8 +153,8 @@ class Store(Protocol):
     async def page(
         self, claim: Claim, space: Space, first: int, last: int, limit: int, max_bytes: int
     ) -> list[Record]:
-        """Records of a paged space with first <= key <= last, in key order: at most `limit`, and no more after
-        the one that reaches `max_bytes` (so at least one, if there is one)."""
+        """Records of a paged space with first <= key <= last, in key order: at most `limit`, and no more
+        after the one that reaches `max_bytes` (so at least one, if there is one)."""
 
     async def tidy(self) -> bool:
         """Do a small piece of housekeeping (about a quiet commit's time). True if there is more to do."""

@@ -1,12 +1,12 @@
 """What an action is: one definition that every protocol, the documentation and the checks derive from.
 
 An action is a msgspec Struct. Its name is its class's, its fields carry their ranges and a description, its
-docstring says what it does. `decode` and `convert` turn bytes or plain objects into it, and say which field is
-wrong and what is allowed there.
+docstring says what it does. `decode` and `convert` turn bytes or plain objects into it, and say which field
+is wrong and what is allowed there.
 
-In a batch each entry succeeds or fails by itself. So an entry that does not fit its type does not fail the call: it
-takes the entry's place as an error, which `decide` finds where it looks first (`BatchEntry.rejected`). Well-formed
-batches pay nothing for that.
+In a batch each entry succeeds or fails by itself. So an entry that does not fit its type does not fail the
+call: it takes the entry's place as an error, which `decide` finds where it looks first
+(`BatchEntry.rejected`). Well-formed batches pay nothing for that.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class BatchEntry(msgspec.Struct, gc=False):
     @classmethod
     def rejected(cls, error: RopewayError) -> BatchEntry:
         """An entry that holds nothing but its error, in its first field."""
-        return cls(error)  # type: ignore[call-arg]  # a subclass has fields
+        return cls(error)
 
 
 A = TypeVar("A", bound=Action)
@@ -80,7 +80,8 @@ _decoders: dict[type[Action], msgspec.msgpack.Decoder[Any]] = {}
 def decode(kind: type[A], raw: bytes | msgspec.Raw) -> A:
     """An action from the msgpack of its parameters.
 
-    Raises InvalidParameterValue or MissingParameter, with the field's name; MalformedRequest is the protocol's own.
+    Raises InvalidParameterValue or MissingParameter, with the field's name; MalformedRequest is the
+    protocol's own.
     """
     decoder = _decoders.get(kind)
     if decoder is None:

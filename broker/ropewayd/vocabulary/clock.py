@@ -1,8 +1,9 @@
 """Two times, and what each is for.
 
-`now()` is the carried clock: milliseconds since 1970 that never step. It starts at the wall clock or at the last
-time found in the journal, whichever is later, and is carried on by the machine's own counter (CLOCK_BOOTTIME where
-there is one, so that a suspended machine's timeouts go on). Every deadline is a time on this clock.
+`now()` is the carried clock: milliseconds since 1970 that never step. It starts at the wall clock or at the
+last time found in the journal, whichever is later, and is carried on by the machine's own counter
+(CLOCK_BOOTTIME where there is one, so that a suspended machine's timeouts go on). Every deadline is a time on
+this clock.
 
 `wall()` is the system's clock, for what people read. Nothing is decided by it.
 """

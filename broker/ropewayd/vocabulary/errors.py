@@ -1,11 +1,11 @@
 """One hierarchy for everything a caller can be told, one class per code.
 
-A code is fixed for ever: it is what goes over each wire, and what a client's exception is called. Where AWS has a
-name for the same thing, the code is AWS's. A wire maps classes to itself in one place of its own (the binary
-protocol sends code, message and field as they are).
+A code is fixed for ever: it is what goes over each wire, and what a client's exception is called. Where AWS
+has a name for the same thing, the code is AWS's. A wire maps classes to itself in one place of its own (the
+binary protocol sends code, message and field as they are).
 
-Errors are values: `decide` returns them, nobody needs to raise them. They are exceptions all the same, for the
-few places (validation, the edges) where raising is the shorter way.
+Errors are values: `decide` returns them, nobody needs to raise them. They are exceptions all the same, for
+the few places (validation, the edges) where raising is the shorter way.
 """
 
 from __future__ import annotations

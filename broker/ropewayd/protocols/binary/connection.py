@@ -1,18 +1,19 @@
 """One connection: bytes in, actions to the kernel, answers out.
 
-Rule 1  Nothing a peer does is unbounded. When its outstanding requests, their bytes, or the answers it has not taken
-        reach their limit, it is not read any further until there is room.
-Rule 2  Answers leave as they are ready, in any order, and in one write for all that a turn of the loop brings.
-Rule 3  What is not a frame of this protocol ends the connection, with a word of why. A request that is well-formed but
-        wrong gets an error, and the connection goes on.
-Rule 4  One timer a connection. It looks at all four deadlines (hello, frame, unsent answers, idleness) when the
-        earliest may be over.
+Rule 1  Nothing a peer does is unbounded. When its outstanding requests, their bytes, or the answers it has
+        not taken reach their limit, it is not read any further until there is room.
+Rule 2  Answers leave as they are ready, in any order, and in one write for all that a turn of the loop
+        brings.
+Rule 3  What is not a frame of this protocol ends the connection, with a word of why. A request that is
+        well-formed but wrong gets an error, and the connection goes on.
+Rule 4  One timer a connection. It looks at all four deadlines (hello, frame, unsent answers, idleness) when
+        the earliest may be over.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -104,9 +105,8 @@ class Connection(asyncio.Protocol):
     # The transport's calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
-        self._transport = transport  # type: ignore[assignment]  # uvloop's transports have no common class
-        transport.set_write_buffer_limits(high=self._limits.max_unsent)  # type: ignore[attr-defined]  # likewise
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=self._limits.max_unsent)
         if not self._server.admit(self):
             most = self._limits.max_connections
             self._leave(OverLimit(f"There are {most} connections, and that is the limit."))
@@ -216,7 +216,7 @@ class Connection(asyncio.Protocol):
             self._server.kernel.submit(action, pending)
 
     def _refuse(self, pending: Pending, action: int) -> None:
-        answer = {} if action == PING else InvalidAction(f"There is no action {action}.")
+        answer: Any = {} if action == PING else InvalidAction(f"There is no action {action}.")
         pending.deliver(pending.prepare(answer))
 
     def _hello(self, request: _Request) -> None:

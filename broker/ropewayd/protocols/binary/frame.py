@@ -1,7 +1,7 @@
 """Frames: four bytes of length, most significant first, then so many bytes of msgpack.
 
-`Frames` cuts a stream into frames, whatever the pieces it comes in. A frame is unpacked whole, and only by its
-length: a peer that claims more than it sends costs what it sent.
+`Frames` cuts a stream into frames, whatever the pieces it comes in. A frame is unpacked whole, and only by
+its length: a peer that claims more than it sends costs what it sent.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class Frames:
             self._pieces = [b"".join(self._pieces)]
 
     def cut(self) -> Iterator[bytes]:
-        """The frames that are whole; what the caller does not take stays. Raises FrameTooLong at one that can never
-        be whole."""
+        """The frames that are whole; what the caller does not take stays. Raises FrameTooLong at one that can
+        never be whole."""
         if self.pending < self._need:
             return
         data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
@@ -71,4 +71,5 @@ class Frames:
 
 
 def frame(payload: bytes) -> bytes:
+    """A payload with its length in front."""
     return len(payload).to_bytes(HEADER, "big") + payload

@@ -1,7 +1,7 @@
 """The first words on a connection: version, limits, and proof of an access key without sending its secret.
 
-Each side proves that it knows the secret by a keyed hash over both sides' nonces; the words in front keep one side's
-proof from being taken for the other's.
+Each side proves that it knows the secret by a keyed hash over both sides' nonces; the words in front keep one
+side's proof from being taken for the other's.
 """
 
 from __future__ import annotations
@@ -35,11 +35,13 @@ class Hello(msgspec.Struct):
 
 
 def client_proof(secret: str, server_nonce: bytes, client_nonce: bytes, key: str) -> bytes:
+    """What the client says to show that it knows the secret."""
     said = b"ropeway client\0" + server_nonce + client_nonce + key.encode()
     return hmac.new(secret.encode(), said, hashlib.sha256).digest()
 
 
 def server_proof(secret: str, server_nonce: bytes, client_nonce: bytes, key: str) -> bytes:
+    """What the daemon says to show that it knows the secret too."""
     said = b"ropeway server\0" + client_nonce + server_nonce + key.encode()
     return hmac.new(secret.encode(), said, hashlib.sha256).digest()
 

@@ -23,7 +23,8 @@ BACKLOG = 1024
 
 
 class BinaryServer:
-    """Accepts connections on any number of addresses. `keys` maps access key ids to secrets; empty lets anyone in."""
+    """Accepts connections on any number of addresses. `keys` maps access key ids to secrets; empty lets
+    anyone in."""
 
     def __init__(
         self,
@@ -48,8 +49,8 @@ class BinaryServer:
         self._idle.set()
 
     async def listen(self, address: str | socket.socket, tls: ssl.SSLContext | None = None) -> str:
-        """Listen at HOST:PORT (port 0: any), unix:PATH, or a socket that is bound already. Gives the address in the
-        same form. Raises OSError."""
+        """Listen at HOST:PORT (port 0: any), unix:PATH, or a socket that is bound already. Gives the address
+        in the same form. Raises OSError."""
         if isinstance(address, str):
             bound = _bind_unix(Path(address[5:])) if address.startswith("unix:") else _bind_tcp(address)
             if bound.family == socket.AF_UNIX:
@@ -97,13 +98,13 @@ class BinaryServer:
                 path.unlink()
         self._paths.clear()
 
-    async def close(self, timeout: float = 5.0) -> None:
-        """Send what is ready, close every connection, and wait for that, `timeout` seconds at the most."""
+    async def close(self, within: float = 5.0) -> None:
+        """Send what is ready, close every connection, and wait for that, `within` seconds at the most."""
         self.stop_accepting()
         for connection in list(self._connections):
             connection.close()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), timeout)
+            await asyncio.wait_for(self._idle.wait(), within)
 
 
 def show_address(bound: socket.socket) -> str:
