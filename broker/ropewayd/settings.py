@@ -115,7 +115,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True):
     max_unsent: Annotated[
         int,
         Meta(ge=2 * MIB, le=1024 * MIB, description="Bytes of answers that a peer may leave untaken."),
-    ] = 32 * MIB
+    ] = 8 * MIB
     handshake_timeout: Annotated[
         float, Meta(ge=0.1, le=3600, description="From the connection to a good Hello.")
     ] = 10.0
@@ -244,6 +244,20 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
         return get_origin(self.type) or self.type
 
     @property
+    def metavar(self) -> str:
+        """What stands for the value in the help."""
+        if self.kind is Literal:
+            return "|".join(get_args(self.type))
+        by_name = {
+            "listen": "ADDRESS",
+            "data_dir": "DIR",
+            "file": "FILE",
+            "certificate": "FILE",
+            "key": "FILE",
+        }
+        return by_name.get(self.name, {int: "N", float: "N"}.get(self.kind, "TEXT"))
+
+    @property
     def secret(self) -> bool:
         return bool((self.meta.extra or {}).get("secret"))
 
@@ -304,6 +318,13 @@ def sections() -> dict[str, type[msgspec.Struct]]:
 def catalogue() -> dict[str, Setting]:
     """Every setting by its path, in order."""
     return {each.path: each for name, struct in sections().items() for each in _settings(name, struct)}
+
+
+def shown(value: Any) -> str:
+    """A default as the help shows it."""
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    return value if isinstance(value, str) else toml(value)
 
 
 def toml(value: Any) -> str:

@@ -1,0 +1,269 @@
+"""The composition: settings to store to kernel to services to protocols, and their life from start to stop.
+
+Rule 1  Nothing is served before the store has recovered, and readiness is told when every address is served.
+Rule 2  A stop goes the other way round: no new connections, then the kernel's last batch and the answers of
+        the long polls, then the connections, then the store. It takes no longer than daemon.drain_timeout.
+Rule 3  Whatever goes wrong ends in one line and an exit code (exits.py), never in a traceback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import resource
+import socket
+import time
+from collections.abc import Awaitable, MutableMapping
+from pathlib import Path
+from typing import Any, Final
+
+import uvloop
+
+from ropewayd import __version__, logs
+from ropewayd.ending import Ending, exit_for, frames
+from ropewayd.exits import CLEAN, IO, SOFTWARE, Misconfigured
+from ropewayd.kernel.kernel import Kernel, Report
+from ropewayd.kernel.settings import KernelSettings
+from ropewayd.kernel.wheel import Wheel
+from ropewayd.keys import access_keys
+from ropewayd.listeners import Listeners, check_reach, parse, shown
+from ropewayd.logs import log
+from ropewayd.notify import Notifier, inherited_sockets
+from ropewayd.protocols.binary.server import BinaryServer
+from ropewayd.protocols.binary.settings import BinaryLimits
+from ropewayd.queues.service import Queues
+from ropewayd.queues.settings import QueueLimits
+from ropewayd.settings import Settings
+from ropewayd.sources import Configuration
+from ropewayd.store.protocol import StoreError
+from ropewayd.store.sqlite import SqliteStore
+from ropewayd.tls import server_context
+from ropewayd.vocabulary.clock import SystemClock
+
+GC_THRESHOLDS: Final = (50_000, 20, 50)
+"""Python's own are 700, 10, 10: over half a million objects that is a pause of 40 to 75 ms every few seconds
+of load. Hot records are not tracked by the collector, and what it still looks at is seldom garbage."""
+
+START_PATIENCE: Final = 60.0
+"""Seconds of more time that a start which still recovers asks the service manager for, as often as needed."""
+
+DESCRIPTORS_BESIDE: Final = 64
+"""File descriptors that are no connections: the store's, the log's, the listeners'."""
+
+STORE_SHARE: Final = 0.5
+"""The part of daemon.drain_timeout that slow readers may not use up, so that the store can close in order."""
+
+
+def serve(configuration: Configuration) -> int:
+    """Run the daemon until it is told to stop; gives the exit code."""
+    logs.configure(configuration.settings.log.level, configuration.settings.log.format)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(Daemon(configuration, os.environ).run())
+    except Exception as error:  # noqa: BLE001 - the last line of Rule 3
+        found = exit_for(error)
+        log.error(found.sentence, exit_code=found.code)
+        if found.code == SOFTWARE:
+            log.debug("traceback", lines=frames(error))
+        return found.code
+    return CLEAN
+
+
+class Daemon:
+    """One life of the daemon. Everything that can be found wrong before the store is touched is, here."""
+
+    def __init__(self, configuration: Configuration, environ: MutableMapping[str, str]) -> None:
+        self._began = time.monotonic()
+        self._settings = configuration.settings
+        self._notifier = Notifier(environ)
+        inherited = inherited_sockets(environ)
+        self._listeners = Listeners(inherited)
+        self._keys = access_keys(configuration, environ.get("CREDENTIALS_DIRECTORY"))
+        self._tls = server_context(configuration)
+        blame = configuration.blame("daemon.listen")
+        # Sockets that the service manager opened stand in for the default address.
+        by_default = configuration.origins["daemon.listen"].kind == "default"
+        written = () if inherited and by_default else self._settings.daemon.listen
+        self._addresses = [address for text in written for address in parse(text, blame)]
+        if not self._addresses and not inherited:
+            raise Misconfigured(f"{blame} is empty: there is nothing to serve")
+        check_reach(self._addresses, inherited, bool(self._keys), blame)
+        self._store = make_store(self._settings)
+
+    async def run(self) -> None:
+        """Start, serve, stop. Raises Exit, StoreError or OSError where that fails."""
+        loop = asyncio.get_running_loop()
+        ending = Ending(loop)
+        clock = SystemClock()
+        wheel = Wheel(clock.now())
+        queues = Queues(wheel, queue_limits(self._settings))
+        owner = f"ropewayd/{__version__} on {socket.gethostname()}"
+        kernel = Kernel(self._store, clock, [queues], wheel, kernel_settings(self._settings), owner)
+        server = BinaryServer(
+            kernel,
+            binary_limits(self._settings),
+            self._keys,
+            self._settings.daemon.account,
+            self._settings.daemon.region,
+        )
+        try:
+            report = await self._unless_asked(kernel.start(), ending)
+            if report is not None:
+                self._say_start(report)
+                await self._listen(server)
+                assert kernel.failed is not None
+                kernel.failed.add_done_callback(lambda failed: ending.fail(failed.result()))
+                await self._serve(ending)
+        except Exception:
+            try:
+                await self._stop(kernel, server, ending)
+            except (StoreError, OSError) as second:
+                log.debug("the stop failed too", error=type(second).__name__)
+            raise
+        await self._stop(kernel, server, ending)
+
+    async def _unless_asked(self, start: Awaitable[Report], ending: Ending) -> Report | None:
+        """Wait for the start; None if somebody asks for the end before it is through."""
+        starting: asyncio.Future[Report] = asyncio.ensure_future(start)
+        either: list[asyncio.Future[Any]] = [starting, ending.asked]
+        while not starting.done() and not ending.asked.done():
+            self._notifier.extend_start(START_PATIENCE)
+            await asyncio.wait(either, timeout=START_PATIENCE / 3, return_when="FIRST_COMPLETED")
+        if starting.done():
+            return starting.result()
+        starting.cancel()
+        await asyncio.wait({starting})
+        return None
+
+    def _say_start(self, report: Report) -> None:
+        log.info(
+            "start",
+            version=__version__,
+            addresses=list(dict.fromkeys(each.text for each in self._addresses))
+            + [shown(each) for each in self._listeners.sockets],
+            store=str(Path(self._settings.daemon.data_dir).absolute()),
+            records=report.records,
+            batches=report.tail_batches,
+            events=report.tail_events,
+            seconds=round(time.monotonic() - self._began, 3),
+        )
+
+    async def _listen(self, server: BinaryServer) -> None:
+        raise_descriptor_limit(self._settings.protocol.max_connections)
+        self._listeners.open(self._addresses, int(self._settings.daemon.socket_mode, 8))
+        for each in self._listeners.sockets:
+            await server.listen(each, None if each.family == socket.AF_UNIX else self._tls)
+
+    async def _serve(self, ending: Ending) -> None:
+        addresses = [shown(each) for each in self._listeners.sockets]
+        # What lives now lives as long as the daemon: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
+        log.info(
+            "ready", addresses=addresses, pid=os.getpid(), seconds=round(time.monotonic() - self._began, 3)
+        )
+        self._notifier.ready(f"serving {', '.join(addresses)}")
+        watch = asyncio.create_task(self._notifier.watch(self._store.figures))
+        try:
+            reason = await ending.asked
+            log.debug("stopping", reason=reason)
+        finally:
+            watch.cancel()
+            self._notifier.stopping("finishing what is on its way")
+            await asyncio.wait({watch})
+
+    async def _stop(self, kernel: Kernel, server: BinaryServer, ending: Ending) -> None:
+        """Rule 2. The store's thread may hang with the disk; then only the process's end will end it."""
+        loop, patience = asyncio.get_running_loop(), self._settings.daemon.drain_timeout
+        began = loop.time()
+        sentence = (
+            f"the stop took longer than daemon.drain_timeout ({patience:g} s); what was acknowledged is safe"
+        )
+        last = loop.call_later(patience, ending.give_up, sentence, IO)
+        server.stop_accepting()
+        self._listeners.close()
+        await kernel.stop()
+        left = patience - (loop.time() - began)
+        await server.close(within=max(0.0, left - STORE_SHARE * patience))
+        await self._store.close()
+        last.cancel()
+        self._notifier.close()
+        if ending.asked.done() and ending.asked.exception() is None:
+            log.info("stop", reason=ending.asked.result(), seconds=round(loop.time() - began, 3))
+
+
+def make_store(settings: Settings) -> SqliteStore:
+    """The store, not opened yet."""
+    store = settings.store
+    return SqliteStore(
+        Path(settings.daemon.data_dir),
+        cache_bytes=store.cache_bytes,
+        wal_bytes=store.wal_bytes,
+        reserve_bytes=store.reserve_bytes,
+    )
+
+
+def kernel_settings(settings: Settings) -> KernelSettings:
+    """The kernel's part, in its units."""
+    kernel = settings.kernel
+    return KernelSettings(
+        max_batch_bytes=kernel.max_batch_bytes,
+        tail_bytes=kernel.tail_bytes,
+        slice_bytes=kernel.slice_bytes,
+        idle_spill_after=milliseconds(kernel.idle_spill_after),
+        max_polls=kernel.max_polls,
+    )
+
+
+def queue_limits(settings: Settings) -> QueueLimits:
+    """The queues' part. An answer must fit its frame, with room for what is not messages."""
+    return QueueLimits(
+        account=settings.daemon.account,
+        region=settings.daemon.region,
+        max_queues=settings.queues.max_queues,
+        max_in_flight=settings.queues.max_in_flight,
+        max_answer_bytes=settings.protocol.max_frame - (64 << 10),
+    )
+
+
+def binary_limits(settings: Settings) -> BinaryLimits:
+    """The binary protocol's part, in its units."""
+    protocol = settings.protocol
+    return BinaryLimits(
+        max_connections=protocol.max_connections,
+        max_frame=protocol.max_frame,
+        max_requests=protocol.max_requests,
+        max_request_bytes=protocol.max_request_bytes,
+        max_unsent=protocol.max_unsent,
+        handshake_timeout=milliseconds(protocol.handshake_timeout),
+        frame_timeout=milliseconds(protocol.frame_timeout),
+        write_timeout=milliseconds(protocol.write_timeout),
+        idle_timeout=milliseconds(protocol.idle_timeout),
+    )
+
+
+def milliseconds(seconds: float) -> int:
+    """A duration as the floors below count it; never nothing."""
+    return max(1, round(seconds * 1000))
+
+
+def raise_descriptor_limit(connections: int) -> None:
+    """Let the process have the file descriptors that its connections may need, or say that it may not."""
+    needed = connections + DESCRIPTORS_BESIDE
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= needed or soft == resource.RLIM_INFINITY:
+        return
+    within = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, within), hard))
+        soft = max(soft, within)
+    except (ValueError, OSError):
+        within = soft  # a sandbox forbids it
+    if soft < needed:
+        log.warning(
+            "the system's limit on open files is below protocol.max_connections",
+            open_files=soft,
+            max_connections=connections,
+        )
