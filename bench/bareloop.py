@@ -28,7 +28,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import msgpack  # type: ignore[import-untyped]  # it ships no types
+import msgpack
 import uvloop
 
 SEND, RECEIVE, DELETE, LEFT = 1, 2, 3, 4

@@ -14,7 +14,7 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-import msgpack  # type: ignore[import-untyped]  # it ships no types
+import msgpack
 
 from bench import bareloop
 
