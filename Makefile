@@ -13,7 +13,6 @@ SEEDS ?= 500
 export PYTHON
 
 bin := .venv/bin
-sources := $(wildcard broker client bench tests)
 
 .PHONY: help run test demo bench proof check format matrix simulate constraints
 
@@ -45,7 +44,7 @@ check: ## Lint, format, types, and which floor imports which
 	@.ci/venv .venv dev
 	@$(bin)/ruff check .
 	@$(bin)/ruff format --check .
-	@$(bin)/mypy $(sources)
+	@$(bin)/mypy broker client bench tests
 	@$(bin)/python -m pytest -q tests/test_floors.py
 
 format: ## Put the sources into the form that `make check` asks for
@@ -58,7 +57,7 @@ matrix: ## Run the fast tests on each Python from 3.11 up that is found
 
 simulate: ## Run the simulation over SEEDS=n seeds
 	@.ci/venv .venv dev
-	@ROPEWAY_SEEDS=$(SEEDS) $(bin)/python -m pytest -n auto tests/simulation $(ARGS)
+	@$(bin)/python -m tests.simulation --seeds $(SEEDS) $(ARGS)
 
 constraints: ## Write constraints.txt anew, with the newest versions that fit
 	@.ci/constraints
