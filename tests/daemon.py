@@ -32,7 +32,7 @@ class Ended(Exception):
 
 
 class Daemon:
-    """See the module. `listen` replaces the Unix socket; `arguments` are further flags, `environ` variables."""
+    """`listen` replaces the Unix socket; `arguments` are more flags, `environ` more variables."""
 
     def __init__(
         self,

@@ -20,6 +20,7 @@ from ropewayd.exits import CLEAN, CONFIGURATION, Exit, Misconfigured
 if TYPE_CHECKING:
     from ropewayd.settings import Setting
 
+OWN_FLAGS = ("--help", "--version", "--config", "--json", "--example")
 NEEDED = ("uvloop", "msgpack", "msgspec", "aiosqlite", "structlog")
 
 EXAMPLES = """\
@@ -69,6 +70,7 @@ def _run(arguments: Sequence[str]) -> int:
     from ropewayd.sources import gather  # noqa: PLC0415 - see the module
 
     settings = catalogue().values()
+    _check_flags(arguments, list(settings))
     given = vars(_parser(list(settings)).parse_args(arguments))
     if given["command"] != "config" and (given["json"] or given["example"]):
         raise Misconfigured("--json and --example go with the command config; see ropewayd --help")
@@ -86,6 +88,17 @@ def _run(arguments: Sequence[str]) -> int:
     from ropewayd.daemon import serve  # noqa: PLC0415 - see the module
 
     return serve(configuration)
+
+
+def _check_flags(arguments: Sequence[str], settings: Sequence[Setting]) -> None:
+    """Name an unknown flag. argparse would take its value for a command, and complain of that."""
+    known = [*OWN_FLAGS, *(each.flag for each in settings if each.flag)]
+    for word in arguments:
+        flag = word.partition("=")[0]
+        if flag.startswith("--") and flag not in known:
+            from ropewayd.sources import meant  # noqa: PLC0415 - see the module
+
+            raise Misconfigured(f"unknown flag {flag}{meant(flag, known)}; see ropewayd --help")
 
 
 def _print_example() -> int:

@@ -140,7 +140,7 @@ def _from_variables(environ: Mapping[str, str]) -> dict[str, tuple[Any, Origin]]
             origin = Origin("variable", name)
             found[setting.path] = (_from_text(setting, text, origin), origin)
         elif not FOREIGN.fullmatch(name):
-            raise Misconfigured(f"unknown variable {name}{_meant(name, by_variable)}")
+            raise Misconfigured(f"unknown variable {name}{meant(name, by_variable)}")
     return found
 
 
@@ -195,7 +195,7 @@ def _from_file(path: Path) -> dict[str, tuple[Any, Origin]]:
         origin = Origin("file", str(path), lines.get((section,), 0))
         if section not in sections():
             raise Misconfigured(
-                f"unknown section [{section}] ({origin}){_meant(section, sections(), section)}"
+                f"unknown section [{section}] ({origin}){meant(section, sections(), section)}"
             )
         if not isinstance(table, dict):
             raise Misconfigured(f"[{section}] ({origin}) must be a table of settings")
@@ -204,7 +204,7 @@ def _from_file(path: Path) -> dict[str, tuple[Any, Origin]]:
             setting = catalogue().get(f"{section}.{name}")
             if setting is None:
                 known = [each.name for each in catalogue().values() if each.section == section]
-                raise Misconfigured(f"unknown setting {section}.{name} ({origin}){_meant(name, known)}")
+                raise Misconfigured(f"unknown setting {section}.{name} ({origin}){meant(name, known)}")
             found[setting.path] = (_checked(setting, value, origin, strict=True), origin)
     if "keys.secrets" in found:
         check_private(path, "it holds secrets")
@@ -246,7 +246,7 @@ def _paths(table: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tu
             yield from _paths(value, (*above, key))
 
 
-def _meant(name: str, known: Mapping[str, Any] | Sequence[str], setting: str | None = None) -> str:
+def meant(name: str, known: Mapping[str, Any] | Sequence[str], setting: str | None = None) -> str:
     """A hint, if what was written is close to something that exists."""
     from difflib import get_close_matches  # noqa: PLC0415 - only an error needs it
 

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Iterator
 from typing import Any, Self
 
-import msgpack  # type: ignore[import-untyped]  # it ships no types
+import msgpack
 
 HELLO, CREATE_QUEUE, SEND, RECEIVE, DELETE = 0, 10, 20, 21, 22
 
