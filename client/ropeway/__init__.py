@@ -1,5 +1,81 @@
-"""Ropeway's client library: durable queues from Python programs."""
+"""Ropeway's client library: durable queues from Python programs.
 
-from importlib.metadata import version
+    async with ropeway.connect() as broker:
+        jobs = await broker.create_queue("jobs", visibility_timeout=60)
+        await jobs.send("resize cat.jpg", delay=2)
+        async for message in jobs:
+            ...
+            await message.delete()
 
-__version__ = version("ropeway")
+Durations are in seconds, times are aware datetimes. `ropeway.sync` has the same names for plain code.
+"""
+
+from ropeway.backoff import Backoff
+from ropeway.broker import Broker, connect
+from ropeway.errors import (
+    AccessDenied,
+    BatchError,
+    BrokerClosed,
+    ConnectionFailed,
+    ConnectionLost,
+    DaemonError,
+    DeadlineExceeded,
+    EmptyBatchRequest,
+    InternalFailure,
+    InvalidAction,
+    InvalidAttributeName,
+    InvalidAttributeValue,
+    InvalidMessageContents,
+    InvalidParameterValue,
+    MalformedRequest,
+    MissingParameter,
+    OverLimit,
+    ProtocolError,
+    QueueDoesNotExist,
+    QueueNameExists,
+    ReceiptHandleIsInvalid,
+    RopewayError,
+    ServiceUnavailable,
+    TooManyEntriesInBatchRequest,
+)
+from ropeway.message import Message, Outgoing
+from ropeway.queue import Queue, QueueAttributes, QueueSettings
+from ropeway.stream import Stream
+from ropeway.version import __version__
+
+__all__ = [
+    "__version__",
+    "connect",
+    "Broker",
+    "Queue",
+    "QueueSettings",
+    "QueueAttributes",
+    "Message",
+    "Outgoing",
+    "Stream",
+    "Backoff",
+    "RopewayError",
+    "DaemonError",
+    "AccessDenied",
+    "EmptyBatchRequest",
+    "InternalFailure",
+    "InvalidAction",
+    "InvalidAttributeName",
+    "InvalidAttributeValue",
+    "InvalidMessageContents",
+    "InvalidParameterValue",
+    "MalformedRequest",
+    "MissingParameter",
+    "OverLimit",
+    "QueueDoesNotExist",
+    "QueueNameExists",
+    "ReceiptHandleIsInvalid",
+    "ServiceUnavailable",
+    "TooManyEntriesInBatchRequest",
+    "BatchError",
+    "BrokerClosed",
+    "ConnectionFailed",
+    "ConnectionLost",
+    "DeadlineExceeded",
+    "ProtocolError",
+]

@@ -1,0 +1,161 @@
+"""The daemon, as seen from here: `connect` gives a `Broker`, and that gives queues."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, Unpack
+
+from ropeway.address import Address, parse
+from ropeway.coalescing import Coalescer
+from ropeway.errors import BrokerClosed, ProtocolError
+from ropeway.link import Link
+from ropeway.queue import Queue, QueueSettings, wire_settings
+from ropeway.version import __version__
+from ropeway.wire import Action
+
+if TYPE_CHECKING:
+    from ropeway.stream import Flow
+
+DEFAULT_TIMEOUT = 30.0
+RELEASE_PATIENCE = 2.0
+"""Seconds that `close` waits for messages to be given back."""
+
+
+def connect(
+    url: str | None = None,
+    *,
+    key: str | None = None,
+    secret: str | None = None,
+    ca_file: str | os.PathLike[str] | None = None,
+    tls: ssl.SSLContext | None = None,
+    timeout: float = DEFAULT_TIMEOUT,
+) -> Broker:
+    """A broker for `async with`, which connects and closes it.
+
+    `url` is `ropeway://[key:secret@]host[:port]`, `ropeways://...` (TLS) or `unix:PATH`; without one
+    $ROPEWAY_URL counts, and without that ropeway://127.0.0.1:4565. For TLS `ca_file` names the certificates
+    to trust, in place of the system's (the URL may say `?ca=FILE`), or `tls` is a context of your own.
+
+    `timeout` is the deadline of every call in seconds; a receive has its `wait` on top. Raises ValueError for
+    a URL that cannot be understood.
+    """
+    if not timeout > 0:
+        raise ValueError("timeout is a number of seconds above 0")
+    return Broker(parse(url, key=key, secret=secret, ca_file=ca_file, tls=tls), timeout)
+
+
+class Broker:
+    """A connection that mends itself. It belongs to the event loop it was opened in; any task there may use
+    it.
+
+    Every call raises DeadlineExceeded where no answer came in time, and BrokerClosed after `close`.
+    """
+
+    def __init__(self, address: Address, timeout: float) -> None:
+        self.address = address
+        self.timeout = timeout
+        self.flows: set[Flow] = set()
+        self._closed = False
+        self._link: Link | None = None
+        self._coalescer: Coalescer | None = None
+
+    def __repr__(self) -> str:
+        return f"<Broker {self.address}>"
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        """Connect, once. Raises ConnectionFailed, ProtocolError, AccessDenied, or what else the daemon
+        says."""
+        if self._link is not None:
+            raise RuntimeError("this broker was opened before; connect() gives another")
+        self._link = Link(self.address, f"ropeway-python/{__version__}", self.timeout)
+        self._coalescer = Coalescer(self._link)
+        try:
+            await self._link.open()
+        except BaseException:
+            self._link.closed = True
+            raise
+
+    async def close(self) -> None:
+        """Give back what was fetched and not taken, and end the connection. Calls that still wait get
+        BrokerClosed."""
+        if self._link is None or self._coalescer is None or self._closed:
+            return
+        self._closed = True
+        for flow in list(self.flows):
+            flow.shut()
+        try:
+            await self._coalescer.settle(min(RELEASE_PATIENCE, self.timeout))
+        finally:
+            await self._link.close()
+
+    async def ping(self) -> None:
+        """A round trip to the daemon."""
+        await self.link.call(Action.Ping, {})
+
+    def queue(self, name: str) -> Queue:
+        """The queue of this name. Nothing is asked of the daemon; its calls will say if there is no such
+        queue."""
+        return Queue(self, name)
+
+    async def create_queue(self, name: str, **settings: Unpack[QueueSettings]) -> Queue:
+        """Make a queue, unless it is there. Durations are in seconds; see `QueueSettings`.
+
+        Raises QueueNameExists if it is there and differs in a setting that was given; InvalidParameterValue
+        for a name that is not 1 to 80 of A-Z, a-z, 0-9, - and _; InvalidAttributeName; InvalidAttributeValue.
+        """
+        params: dict[str, object] = {"queue": name}
+        if settings:
+            params["attributes"] = wire_settings(settings)
+        await self.link.call(Action.CreateQueue, params)
+        return Queue(self, name)
+
+    async def delete_queue(self, name: str) -> None:
+        """As `Queue.delete`."""
+        await self.queue(name).delete()
+
+    async def list_queues(self, prefix: str = "") -> AsyncIterator[Queue]:
+        """The queues whose names start so, in order of their names, fetched in pages as needed."""
+        params: dict[str, object] = {"prefix": prefix} if prefix else {}
+        while True:
+            match await self.link.call(Action.ListQueues, params):
+                case {"queues": tuple(names), "next": None | str() as following}:
+                    for name in names:
+                        yield Queue(self, name)
+                case _:
+                    raise ProtocolError("the daemon's list of queues has the wrong shape")
+            if following is None:
+                return
+            if following == params.get("after"):
+                raise ProtocolError("the daemon's list of queues does not advance")
+            params["after"] = following
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
+    @property
+    def link(self) -> Link:
+        """For the rest of the library."""
+        if self._link is None:
+            raise BrokerClosed("the broker is not open; use `async with ropeway.connect() as broker`")
+        return self._link
+
+    @property
+    def coalescer(self) -> Coalescer:
+        """For the rest of the library."""
+        if self._coalescer is None:
+            raise BrokerClosed("the broker is not open; use `async with ropeway.connect() as broker`")
+        return self._coalescer

@@ -1,0 +1,179 @@
+"""A message: what is sent (`Outgoing`), and what was received (`Message`)."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, TypeAlias
+
+from ropeway.errors import ProtocolError
+from ropeway.units import milliseconds, moment
+from ropeway.wire import pack
+
+if TYPE_CHECKING:
+    from ropeway.queue import Queue
+
+Body: TypeAlias = str | bytes
+AttributeValue: TypeAlias = str | bytes | int | float | Decimal
+"""Text, bytes and numbers, as the attribute types String, Binary and Number."""
+TypedAttribute: TypeAlias = tuple[str, str | bytes]
+"""An attribute type and its value as it is on the wire, such as ("Number.pixels", "640")."""
+Attributes: TypeAlias = Mapping[str, AttributeValue | TypedAttribute]
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message to send with `Queue.send_many`: its body, its own delay in seconds (0 to 900; None is the
+    queue's) and its attributes."""
+
+    body: Body
+    delay: float | None = None
+    attributes: Attributes | None = None
+
+
+def pack_entry(body: Body, delay: float | None, attributes: Attributes | None) -> bytes:
+    """An entry of SendMessage. Raises TypeError, ValueError and InvalidParameterValue for what cannot be
+    said."""
+    if not isinstance(body, (str, bytes, bytearray, memoryview)):
+        raise TypeError(f"a body is str or bytes, not {type(body).__name__}")
+    entry: dict[str, object] = {"body": body}
+    if delay is not None:
+        entry["delay"] = milliseconds(delay, "delay")
+    if attributes:
+        entry["attributes"] = {name: _typed(name, value) for name, value in attributes.items()}
+    return pack(entry)
+
+
+def _typed(name: str, value: AttributeValue | TypedAttribute) -> tuple[str, str | bytes]:
+    match value:
+        case bool():
+            pass
+        case str():
+            return "String", value
+        case bytes() | bytearray() | memoryview():
+            return "Binary", bytes(value)
+        case int():
+            return "Number", str(value)
+        case float() | Decimal() if math.isfinite(value):
+            return "Number", repr(value) if isinstance(value, float) else str(value)
+        case (str(kind), str() | bytes() as plain):
+            return kind, plain
+    raise TypeError(
+        f"attribute {name} is str, bytes, a finite number or (type, value), not {type(value).__name__}"
+    )
+
+
+def _plain(kind: str, value: str | bytes) -> AttributeValue:
+    if kind.partition(".")[0] != "Number" or isinstance(value, bytes):
+        return value
+    try:
+        return int(value)
+    except ValueError:
+        pass
+    try:
+        return Decimal(value)
+    except InvalidOperation:
+        return value
+
+
+class Message:
+    """A message that was received. It is ours until its visibility timeout ends, or it is deleted or
+    released."""
+
+    __slots__ = ("_fields", "_queue", "settled")
+
+    def __init__(self, queue: Queue, fields: tuple[object, ...]) -> None:
+        match fields:
+            case (bytes() as message_id, bytes(), str() | bytes(), int(), int(), int(), None | dict()) if (
+                len(message_id) == 16
+            ):
+                self._fields: tuple[
+                    bytes, bytes, Body, int, int, int, dict[str, tuple[str, str | bytes]] | None
+                ] = fields  # type: ignore[assignment] # just matched
+            case _:
+                raise ProtocolError("the daemon sent a message of the wrong shape")
+        self._queue = queue
+        self.settled = False
+        """Whether `delete` or `release` was called. A `Worker` leaves such a message alone."""
+
+    def __repr__(self) -> str:
+        return f"<Message {self.id} of {self._queue.name}, received {self.receive_count} times>"
+
+    @property
+    def queue(self) -> Queue:
+        """Where it came from."""
+        return self._queue
+
+    @property
+    def id(self) -> str:
+        """A UUID, the same for every receive of this message."""
+        return str(uuid.UUID(bytes=self._fields[0]))
+
+    @property
+    def handle(self) -> bytes:
+        """The receipt handle of this receive. Whoever has it may delete the message: keep it out of logs."""
+        return self._fields[1]
+
+    @property
+    def body(self) -> Body:
+        """Text or bytes, as it was sent."""
+        return self._fields[2]
+
+    @property
+    def text(self) -> str:
+        """The body as text; bytes are read as UTF-8. Raises UnicodeDecodeError."""
+        body = self._fields[2]
+        return body if isinstance(body, str) else body.decode()
+
+    @property
+    def sent_at(self) -> datetime:
+        """When the daemon took it, in UTC."""
+        return moment(self._fields[3])
+
+    @property
+    def receive_count(self) -> int:
+        """How often it was received, this time included."""
+        return self._fields[4]
+
+    @property
+    def first_received_at(self) -> datetime:
+        """When it was received for the first time, in UTC."""
+        return moment(self._fields[5])
+
+    @property
+    def attributes(self) -> dict[str, AttributeValue]:
+        """Its attributes as plain values: a Number is an int, or a Decimal if it has a fraction."""
+        return {name: _plain(*typed) for name, typed in self.typed_attributes.items()}
+
+    @property
+    def typed_attributes(self) -> dict[str, TypedAttribute]:
+        """Its attributes with their types, exactly as they were sent."""
+        found: dict[str, TypedAttribute] = {}
+        for name, typed in (self._fields[6] or {}).items():
+            match typed:
+                case (str(kind), str() | bytes() as value):
+                    found[name] = (kind, value)
+                case _:
+                    raise ProtocolError("the daemon sent a message attribute of the wrong shape")
+        return found
+
+    async def delete(self) -> None:
+        """It is done: nobody will receive it again. Deleting it twice is fine."""
+        self.settled = True
+        await self._queue.delete_handles([self.handle])
+
+    async def extend(self, seconds: float) -> None:
+        """Keep it invisible to others for this long from now (0 to 43,200 s).
+
+        The daemon refuses what would lie more than 12 hours after the receive.
+        """
+        await self._queue.change_visibility([self.handle], seconds)
+
+    async def release(self, delay: float = 0) -> None:
+        """Give it back: after `delay` seconds it can be received again."""
+        self.settled = True
+        await self._queue.change_visibility([self.handle], delay)

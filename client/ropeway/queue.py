@@ -1,0 +1,324 @@
+"""A queue, as seen from here: a name and the calls that concern it. It holds no state."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
+
+from ropeway.coalescing import Result
+from ropeway.errors import BatchError, ProtocolError, RopewayError
+from ropeway.message import Attributes, Body, Message, Outgoing, pack_entry
+from ropeway.request import Request
+from ropeway.stream import Stream
+from ropeway.units import milliseconds, moment
+from ropeway.wire import Action, pack, payload
+
+if TYPE_CHECKING:
+    from ropeway.broker import Broker
+
+LONGEST_WAIT = 20.0
+"""Seconds that a receive may wait for a message."""
+
+
+class QueueSettings(TypedDict, total=False):
+    """What can be set on a queue. Durations are in seconds, sizes in bytes."""
+
+    visibility_timeout: float
+    """How long a received message stays hidden from others: 0 to 43,200; 30."""
+    delay: float
+    """How long a new message is hidden: 0 to 900; 0."""
+    retention_period: float
+    """How long a message is kept: 60 to 1,209,600; 345,600 (four days)."""
+    receive_wait_time: float
+    """How long a receive waits for a message unless it says: 0 to 20; 0."""
+    maximum_message_size: int
+    """Bytes of a body and its attributes: 1,024 to 1,048,576; 1,048,576."""
+
+
+class QueueAttributes(QueueSettings, total=False):
+    """What is known of a queue: its settings, and these. The numbers are approximate."""
+
+    arn: str
+    created_at: datetime
+    modified_at: datetime
+    visible: int
+    in_flight: int
+    delayed: int
+
+
+_DURATIONS = ("visibility_timeout", "delay", "retention_period", "receive_wait_time")
+_MOMENTS = ("created_at", "modified_at")
+_T = TypeVar("_T")
+
+
+def wire_settings(settings: QueueSettings) -> dict[str, object]:
+    """Settings in the wire's units. What is not known here is passed on: the daemon may be newer."""
+    found: dict[str, Any] = dict(settings)
+    return {name: milliseconds(value, name) if name in _DURATIONS else value for name, value in found.items()}
+
+
+def _read_attributes(result: object) -> QueueAttributes:
+    if not isinstance(result, dict):
+        raise ProtocolError("the daemon's queue attributes are no map")
+    found: Any = dict(result)
+    for name in _DURATIONS + _MOMENTS:
+        value = found.get(name)
+        if isinstance(value, int):
+            found[name] = value / 1000 if name in _DURATIONS else moment(value)
+    attributes: QueueAttributes = found
+    return attributes
+
+
+class Poll(Request):
+    """A receive. Messages that come when nobody waits any more are given back to the queue."""
+
+    __slots__ = ("_ends_at", "_params", "_queue", "future")
+
+    def __init__(
+        self, queue: Queue, max_messages: int, wait: float | None, visibility_timeout: float | None
+    ) -> None:
+        super().__init__(Action.ReceiveMessage)
+        loop = queue.broker.link.loop
+        self._queue = queue
+        self._params: dict[str, object] = {"queue": queue.name, "max_messages": max_messages}
+        self._ends_at: float | None = None
+        if visibility_timeout is not None:
+            self._params["visibility_timeout"] = milliseconds(visibility_timeout, "visibility_timeout")
+        if wait is not None:
+            self._params["wait"] = milliseconds(wait, "wait")
+            self._ends_at = loop.time() + wait
+        self.future: asyncio.Future[list[Message]] = loop.create_future()
+
+    def payload(self) -> bytes:
+        if self._ends_at is not None:
+            # Asked again after a lost connection, it waits for what is left of its time.
+            self._params["wait"] = round(max(0.0, self._ends_at - self._queue.broker.link.loop.time()) * 1000)
+        return payload(self.action, self._params)
+
+    def take(self, result: object) -> None:
+        if not isinstance(result, tuple):
+            raise ProtocolError("the daemon's answer to ReceiveMessage is no list")
+        messages = [Message(self._queue, each if isinstance(each, tuple) else ()) for each in result]
+        if self.future.done():
+            self._queue.give_back(messages)
+        else:
+            self.future.set_result(messages)
+
+    def refuse(self, error: RopewayError) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class Queue:
+    """Made by `Broker.queue` and `Broker.create_queue`.
+
+    Every call raises QueueDoesNotExist where there is no such queue, DeadlineExceeded where no answer came in
+    time, and BrokerClosed after the broker was closed.
+    """
+
+    __slots__ = ("broker", "name")
+
+    def __init__(self, broker: Broker, name: str) -> None:
+        self.broker = broker
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<Queue {self.name}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Queue) and other.broker is self.broker and other.name == self.name
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    # Messages.
+
+    async def send(
+        self, body: Body, *, delay: float | None = None, attributes: Attributes | None = None
+    ) -> str:
+        """Send one message; its id is returned when it is on disk.
+
+        `delay` in seconds, 0 to 900; without it the queue's. Sends that are made at the same time travel
+        together. Raises ConnectionLost if the connection broke before the answer: the message may or may not
+        have been accepted.
+        """
+        entry = pack_entry(body, delay, attributes)
+        [result] = await self.broker.coalescer.add(Action.SendMessage, self.name, [entry])
+        return _message_id(_or_raise(result))
+
+    async def send_many(self, messages: Iterable[Body | Outgoing]) -> list[str]:
+        """Send any number of messages, in as few requests as they fit; their ids, in order.
+
+        Raises BatchError if some were not accepted, with the result of each; if the whole of it was refused
+        for one reason, such as QueueDoesNotExist, that reason.
+        """
+        entries = [
+            pack_entry(each.body, each.delay, each.attributes)
+            if isinstance(each, Outgoing)
+            else pack_entry(each, None, None)
+            for each in messages
+        ]
+        results = await self._all(Action.SendMessage, entries)
+        ids = [
+            each if each is None or isinstance(each, RopewayError) else _message_id(each) for each in results
+        ]
+        return [each for each in _all_or_raise(ids) if isinstance(each, str)]
+
+    async def receive(
+        self,
+        max_messages: int = 1,
+        *,
+        wait: float | None = None,
+        visibility_timeout: float | None = None,
+    ) -> list[Message]:
+        """Up to `max_messages` (1 to 1,000) messages; an empty list if there are none.
+
+        `wait` is how many seconds to wait for the first one, 0 to 20; without it the queue's. The messages
+        are hidden from others for `visibility_timeout` seconds, 0 to 43,200; without it the queue's. If this
+        call is cancelled, messages that arrive all the same are released at once.
+        """
+        poll = self.poll(max_messages, wait=wait, visibility_timeout=visibility_timeout)
+        try:
+            return await poll.future
+        except asyncio.CancelledError:
+            self.abandon(poll)
+            raise
+
+    def messages(self, *, prefetch: int = 100, visibility_timeout: float | None = None) -> Stream:
+        """Messages for ever, by long polls, as an asynchronous iterator; `async for message in queue` is the
+        same.
+
+        It fetches ahead, at most `prefetch` (1 to 1,000), only as fast as messages are taken. Closing it, or
+        leaving the loop, releases those that were not taken.
+        """
+        return Stream(self, prefetch, visibility_timeout)
+
+    def __aiter__(self) -> Stream:
+        return self.messages()
+
+    async def delete_many(self, messages: Iterable[Message]) -> None:
+        """Delete messages of this queue together. Raises BatchError, as `send_many` does."""
+        messages = list(messages)
+        for message in messages:
+            message.settled = True
+        await self.delete_handles([message.handle for message in messages])
+
+    async def release_many(self, messages: Iterable[Message], delay: float = 0) -> None:
+        """Give messages of this queue back together. Raises BatchError, as `send_many` does."""
+        messages = list(messages)
+        for message in messages:
+            message.settled = True
+        await self.change_visibility([message.handle for message in messages], delay)
+
+    async def delete_handles(self, handles: Sequence[bytes]) -> None:
+        """As `delete_many`, by receipt handles. One handle alone raises its own error."""
+        _none_or_raise(await self._all(Action.DeleteMessage, [pack(handle) for handle in handles]))
+
+    async def change_visibility(self, handles: Sequence[bytes], seconds: float) -> None:
+        """Let these become visible so many seconds from now, by receipt handles; errors as
+        `delete_handles`."""
+        _none_or_raise(await self._all(Action.ChangeMessageVisibility, _visibility_entries(handles, seconds)))
+
+    # The queue itself.
+
+    async def attributes(self) -> QueueAttributes:
+        """Its settings and numbers; durations in seconds, times as aware datetimes."""
+        return _read_attributes(await self._call(Action.GetQueueAttributes))
+
+    async def set(self, **settings: Unpack[QueueSettings]) -> None:
+        """Change settings; those not named stay. Raises InvalidAttributeName, InvalidAttributeValue."""
+        await self._call(Action.SetQueueAttributes, attributes=wire_settings(settings))
+
+    async def purge(self) -> None:
+        """Delete all its messages, those in flight and delayed too."""
+        await self._call(Action.PurgeQueue)
+
+    async def delete(self) -> None:
+        """Delete the queue and all that is in it."""
+        await self._call(Action.DeleteQueue)
+
+    # For the rest of the library.
+
+    def poll(self, max_messages: int, *, wait: float | None, visibility_timeout: float | None) -> Poll:
+        """Start a receive; its future has the messages."""
+        poll = Poll(self, max_messages, wait, visibility_timeout)
+        link = self.broker.link
+        link.submit(poll, (LONGEST_WAIT if wait is None else wait) + link.timeout)
+        return poll
+
+    def abandon(self, poll: Poll) -> None:
+        """Nobody waits for this receive any more: what it brings, or has just brought, is given back."""
+        poll.future.cancel()
+        if not poll.future.cancelled() and poll.future.exception() is None:
+            self.give_back(poll.future.result())
+        self.broker.link.forget(poll)
+
+    def give_back(self, messages: Iterable[Message]) -> None:
+        """Release messages without waiting for the answer."""
+        handles = [message.handle for message in messages]
+        entries = _visibility_entries(handles, 0)
+        self.broker.coalescer.errand(Action.ChangeMessageVisibility, self.name, entries)
+
+    async def _call(self, action: Action, **params: object) -> object:
+        return await self.broker.link.call(action, {"queue": self.name, **params})
+
+    async def _all(self, action: Action, entries: Sequence[bytes]) -> list[Result]:
+        """The results of any number of entries; a request that failed as a whole is the result of each of its
+        own."""
+        coalescer = self.broker.coalescer
+        runs = list(coalescer.split(entries))
+        futures = [coalescer.add(action, self.name, run) for run in runs]
+        try:
+            await asyncio.gather(*futures, return_exceptions=True)
+        finally:
+            for future in futures:
+                future.cancel()
+        results: list[Result] = []
+        for run, future in zip(runs, futures, strict=True):
+            error = future.exception()
+            if error is None:
+                results += future.result()
+            elif isinstance(error, RopewayError):
+                results += [error] * len(run)
+            else:
+                raise error
+        return results
+
+
+def _visibility_entries(handles: Iterable[bytes], seconds: float) -> list[bytes]:
+    timeout = milliseconds(seconds, "visibility_timeout")
+    return [pack({"handle": handle, "visibility_timeout": timeout}) for handle in handles]
+
+
+def _message_id(result: bytes | None) -> str:
+    if result is None or len(result) != 16:
+        raise ProtocolError("the daemon sent a message id that is not 16 bytes long")
+    return str(uuid.UUID(bytes=result))
+
+
+def _or_raise(result: _T | RopewayError) -> _T:
+    if isinstance(result, RopewayError):
+        raise result
+    return result
+
+
+def _all_or_raise(results: Sequence[_T | RopewayError]) -> Sequence[_T | RopewayError]:
+    """These results if all are good. One reason for all is raised itself, else BatchError."""
+    errors = [each for each in results if isinstance(each, RopewayError)]
+    if not errors:
+        return results
+    first = errors[0]
+    if len(errors) == len(results) and all(_same(each, first) for each in errors):
+        raise first
+    raise BatchError(results)
+
+
+def _same(one: RopewayError, other: RopewayError) -> bool:
+    return type(one) is type(other) and one.message == other.message
+
+
+def _none_or_raise(results: Sequence[Result]) -> None:
+    _all_or_raise(results)

@@ -1,0 +1,309 @@
+"""A peer for the client library: a small broker in memory that speaks the wire over a real Unix socket.
+
+It is as simple as can be (no durability, no timers but the long poll), and a test can script it: answer an
+action otherwise, cut a connection, send bytes that are not the protocol, or say nothing.
+"""
+
+import asyncio
+import hmac
+import os
+import struct
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgpack
+
+Answer = tuple[int, Any]
+"""0 and a result, or 1 and an error array."""
+
+
+def error(code: str, message: str = "so it is", parameter: str | None = None) -> Answer:
+    """The answer that refuses a request."""
+    return 1, [code, message, parameter]
+
+
+def pack_frame(value: object) -> bytes:
+    """A frame as the daemon would send it."""
+    data: bytes = msgpack.packb(value)
+    return struct.pack(">I", len(data)) + data
+
+
+@dataclass
+class Stored:
+    """A message in the peer's memory."""
+
+    id: bytes
+    body: str | bytes
+    attributes: dict[str, Any] | None
+    delay: int | None
+    receives: int = 0
+    held: bool = False
+
+
+@dataclass
+class Shelf:
+    """A queue in the peer's memory."""
+
+    attributes: dict[str, Any]
+    messages: list[Stored] = field(default_factory=list)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass
+class Asked:
+    """A request that came."""
+
+    connection: int
+    id: int
+    action: int
+    params: dict[str, Any]
+
+
+class Peer:
+    """Serves on `path`. What it was asked is in `asked`; `script` maps actions to other answers."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.queues: dict[str, Shelf] = {}
+        self.asked: list[Asked] = []
+        self.script: dict[int, Callable[[dict[str, Any]], Answer | None]] = {}
+        """Called with the parameters; None means the usual answer."""
+        self.deaf: set[int] = set()
+        """Actions that are never answered."""
+        self.cut_on: set[int] = set()
+        """Actions at which the connection is cut, unanswered; each works once."""
+        self.keys: dict[str, str] = {}
+        self.proves = True
+        self.limits = {"frame": 16777216, "requests": 1024, "bytes": 33554432, "batch": 1000}
+        self.greeting: bytes | None = None
+        """What to send in place of the greeting."""
+        self.connections = 0
+        self.most_outstanding = 0
+        self._outstanding: Counter[int] = Counter()
+        self._writers: dict[int, asyncio.StreamWriter] = {}
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._news = asyncio.Event()
+
+    @property
+    def url(self) -> str:
+        return f"unix:{self.path}"
+
+    def names(self) -> list[int]:
+        """The actions that were asked, without the handshakes."""
+        return [each.action for each in self.asked if each.action != 0]
+
+    def params(self, action: int) -> list[dict[str, Any]]:
+        return [each.params for each in self.asked if each.action == action]
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_unix_server(self._serve, self.path)
+
+    async def stop(self) -> None:
+        """Stop listening, and cut every connection."""
+        assert self._server is not None
+        self._server.close()
+        self.cut()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.path.unlink(missing_ok=True)
+
+    def cut(self) -> None:
+        """Cut every connection."""
+        for writer in self._writers.values():
+            writer.transport.abort()
+
+    def say(self, data: bytes) -> None:
+        """Send these bytes on every connection."""
+        for writer in self._writers.values():
+            writer.write(data)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for something that a request or a connection's end brings about."""
+        while not condition():
+            self._news.clear()
+            await self._news.wait()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self.connections += 1
+        number = self.connections
+        self._writers[number] = writer
+        try:
+            await self._converse(number, reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            self._tasks.discard(task)
+            self._writers.pop(number, None)
+            writer.transport.abort()
+            self._news.set()
+
+    async def _converse(
+        self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        nonce = os.urandom(32)
+        greeting = {
+            "protocol": "ropeway",
+            "versions": [1, 1],
+            "server": "peer/1",
+            "nonce": nonce,
+            "keys": bool(self.keys),
+            "limits": self.limits,
+        }
+        writer.write(self.greeting if self.greeting is not None else pack_frame([0, 0, greeting]))
+        while True:
+            (length,) = struct.unpack(">I", await reader.readexactly(4))
+            request_id, action, params = msgpack.unpackb(await reader.readexactly(length))
+            self.asked.append(Asked(number, request_id, action, params))
+            self._outstanding[number] += 1
+            self.most_outstanding = max(self.most_outstanding, self._outstanding[number])
+            self._news.set()
+            if action in self.cut_on:
+                self.cut_on.discard(action)
+                return
+            if action in self.deaf:
+                continue
+            task = asyncio.create_task(self._answer(number, writer, request_id, action, params, nonce))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _answer(
+        self,
+        number: int,
+        writer: asyncio.StreamWriter,
+        request_id: int,
+        action: int,
+        params: dict[str, Any],
+        nonce: bytes,
+    ) -> None:
+        scripted = self.script[action](params) if action in self.script else None
+        if scripted is not None:
+            answer = scripted
+        elif action == 0:
+            answer = self._hello(params, nonce)
+        elif action == 21:
+            answer = await self._receive(params, number)
+        else:
+            answer = self._usual(action, params)
+        self._outstanding[number] -= 1
+        if number in self._writers:
+            writer.write(pack_frame([request_id, *answer]))
+
+    def _hello(self, params: dict[str, Any], nonce: bytes) -> Answer:
+        proof = None
+        if self.keys:
+            secret = self.keys.get(params.get("key", ""))
+            if secret is None:
+                return error("AccessDenied")
+            said = b"ropeway client\0" + nonce + params["nonce"] + params["key"].encode()
+            if not hmac.compare_digest(hmac.digest(secret.encode(), said, "sha256"), params["proof"]):
+                return error("AccessDenied")
+            said = b"ropeway server\0" + params["nonce"] + nonce + params["key"].encode()
+            proof = hmac.digest(secret.encode() if self.proves else b"guess", said, "sha256")
+        return 0, {"version": 1, "account": "000000000000", "region": "us-east-1", "proof": proof}
+
+    def _usual(self, action: int, params: dict[str, Any]) -> Answer:
+        if action == 1:
+            return 0, {}
+        if action == 12:
+            return self._list(params)
+        name = params["queue"]
+        if action == 10:
+            created = name not in self.queues
+            self.queues.setdefault(name, Shelf(dict(params.get("attributes", {}))))
+            return 0, {"queue": name, "arn": f"arn:{name}", "created": created}
+        shelf = self.queues.get(name)
+        if shelf is None:
+            return error("QueueDoesNotExist", "There is no queue of this name.", "queue")
+        if action == 11:
+            del self.queues[name]
+        elif action == 13:
+            visible = sum(not each.held for each in shelf.messages)
+            return 0, {
+                "visibility_timeout": 30000,
+                "delay": 0,
+                "created_at": 1700000000123,
+                "visible": visible,
+                **shelf.attributes,
+            }
+        elif action == 14:
+            shelf.attributes |= params["attributes"]
+        elif action == 15:
+            shelf.messages.clear()
+        elif action == 20:
+            return 0, [self._send(shelf, entry) for entry in params["entries"]]
+        elif action == 22:
+            gone = {handle[1:] for handle in params["handles"]}
+            shelf.messages = [each for each in shelf.messages if each.id not in gone]
+            return 0, [None] * len(params["handles"])
+        elif action == 23:
+            return 0, [self._change(shelf, entry) for entry in params["entries"]]
+        else:
+            return error("InvalidAction")
+        return 0, {}
+
+    def _list(self, params: dict[str, Any]) -> Answer:
+        names = sorted(each for each in self.queues if each.startswith(params.get("prefix", "")))
+        names = [each for each in names if each > params.get("after", "")]
+        page = names[: params.get("limit", 3)]
+        return 0, {"queues": page, "next": page[-1] if len(page) < len(names) else None}
+
+    def _send(self, shelf: Shelf, entry: dict[str, Any]) -> Any:
+        if not entry["body"]:
+            return ["InvalidMessageContents", "The body is empty.", "body"]
+        stored = Stored(uuid.uuid4().bytes, entry["body"], entry.get("attributes"), entry.get("delay"))
+        shelf.messages.append(stored)
+        shelf.news.set()
+        return stored.id
+
+    def _change(self, shelf: Shelf, entry: dict[str, Any]) -> Any:
+        for each in shelf.messages:
+            if each.id == entry["handle"][1:]:
+                each.held = entry["visibility_timeout"] > 0
+                shelf.news.set()
+                return None
+        return ["InvalidParameterValue", "The message is gone.", "handle"]
+
+    async def _receive(self, params: dict[str, Any], number: int) -> Answer:
+        shelf = self.queues.get(params["queue"])
+        if shelf is None:
+            return error("QueueDoesNotExist")
+        try:
+            async with asyncio.timeout(params.get("wait", 0) / 1000 or None):
+                while True:
+                    found = [each for each in shelf.messages if not each.held][
+                        : params.get("max_messages", 1)
+                    ]
+                    if found or not params.get("wait", 0) or number not in self._writers:
+                        break
+                    shelf.news.clear()
+                    await shelf.news.wait()
+        except TimeoutError:
+            return 0, []
+        for each in found:
+            each.held = params.get("visibility_timeout", 30000) > 0
+            each.receives += 1
+        return 0, [
+            [each.id, b"h" + each.id, each.body, 1700000000123, each.receives, 1700000000456, each.attributes]
+            for each in found
+        ]
+
+
+@asynccontextmanager
+async def serving(path: Path) -> AsyncIterator[Peer]:
+    """A peer that runs until the block is left."""
+    peer = Peer(path)
+    await peer.start()
+    try:
+        yield peer
+    finally:
+        await peer.stop()
