@@ -424,9 +424,12 @@ class Decider:
     # Time
 
     def wake(self, action: a.Wake, now: int) -> Outcome:
-        """Whatever is due, in one event a queue; past its retention it expires instead."""
-        returned: dict[int, list[int]] = {}
-        expired: dict[int, list[int]] = {}
+        """Whatever is due, in one event a queue; past its retention it expires instead.
+
+        A message can be named by two leases that are due: by the one it has, and by one that it has left.
+        """
+        returned: dict[int, dict[int, None]] = {}
+        expired: dict[int, dict[int, None]] = {}
         for number, sequences in action.due:
             queue = self._registry.by_number.get(number)
             if queue is None:
@@ -437,9 +440,9 @@ class Decider:
                 if message is None or message.state == VISIBLE or message.deadline > now:
                     continue
                 into = expired if message.sent_at <= horizon else returned
-                into.setdefault(number, []).append(sequence)
-        events: list[Any] = [e.MessagesReturned(number, s) for number, s in returned.items()]
-        events += [e.MessagesExpired(number, s) for number, s in expired.items()]
+                into.setdefault(number, {})[sequence] = None
+        events: list[Any] = [e.MessagesReturned(number, list(s)) for number, s in returned.items()]
+        events += [e.MessagesExpired(number, list(s)) for number, s in expired.items()]
         return Decision(None, tuple(events))
 
     def expire(self, action: a.Expire, now: int) -> Outcome:

@@ -81,12 +81,14 @@ class Queues:
             oldest = queue.ready.first(1)
             if not oldest and not queue.on_disk:
                 continue  # what is invisible is asked when it wakes
-            at = oldest[0].sent_at + queue.attributes.retention_period if oldest else 0
-            if at > now and not queue.on_disk:
-                queue.expire_at(at)
-            else:
-                queue.expire_at(max(at, now + _EXPIRY_PACE))
-                yield Expire(number=number)
+            if oldest and (not queue.on_disk or oldest[0].sequence <= queue.paged_through):
+                at = oldest[0].sent_at + queue.attributes.retention_period
+                if at > now:
+                    queue.expire_at(at)
+                    continue
+            # Some are due, or the oldest are on disk, and nobody has seen yet how old they are.
+            queue.expire_at(now + _EXPIRY_PACE)
+            yield Expire(number=number)
 
     # Events
 
