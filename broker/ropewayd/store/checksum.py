@@ -1,11 +1,12 @@
 """The checksum that every journal row and every record carries.
 
-It is a CRC-32 (zlib's) over a header and then the bytes. The header holds the space's number, the key and the lsn, so
-that a row which turns up whole but in the wrong place, or in an older version, does not match either. The chain starts
-from a seed, which a store derives from its own random identity: a row of another store does not match.
+It is a CRC-32 (zlib's) over a header and then the bytes. The header holds the space's number, the key and the
+lsn, so that a row which turns up whole but in the wrong place, or in an older version, does not match either.
+The chain starts from a seed, which a store derives from its own random identity: a row of another store does
+not match.
 
-A CRC finds every single flipped bit and every burst of up to 32, and all but one in 2**32 of other damage. It is no
-guard against somebody who forges it; whoever can write the files can write anything.
+A CRC finds every single flipped bit and every burst of up to 32, and all but one in 2**32 of other damage. It
+is no guard against somebody who forges it; whoever can write the files can write anything.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ _BYTES: Final = Struct(">BBqI")
 def checksum(seed: int, space: int, key: Key, lsn: int, value: bytes) -> int:
     """The checksum of one row, 0 to 2**32 - 1.
 
-    Header, big-endian: space (1 byte), kind of key (1 byte: 1 integer, 2 bytes), lsn (8 bytes), and then the integer
-    (8 bytes), or the length of the key (4 bytes) and the key.
+    Header, big-endian: space (1 byte), kind of key (1 byte: 1 integer, 2 bytes), lsn (8 bytes), and then the
+    integer (8 bytes), or the length of the key (4 bytes) and the key.
     """
     if isinstance(key, int):
         header = _INTEGER.pack(space, 1, lsn, key)

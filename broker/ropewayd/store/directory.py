@@ -1,12 +1,12 @@
 """The data directory: which files are in it, who may read them, and how much room there is.
 
-Rule 1  The directory is 0700 and every file 0600, whatever the umask says. We make the directory where only its last
-        part is missing, and change the mode of one only if it is empty or holds a store: a slip of the pen must not
-        close somebody's home directory.
-Rule 2  Nothing here opens the database or its write-ahead log while SQLite has them: closing such a handle would drop
-        SQLite's locks. `stat` is harmless.
-Rule 3  The reserve is a file of nothing. When the disk is full it is given up, so that the last steps of what is under
-        way find room; tidying builds it again.
+Rule 1  The directory is 0700 and every file 0600, whatever the umask says. We make the directory where only
+        its last part is missing, and change the mode of one only if it is empty or holds a store: a slip of
+        the pen must not close somebody's home directory.
+Rule 2  Nothing here opens the database or its write-ahead log while SQLite has them: closing such a handle
+        would drop SQLite's locks. `stat` is harmless.
+Rule 3  The reserve is a file of nothing. When the disk is full it is given up, so that the last steps of what
+        is under way find room; tidying builds it again.
 """
 
 from __future__ import annotations
@@ -70,6 +70,12 @@ class Directory:
                 file.chmod(0o600)
         if not os.access(self.database, os.R_OK | os.W_OK):
             raise Unusable(f"{self.database} may not be written.")
+
+    @property
+    def unborn(self) -> bool:
+        """Nothing was ever committed here. A rollback journal is only there while the first page is
+        written."""
+        return not self.size(self.database) or self.size(self.path / "ropeway.db-journal") > 0
 
     def release(self) -> None:
         """Let go of the lock."""

@@ -1,7 +1,8 @@
 """What an error of SQLite means to the kernel.
 
-Refused only where nothing can have been written: a full disk stops the write of a frame, so the commit's last frame
-is not whole. An I/O error may come from the sync after it, so it is Unknown, as is everything that has no better name.
+Refused only where nothing can have been written: a full disk stops the write of a frame, so the commit's last
+frame is not whole. An I/O error may come from the sync after it, so it is Unknown, as is everything that has
+no better name.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The lock that keeps a second daemon out of a data directory.
 
-It is a flock on a file of its own. SQLite's locks are POSIX locks, which vanish when any handle of the file in the
-process is closed, and which say nothing of their owner; this one stays until it is let go or the process ends, and the
-file names the owner. The file itself stays behind, since removing it would let two daemons lock two files of one name.
+It is a flock on a file of its own. SQLite's locks are POSIX locks, which vanish when any handle of the file
+in the process is closed, and which say nothing of their owner; this one stays until it is let go or the
+process ends, and the file names the owner. The file itself stays behind, since removing it would let two
+daemons lock two files of one name.
 """
 
 from __future__ import annotations

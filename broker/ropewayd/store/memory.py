@@ -1,10 +1,11 @@
 """The store in memory, for the simulation: deterministic, without threads or time, and with faults on demand.
 
-A `Disk` is what survives. Dropping a MemoryStore and making another on the same Disk is a crash and a restart.
+A `Disk` is what survives. Dropping a MemoryStore and making another on the same Disk is a crash and a
+restart.
 
 Rule 1  Values are copied in and out, so whoever changes what it handed over changes nothing here.
-Rule 2  Whatever an append does to the disk it does in one step, after its fault has been decided: a fault may wait as
-        long as it likes, and the disk is as it was until then.
+Rule 2  Whatever an append does to the disk it does in one step, after its fault has been decided: a fault may
+        wait as long as it likes, and the disk is as it was until then.
 Rule 3  Every append gives way to the loop at least once, as a real one does.
 """
 
@@ -46,8 +47,8 @@ class Fate(enum.Enum):
 class Faults:
     """Decides what goes wrong. This one lets everything pass; override what a test is about.
 
-    Either method may await something (a future that the test resolves): the call is held until then. No time passes
-    here by itself.
+    Either method may await something (a future that the test resolves): the call is held until then. No time
+    passes here by itself.
     """
 
     async def append(self, lsn: int, batch: bytes, slice: Slice | None) -> Fate:

@@ -43,8 +43,13 @@ class Connection(aiosqlite.Connection):
         self._tx.put_nowait((future, partial(work, *given)))
         return future
 
+    def join(self) -> None:
+        """Wait for the thread's end, after an opening that failed: its last word needs the loop to be there."""
+        self._thread.join()
+
     async def finish(self) -> None:
-        """End the thread. The SQLite connection is not touched: whoever opened it has closed it, or left it be."""
+        """End the thread. The SQLite connection is not touched: whoever opened it has closed it, or left it
+        be."""
         self._connection = None
         ended = self.stop()
         if ended is not None:
@@ -56,14 +61,15 @@ class SqliteStore:
     """A Store (see protocol.py) in a data directory. Nothing is touched before `claim`.
 
     `directory`: made (0700) where it is missing and its parent is there. `cache_bytes`: pages kept in memory.
-    `wal_bytes`: the write-ahead log is folded into the database when it is larger, and already from a quarter of it
-    when there is time. `reserve_bytes`: set aside on disk, and given up when it is full. `connector`: makes the
-    connection of a path; tests put a failing disk under it. What it gives must look like a sqlite3.Connection in
-    autocommit: execute, executemany (cursors with fetchone, fetchall, rowcount, close), in_transaction, close.
+    `wal_bytes`: the write-ahead log is folded into the database when it is larger, and already from a quarter
+    of it when there is time. `reserve_bytes`: set aside on disk, and given up when it is full. `connector`:
+    makes the connection of a path; tests put a failing disk under it. What it gives must look like a
+    sqlite3.Connection in autocommit: execute, executemany (cursors with fetchone, fetchall, rowcount, close),
+    in_transaction, close.
 
-    `claim` raises Unusable and Locked for the directory, Newer and Corrupt for what is in it. After Unknown or
-    Corrupt every call raises, and a new SqliteStore (best, a new process) must take over. Before Python 3.12 the files
-    then stay open until the process ends, since closing them would have SQLite change them.
+    `claim` raises Unusable and Locked for the directory, Newer and Corrupt for what is in it. After Unknown
+    or Corrupt every call raises, and a new SqliteStore (best, a new process) must take over. Before Python
+    3.12 the files then stay open until the process ends, since closing them would have SQLite change them.
     """
 
     def __init__(
@@ -85,7 +91,11 @@ class SqliteStore:
             raise StoreError("The store is closed.")
         if self._connection is None:
             connection = Connection(partial(self._engine.open, owner))
-            await connection
+            try:
+                await connection
+            except BaseException:
+                connection.join()
+                raise
             self._connection = connection
         return await self._connection.run(self._engine.claim, owner)
 

@@ -7,17 +7,17 @@
     dropped   space, first, last, checksum  ranges whose rows are still to be deleted, and that no read shows
     state     one row, below
 
-The format's number is SQLite's user_version, and its application_id says that the file is ours; both are in the file's
-first hundred bytes, so they can be read without SQLite and before anything is touched.
+The format's number is SQLite's user_version, and its application_id says that the file is ours; both are in
+the file's first hundred bytes, so they can be read without SQLite and before anything is touched.
 """
 
 from __future__ import annotations
 
 import os
-import sqlite3
 import struct
 from collections.abc import Callable, Mapping
-from typing import Final
+from functools import cache
+from typing import Any, Final, NamedTuple
 from zlib import crc32
 
 import msgspec
@@ -30,19 +30,25 @@ FORMAT: Final = 1
 APPLICATION: Final = 0x52_6F_70_65
 """SQLite's application_id of our files: "Rope"."""
 
-_SCHEMA: Final = (
-    "CREATE TABLE journal (lsn INTEGER PRIMARY KEY, checksum INTEGER NOT NULL, events BLOB NOT NULL)",
-    "CREATE TABLE small (space INTEGER NOT NULL, key BLOB NOT NULL, lsn INTEGER NOT NULL, checksum INTEGER NOT NULL,"
-    " value BLOB NOT NULL, PRIMARY KEY (space, key)) WITHOUT ROWID",
-    "CREATE TABLE spaces (number INTEGER PRIMARY KEY, name TEXT NOT NULL, paged INTEGER NOT NULL)",
-    "CREATE TABLE dropped (space INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,"
-    " checksum INTEGER NOT NULL, PRIMARY KEY (space, first)) WITHOUT ROWID",
-    "CREATE TABLE state (one INTEGER PRIMARY KEY CHECK (one = 1), identity BLOB NOT NULL, epoch INTEGER NOT NULL,"
-    " owner TEXT NOT NULL, clean INTEGER NOT NULL, last INTEGER NOT NULL, trimmed INTEGER NOT NULL,"
-    " records INTEGER NOT NULL, sum INTEGER NOT NULL, checksum INTEGER NOT NULL)",
+_SCHEMA: Final = """
+CREATE TABLE journal (lsn INTEGER PRIMARY KEY, checksum INTEGER NOT NULL, events BLOB NOT NULL);
+CREATE TABLE small (
+    space INTEGER NOT NULL, key BLOB NOT NULL, lsn INTEGER NOT NULL, checksum INTEGER NOT NULL,
+    value BLOB NOT NULL, PRIMARY KEY (space, key)
+) WITHOUT ROWID;
+CREATE TABLE spaces (number INTEGER PRIMARY KEY, name TEXT NOT NULL, paged INTEGER NOT NULL);
+CREATE TABLE dropped (
+    space INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, checksum INTEGER NOT NULL,
+    PRIMARY KEY (space, first)
+) WITHOUT ROWID;
+CREATE TABLE state (
+    one INTEGER PRIMARY KEY CHECK (one = 1), identity BLOB NOT NULL, epoch INTEGER NOT NULL,
+    owner TEXT NOT NULL, clean INTEGER NOT NULL, last INTEGER NOT NULL, trimmed INTEGER NOT NULL,
+    records INTEGER NOT NULL, sum INTEGER NOT NULL, checksum INTEGER NOT NULL
 )
+"""
 
-MIGRATIONS: Final[Mapping[int, Callable[[sqlite3.Connection], None]]] = {}
+MIGRATIONS: Final[Mapping[int, Callable[[Any], None]]] = {}
 """For each older format, the step that makes it the next one. It runs inside a transaction, at claim."""
 
 SUM: Final = 1 << 62
@@ -54,10 +60,10 @@ _STATE: Final = struct.Struct(">qBqqqq")
 class State(msgspec.Struct):
     """The row of `state`.
 
-    `clean`: SQLite closed the files in order, so there need be no write-ahead log. `last` is a lower bound of the last
-    lsn. `trimmed`: journal rows up to this lsn are no longer needed, whether or not they are deleted yet. `records`
-    and `sum` are the number of rows in `small` and `dropped` together, and the sum of their checksums: a row that gets
-    lost shows.
+    `clean`: SQLite closed the files in order, so there need be no write-ahead log. `last` is a lower bound of
+    the last lsn. `trimmed`: journal rows up to this lsn are no longer needed, whether or not they are deleted
+    yet. `records` and `sum` are the number of rows in `small` and `dropped` together, and the sum of their
+    checksums: a row that gets lost shows.
     """
 
     identity: bytes
@@ -85,7 +91,42 @@ class State(msgspec.Struct):
         self.sum = (self.sum + rows * checksum) % SUM
 
 
-def load_state(db: sqlite3.Connection) -> State:
+def empty_state() -> State:
+    """Nothing yet."""
+    return State(b"", 0, "", False, 0, 0, 0, 0)
+
+
+class PagedTable(NamedTuple):
+    """The statements for the table of one paged space."""
+
+    create: str
+    put: str
+    drop: str
+    drop_range: str
+    read: str
+    page: str
+    lengths: str
+
+    @classmethod
+    @cache
+    def of(cls, number: int) -> PagedTable:
+        """Those of space `number`."""
+        name = f"space_{int(number)}"  # of a number, so nothing else can get into the SQL
+        return cls(
+            create=f"CREATE TABLE {name} (key INTEGER PRIMARY KEY, lsn INTEGER NOT NULL,"
+            " checksum INTEGER NOT NULL, value BLOB NOT NULL)",
+            put=f"INSERT OR REPLACE INTO {name} VALUES (?, ?, ?, ?)",  # noqa: S608  # see above
+            drop=f"DELETE FROM {name} WHERE key = ?",  # noqa: S608
+            drop_range=f"DELETE FROM {name} WHERE key BETWEEN ? AND ?",  # noqa: S608
+            read=f"SELECT key, lsn, checksum, value FROM {name} WHERE key = ?",  # noqa: S608
+            page=f"SELECT key, lsn, checksum, value FROM {name} WHERE key BETWEEN ? AND ?"  # noqa: S608
+            " ORDER BY key LIMIT ?",
+            lengths=f"SELECT key, length(value) FROM {name} WHERE key BETWEEN ? AND ?"  # noqa: S608
+            " ORDER BY key LIMIT ?",
+        )
+
+
+def load_state(db: Any) -> State:
     """Read and check the row. Raises Corrupt."""
     rows = db.execute(
         "SELECT identity, epoch, owner, clean, last, trimmed, records, sum, checksum FROM state"
@@ -100,18 +141,27 @@ def load_state(db: sqlite3.Connection) -> State:
     raise Corrupt("The store's state row is damaged: its checksum does not match.")
 
 
-def save_state(db: sqlite3.Connection, state: State) -> None:
+def save_state(db: Any, state: State) -> None:
     """Write the row."""
+    numbers = (
+        state.epoch,
+        state.owner,
+        int(state.clean),
+        state.last,
+        state.trimmed,
+        state.records,
+        state.sum,
+    )
     db.execute(
-        "UPDATE state SET epoch = ?, owner = ?, clean = ?, last = ?, trimmed = ?, records = ?, sum = ?, checksum = ?",
-        (state.epoch, state.owner, int(state.clean), state.last, state.trimmed, state.records, state.sum,
-         state.checksum()),
-    )  # fmt: skip
+        "UPDATE state SET epoch = ?, owner = ?, clean = ?, last = ?, trimmed = ?, records = ?, sum = ?,"
+        " checksum = ?",
+        (*numbers, state.checksum()),
+    )
 
 
-def create(db: sqlite3.Connection) -> None:
+def create(db: Any) -> None:
     """Make the tables of an empty store. To be called in a transaction."""
-    for statement in _SCHEMA:
+    for statement in _SCHEMA.split(";"):
         db.execute(statement)
     state = State(os.urandom(16), 0, "", True, 0, 0, 0, 0)
     db.execute("INSERT INTO state VALUES (1, ?, 0, '', 1, 0, 0, 0, 0, ?)", (state.identity, state.checksum()))
@@ -119,31 +169,32 @@ def create(db: sqlite3.Connection) -> None:
     db.execute(f"PRAGMA user_version = {FORMAT}")
 
 
-def migrate(db: sqlite3.Connection, version: int) -> None:
+def migrate(db: Any, version: int) -> None:
     """Bring the tables to FORMAT, step by step. To be called in a transaction."""
     for step in range(version, FORMAT):
         MIGRATIONS[step](db)
         db.execute(f"PRAGMA user_version = {step + 1}")
 
 
-def check_header(header: bytes, file: object) -> int:
-    """The format of a database, from its first hundred bytes; 0 for one with nothing in it yet.
-
-    Raises Newer, and Corrupt where this is no database of ours.
-    """
-    if not header:
-        return 0
-    version = int.from_bytes(header[60:64], "big")
-    application = int.from_bytes(header[68:72], "big")
+def check_header(header: bytes, file: object) -> None:
+    """Look at a database's first hundred bytes. Raises Newer, and Corrupt where it is none of ours."""
     if len(header) < 100 or header[:16] != b"SQLite format 3\0":
         raise Corrupt(f"{file} is damaged: it is not an SQLite database.")
-    if (version, application) == (0, 0) and int.from_bytes(header[40:44], "big") == 0:
-        return 0  # the crash came before the tables did
+    schema, version, application = (int.from_bytes(header[at : at + 4], "big") for at in (40, 60, 68))
+    if schema == version == application == 0:
+        return  # the crash came before the tables did
     if application != APPLICATION:
-        raise Corrupt(f"{file} is an SQLite database, but not one of Ropeway's, or its header is damaged.")
+        raise Corrupt(f"{file} is an SQLite database, but none of Ropeway's, or its header is damaged.")
+    if version == 0:
+        raise Corrupt(f"The header of {file} is damaged: it names no format.")
     if version > FORMAT:
         raise Newer(
-            f"{file} has format {version}, and this Ropeway knows formats up to {FORMAT}. Install the Ropeway that"
-            " wrote it, or a later one; nothing was changed."
+            f"{file} has format {version}, and this Ropeway knows formats up to {FORMAT}. Install the Ropeway"
+            " that wrote it, or a later one; nothing was changed."
         )
-    return version
+
+
+def page_size(header: bytes) -> int:
+    """The size of a database's pages, from its first hundred bytes."""
+    size = int.from_bytes(header[16:18], "big")
+    return 65536 if size == 1 else size

@@ -1,0 +1,243 @@
+"""The records' tables: one for all small spaces, one for each paged space, and the ranges that are dropped.
+
+Used by the engine alone, on its thread and inside its transactions. The counts that belong to a change go
+into the `State` that the caller is about to write. What memory knows here (`_spaces`, `_dropped`) changes
+within a transaction; after one that did not come to its commit the engine makes this object anew.
+
+A dropped range is a row in `dropped`. Every read leaves its keys out from that moment; the records go later,
+some at a time. A key of it that is put again is taken out of the range, which so falls into two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Any, Final
+
+from ropewayd.store.checksum import checksum
+from ropewayd.store.protocol import Corrupt, Key, KeyRange, Record, Slice, Space
+from ropewayd.store.ranges import Change, Range, Ranges
+from ropewayd.store.tables import PagedTable, State, empty_state
+
+_ALL_SMALL: Final = "SELECT space, key, lsn, checksum, value FROM small ORDER BY space, key"
+_READ_SMALL: Final = "SELECT key, lsn, checksum, value FROM small WHERE space = ? AND key = ?"
+
+_RECLAIM_ROWS: Final = 1000
+_RECLAIM_BYTES: Final = 4 << 20
+"""Records of a dropped range that are deleted at a time, at most (but one, if that is larger)."""
+
+
+class Records:
+    """The records of every space."""
+
+    def __init__(self, db: Any, seed: int) -> None:
+        self._db = db
+        self._seed = seed
+        self._spaces: dict[int, Space] = {
+            number: Space(number, name.decode(), bool(paged))
+            for number, name, paged in db.execute("SELECT number, name, paged FROM spaces")
+        }
+        self._dropped: dict[int, Ranges] = {}
+        for space, first, last, check in db.execute("SELECT space, first, last, checksum FROM dropped"):
+            if check != self._range_checksum(space, (first, last)):
+                raise Corrupt(f"The dropped range {first} to {last} of space {space} is damaged.")
+            self._dropped.setdefault(space, Ranges()).add(first, last)
+
+    # Writing
+
+    def write(self, state: State, given: Slice) -> int:
+        """Do what a slice says, but for the journal. Give the size of what was put."""
+        for each in given.drop_ranges:
+            self._drop_range(state, each)
+        if given.drops:
+            self._drop(state, given.drops)
+        return self._put(state, given.puts) if given.puts else 0
+
+    def _put(self, state: State, puts: Sequence[Record]) -> int:
+        by_space: dict[Space, list[Record]] = {}
+        for record in puts:
+            by_space.setdefault(record.space, []).append(record)
+        for space, records in by_space.items():
+            self._know(space)
+            if space.paged:
+                self._put_paged(state, space, records)
+            else:
+                self._put_small(state, space, records)
+        return sum(len(record.value) for record in puts)
+
+    def _put_paged(self, state: State, space: Space, records: list[Record]) -> None:
+        ranges = self._dropped.get(space.number)
+        if ranges:
+            for record in records:
+                if isinstance(record.key, int) and record.key in ranges:
+                    self._change(state, space.number, ranges.remove(record.key, record.key))
+        seed, number = self._seed, space.number
+        self._db.executemany(
+            PagedTable.of(number).put,
+            [(r.key, r.lsn, checksum(seed, number, r.key, r.lsn, r.value), r.value) for r in records],
+        )
+
+    def _put_small(self, state: State, space: Space, records: list[Record]) -> None:
+        for record in records:
+            self._forget(state, space, record.key)
+            check = checksum(self._seed, space.number, record.key, record.lsn, record.value)
+            self._db.execute(
+                "INSERT INTO small VALUES (?, ?, ?, ?, ?)",
+                (space.number, record.key, record.lsn, check, record.value),
+            )
+            state.count(check, 1)
+
+    def _drop(self, state: State, drops: Sequence[tuple[Space, Key]]) -> None:
+        paged: dict[int, list[tuple[Key]]] = {}
+        for space, key in drops:
+            if space.number not in self._spaces:
+                continue
+            if space.paged:
+                paged.setdefault(space.number, []).append((key,))
+            else:
+                self._forget(state, space, key)
+        for number, keys in paged.items():
+            self._db.executemany(PagedTable.of(number).drop, keys)
+
+    def _forget(self, state: State, space: Space, key: Key) -> None:
+        """Delete a small record, if it is there, and take it out of the count."""
+        where = (space.number, key)
+        found = self._db.execute("SELECT checksum FROM small WHERE space = ? AND key = ?", where).fetchone()
+        if found is not None:
+            self._db.execute("DELETE FROM small WHERE space = ? AND key = ?", where)
+            state.count(found[0], -1)
+
+    def _drop_range(self, state: State, dropped: KeyRange) -> None:
+        number = dropped.space.number
+        if number in self._spaces:
+            ranges = self._dropped.setdefault(number, Ranges())
+            self._change(state, number, ranges.add(dropped.first, dropped.last))
+
+    def _change(self, state: State, space: int, change: Change) -> None:
+        """Write down how the dropped ranges of a space have changed."""
+        for each in change.gone:
+            self._db.execute("DELETE FROM dropped WHERE space = ? AND first = ?", (space, each[0]))
+            state.count(self._range_checksum(space, each), -1)
+        for each in change.came:
+            check = self._range_checksum(space, each)
+            self._db.execute("INSERT INTO dropped VALUES (?, ?, ?, ?)", (space, *each, check))
+            state.count(check, 1)
+
+    def _range_checksum(self, space: int, each: Range) -> int:
+        return checksum(self._seed, space, each[0], 0, each[1].to_bytes(8, "big", signed=True))
+
+    def _know(self, space: Space) -> None:
+        """See to it that the disk knows this space."""
+        known = self._spaces.get(space.number)
+        if known == space:
+            return
+        if known is not None and known.paged != space.paged:
+            raise ValueError(f"Space {space.number} is {'paged' if known.paged else 'small'} on disk.")
+        self._db.execute(
+            "INSERT OR REPLACE INTO spaces VALUES (?, ?, ?)", (space.number, space.name, int(space.paged))
+        )
+        if space.paged and known is None:
+            self._db.execute(PagedTable.of(space.number).create)
+        self._spaces[space.number] = space
+
+    # Reading. `last` is the journal's last lsn: a record cannot be of a later one.
+
+    def small(self, state: State, last: int) -> list[Record]:
+        """All records of the small spaces. Raises Corrupt where one is bad, or one is missing."""
+        found, records = empty_state(), []
+        for number, *row in self._db.execute(_ALL_SMALL):
+            space = self._spaces.get(number)
+            if space is None or space.paged:
+                raise Corrupt(f"A small record is in space {number}, which is none of the small ones.")
+            records.append(self._record(space, last, row))
+            found.count(row[2], 1)
+        for number, ranges in self._dropped.items():
+            for each in ranges:
+                found.count(self._range_checksum(number, each), 1)
+        if (found.records, found.sum) != (state.records, state.sum):
+            raise Corrupt(
+                f"The small records are not the ones that were written: {found.records} of {state.records} rows"
+                " are there."
+            )
+        return records
+
+    def read(self, space: Space, keys: Sequence[Key], last: int) -> list[Record]:
+        """The records of these keys that are there."""
+        if space.number not in self._spaces:
+            return []
+        before: tuple[int, ...]
+        if space.paged:
+            query, before = PagedTable.of(space.number).read, ()
+        else:
+            query, before = _READ_SMALL, (space.number,)
+        dropped = self._dropped.get(space.number, ())
+        records = []
+        for key in keys:
+            if key not in dropped:
+                row = self._db.execute(query, (*before, key)).fetchone()
+                if row is not None:
+                    if row[0] != key:
+                        raise Corrupt(f"Record {show(space, key)} is damaged: {row[0]!r} is in its place.")
+                    records.append(self._record(space, last, row))
+        return records
+
+    def page(
+        self, space: Space, first: int, last_key: int, limit: int, max_bytes: int, last: int
+    ) -> list[Record]:
+        """Records of a paged space in key order, within the limits (see Store.page)."""
+        records: list[Record] = []
+        if space.number not in self._spaces:
+            return records
+        query = PagedTable.of(space.number).page
+        for low, high in self._dropped.get(space.number, Ranges()).gaps(first, last_key):
+            at = low
+            with closing(self._db.execute(query, (low, high, limit - len(records)))) as rows:
+                for row in rows:
+                    if not at <= row[0] <= high:
+                        raise Corrupt(f"Record {show(space, row[0])} is out of its order.")
+                    at = row[0] + 1
+                    records.append(self._record(space, last, row))
+                    max_bytes -= len(row[3])
+                    if max_bytes <= 0 or len(records) >= limit:
+                        return records
+        return records
+
+    def _record(self, space: Space, last: int, row: Sequence[Any]) -> Record:
+        key, lsn, check, value = row
+        if (
+            type(value) is not bytes
+            or type(key) is not (int if space.paged else bytes)
+            or type(lsn) is not int
+            or checksum(self._seed, space.number, key, lsn, value) != check
+        ):
+            raise Corrupt(f"Record {show(space, key)} is damaged: its checksum does not match.")
+        if lsn > last:
+            raise Corrupt(f"Record {show(space, key)} is of lsn {lsn}, but the journal ends at {last}.")
+        return Record(space, key, lsn, value)
+
+    # Reclaiming
+
+    @property
+    def pending(self) -> bool:
+        """Whether there are dropped ranges whose records may still be there."""
+        return any(self._dropped.values())
+
+    def reclaim(self, state: State) -> int:
+        """Delete some records of the first dropped range; give how many."""
+        number, (first, last) = next((n, each) for n, ranges in self._dropped.items() for each in ranges)
+        table = PagedTable.of(number)
+        rows = self._db.execute(table.lengths, (first, last, _RECLAIM_ROWS)).fetchall()
+        upto, size = last, 0
+        for at, (key, length) in enumerate(rows, 1):
+            size += length
+            if size >= _RECLAIM_BYTES or at == _RECLAIM_ROWS:
+                upto = key
+                break
+        self._db.execute(table.drop_range, (first, upto))
+        self._change(state, number, self._dropped[number].remove(first, upto))
+        return len(rows)
+
+
+def show(space: Space, key: object) -> str:
+    """A record's name, for people."""
+    return f"{key.hex() if isinstance(key, bytes) else key} of {space.name} (space {space.number})"
