@@ -31,6 +31,12 @@ class Ending:
             loop.add_signal_handler(each, self._signalled, each)
         loop.set_exception_handler(self._uncaught)
 
+    def release(self) -> None:
+        """Let the signals and the loop be as they were."""
+        for each in SIGNALS:
+            self._loop.remove_signal_handler(each)
+        self._loop.set_exception_handler(None)
+
     def fail(self, error: BaseException) -> None:
         """The daemon cannot go on."""
         if not self.asked.done():

@@ -29,13 +29,20 @@ class Wire:
                 self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
         self._file = self.socket.makefile("rb")
         self._id = 0
-        self.greeting = self.take()[2]
+        try:
+            self.greeting = self.take()[2]
+            self.hello = self.call(HELLO, self._introduction(key))
+        except BaseException:
+            self.close()
+            raise
+
+    def _introduction(self, key: tuple[str, str] | None) -> dict[str, Any]:
         hello: dict[str, Any] = {"version": 1, "client": "test/1"}
         if key is not None:
             nonce = os.urandom(32)
             said = b"ropeway client\0" + self.greeting["nonce"] + nonce + key[0].encode()
             hello |= {"key": key[0], "nonce": nonce, "proof": hmac.digest(key[1].encode(), said, "sha256")}
-        self.hello = self.call(HELLO, hello)
+        return hello
 
     def ask(self, action: int, params: dict[str, Any]) -> int:
         """Send a request and give its id."""
