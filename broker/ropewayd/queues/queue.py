@@ -174,10 +174,7 @@ class Queue:
             message = self.messages.get(sequence)
             if message is not None and lsn > message.stored and message.state != VISIBLE:
                 self._release(message)
-                message.state = VISIBLE
-                self.ready.put_back(message)
-        if self.expiry is None and self.live:
-            self.expire_at(0)
+                self._show(message)
         return self.number, sequences
 
     def visibility_changed(self, event: VisibilityChanged, lsn: int) -> tuple[int, Sequence[int]]:
@@ -192,8 +189,7 @@ class Queue:
             if deadline > event.at:
                 self._hold(message, IN_FLIGHT, deadline, None)
             else:
-                message.state = VISIBLE
-                self.ready.put_back(message)
+                self._show(message)
         return self.number, event.sequences
 
     def purged(self, floor: int, lsn: int) -> tuple[int, int, list[int]]:
@@ -229,6 +225,14 @@ class Queue:
         if self.expiry is not None:
             self.wheel.cancel(self.expiry)
         self.expiry = self.wheel.add(when, self.owner, self.number)
+
+    def _show(self, message: Message) -> None:
+        """It is visible again. It may be older than the one that the next look for expired messages was set for."""
+        message.state = VISIBLE
+        self.ready.put_back(message)
+        expires_at = message.sent_at + self.attributes.retention_period
+        if self.expiry is None or expires_at < self.expiry.deadline:
+            self.expire_at(expires_at)
 
     # Invisible messages
 
