@@ -222,7 +222,7 @@ class Kernel:
         trim_to = tail.spill(into, self._settings.slice_bytes * grow, down_to)
         if trim_to:
             into.put(KERNEL, _TIME, msgspec.msgpack.encode(self.clock.now()))
-        return into.cut(trim_to) if into.size or trim_to else None
+        return into.cut(trim_to) if into or trim_to else None
 
     async def _commit_all(self) -> None:
         try:

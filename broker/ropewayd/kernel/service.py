@@ -96,6 +96,10 @@ class SliceBuilder:
         """Call `write` once, when the slice is cut, however often this is asked for the same key."""
         self._at_end[key] = write
 
+    def __bool__(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(self.size or self._at_end)
+
     def cut(self, trim_to: int) -> Slice:
         for write in self._at_end.values():
             write(self)
