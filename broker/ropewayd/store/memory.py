@@ -68,10 +68,15 @@ class Disk:
         self.last = 0
         self.trimmed = 0
         self.journal: dict[int, bytes] = {}
+        self.spaces: dict[int, Space] = {}
         self.records: dict[Space, dict[Key, tuple[int, bytes]]] = {}
 
     def write(self, lsn: int, batch: bytes, slice: Slice | None) -> None:
-        """One append, all of it."""
+        """One append, all of it. ValueError, with nothing done, where a space is of another kind here."""
+        for record in slice.puts if slice is not None else ():
+            known = self.spaces.setdefault(record.space.number, record.space)
+            if known.paged != record.space.paged:
+                raise ValueError(f"Space {known.number} is {'paged' if known.paged else 'small'} on disk.")
         if batch:
             assert lsn == self.last + 1
             self.journal[lsn] = bytes(batch)

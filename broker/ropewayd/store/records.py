@@ -156,8 +156,8 @@ class Records:
                 found.count(self._range_checksum(number, each), 1)
         if (found.records, found.sum) != (state.records, state.sum):
             raise Corrupt(
-                f"The small records are not the ones that were written: {found.records} of {state.records} rows"
-                " are there."
+                "The small records are not the ones that were written:"
+                f" {found.records} of {state.records} rows are there."
             )
         return records
 

@@ -43,17 +43,16 @@ class Connection(aiosqlite.Connection):
         self._tx.put_nowait((future, partial(work, *given)))
         return future
 
-    def join(self) -> None:
-        """Wait for the thread's end, after an opening that failed: its last word needs the loop to be there."""
-        self._thread.join()
-
     async def finish(self) -> None:
-        """End the thread. The SQLite connection is not touched: whoever opened it has closed it, or left it
-        be."""
+        """End the thread. SQLite's connection is left to whoever opened it."""
         self._connection = None
         ended = self.stop()
         if ended is not None:
             await ended
+        self.join()
+
+    def join(self) -> None:
+        """Wait for the thread, which has been told to end: its last word needs the loop to be there."""
         self._thread.join()
 
 
