@@ -50,6 +50,9 @@ class Server:
     process: subprocess.Popen[bytes]
     port: int
     kind: str
+    consumer_commits: int
+    """Commits in a consumer's cycle of receive and delete. Its load keeps as many requests outstanding for each
+    as producers do for their one: fewer starve the server's consumers, more poll it empty."""
     log: Path
     start_seconds: float
     """From the process's start to its first answer."""
@@ -107,7 +110,7 @@ class BareLoop:
             wait_a_little(process, log, began)
             said = re.match(r"listening (\d+)\n", log.read_text())
             port = int(said[1]) if said else 0
-        server = Server(process, port, "bare", log, 0.0)
+        server = Server(process, port, "bare", 1, log, 0.0)
         server.left()
         server.start_seconds = time.perf_counter() - began
         return server
@@ -137,7 +140,7 @@ class Daemon:
             wire.greet(connection)
             took = time.perf_counter() - began
             wire.create(connection)
-        return Server(process, port, "ropeway", log, took)
+        return Server(process, port, "ropeway", 2, log, took)
 
 
 def fresh(directory: Path) -> tuple[Path, Path]:

@@ -38,7 +38,7 @@ class Crew:
 
     connections: int
     outstanding: int
-    """Requests that each connection keeps outstanding."""
+    """Requests that each connection keeps outstanding; a consumer's, for each commit of its cycle."""
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ def plan(workload: Workload, crew: Crew, role: str, server: Server, directory: P
         kind=server.kind,
         port=server.port,
         connections=crew.connections,
-        outstanding=crew.outstanding,
+        outstanding=crew.outstanding * (server.consumer_commits if role == "consume" else 1),
         batch=workload.batch,
         body=workload.body,
         backlog=workload.backlog,

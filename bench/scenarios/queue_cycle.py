@@ -1,8 +1,6 @@
 """queue-cycle: send, receive and delete 1 KiB messages on one standard queue.
 
-A consumer's cycle is two requests, and in Ropeway two commits, so consumers keep twice the requests
-outstanding that producers do. Beside the cycle: how soon an empty daemon answers, and what it costs while it
-has nothing to do.
+Beside the cycle: how soon an empty daemon answers, and what it costs while it has nothing to do.
 """
 
 from __future__ import annotations
@@ -18,25 +16,24 @@ from bench.idle import Idle, idle
 from bench.match import Crew, Workload
 from bench.scenario import Comparison, Outcome, Scenario, Settings, Watch, interleaved
 
-PRODUCERS = Crew(connections=4, outstanding=16)
-CONSUMERS = Crew(connections=4, outstanding=32)
-REQUESTS = CONSUMERS.connections * CONSUMERS.outstanding
+CREW = Crew(connections=4, outstanding=16)
+REQUESTS = CREW.connections * CREW.outstanding
 
 BATCHES = Workload(
     name="batches",
     title="full cycle, batches of 10",
     batch=10,
-    producers=PRODUCERS,
-    consumers=CONSUMERS,
-    backlog=4 * REQUESTS * 10,
+    producers=CREW,
+    consumers=CREW,
+    backlog=8 * REQUESTS * 10,
 )
 SINGLES = Workload(
     name="singles",
     title="full cycle, single messages",
     batch=1,
-    producers=PRODUCERS,
-    consumers=CONSUMERS,
-    backlog=4 * REQUESTS,
+    producers=CREW,
+    consumers=CREW,
+    backlog=8 * REQUESTS,
 )
 LONE = Workload(
     name="lone",
