@@ -16,7 +16,7 @@ from rich.console import Console
 
 from bench import report
 from bench.contestants import ContestantFailed
-from bench.machine import file_system
+from bench.machine import machine
 from bench.scenario import Scenario, Settings
 from bench.scenarios import SCENARIOS
 from bench.wire import UnexpectedAnswer
@@ -45,13 +45,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(scenario: Scenario, settings: Settings, json: Path | None) -> int:
     """Runs one scenario and says what came of it."""
     console = Console()
-    if file_system(settings.directory) in {"tmpfs", "ramfs"}:
+    place = machine(settings.directory)
+    if place["file_system"] in {"tmpfs", "ramfs"}:
         print(
             f"bench: {settings.directory} is in memory, where a sync is free; choose another", file=sys.stderr
         )
     with report.watching(console, scenario, settings) as watch:
         outcome = scenario.run(settings, watch)
-    content = report.document(scenario, settings, outcome)
+    content = report.document(scenario, settings, place, outcome)
     report.show(console, content, outcome)
     if json is not None:
         report.write(json, content)

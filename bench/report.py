@@ -16,12 +16,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from bench.figures import Check
-from bench.machine import machine, versions
+from bench.machine import versions
 from bench.match import Result
 from bench.scenario import Comparison, Outcome, Scenario, Settings, Watch
 
 FORMAT = 1
 """The version of the JSON's form. It grows when a field changes its meaning or goes."""
+
+BUSY = 0.25
+"""A load average of more than this a core, before a run, says that the machine does something else."""
 
 COLUMNS = (
     "",
@@ -37,13 +40,15 @@ COLUMNS = (
 )
 
 
-def document(scenario: Scenario, settings: Settings, outcome: Outcome) -> dict[str, Any]:
-    """The whole of a run, as JSON takes it."""
+def document(
+    scenario: Scenario, settings: Settings, place: dict[str, Any], outcome: Outcome
+) -> dict[str, Any]:
+    """The whole of a run, as JSON takes it; `place` is the machine as it was before."""
     return {
         "format": FORMAT,
         "scenario": scenario.name,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(settings.directory),
+        "machine": place,
         "versions": versions(),
         "settings": {**asdict(settings), "directory": str(settings.directory)},
         "workloads": [workload(comparison) for comparison in outcome.comparisons],
@@ -104,6 +109,8 @@ def header(console: Console, content: dict[str, Any]) -> None:
     )
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True, markup=False)
+    if place["load_average"] > BUSY * place["cores_usable"]:
+        console.print("The machine was busy before the run began: judge by ratios, and by none that vary.")
 
 
 def rates(console: Console, comparison: Comparison) -> None:
