@@ -42,6 +42,9 @@ from ropeway.message import Message, Outgoing
 from ropeway.queue import Queue, QueueAttributes, QueueSettings
 from ropeway.stream import Stream
 from ropeway.version import __version__
+from ropeway.worker import Worker, run
+
+from ropeway import sync  # isort: skip
 
 __all__ = [
     "__version__",
@@ -53,6 +56,9 @@ __all__ = [
     "Message",
     "Outgoing",
     "Stream",
+    "Worker",
+    "run",
+    "sync",
     "Backoff",
     "RopewayError",
     "DaemonError",

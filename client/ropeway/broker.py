@@ -127,19 +127,27 @@ class Broker:
 
     async def list_queues(self, prefix: str = "") -> AsyncIterator[Queue]:
         """The queues whose names start so, in order of their names, fetched in pages as needed."""
-        params: dict[str, object] = {"prefix": prefix} if prefix else {}
+        after: str | None = None
         while True:
-            match await self.link.call(Action.ListQueues, params):
-                case {"queues": tuple(names), "next": None | str() as following}:
-                    for name in names:
-                        yield Queue(self, name)
-                case _:
-                    raise ProtocolError("the daemon's list of queues has the wrong shape")
-            if following is None:
+            found, after = await self.page_queues(prefix, after)
+            for queue in found:
+                yield queue
+            if after is None:
                 return
-            if following == params.get("after"):
-                raise ProtocolError("the daemon's list of queues does not advance")
-            params["after"] = following
+
+    async def page_queues(
+        self, prefix: str = "", after: str | None = None, limit: int | None = None
+    ) -> tuple[list[Queue], str | None]:
+        """Up to `limit` (1 to 1,000) queues that come after the name `after`, and the name to go on after, if
+        any."""
+        given = {"prefix": prefix or None, "after": after, "limit": limit}
+        params: dict[str, object] = {name: value for name, value in given.items() if value is not None}
+        match await self.link.call(Action.ListQueues, params):
+            case {"queues": tuple(names), "next": None | str() as following}:
+                if following is not None and following == after:
+                    raise ProtocolError("the daemon's list of queues does not advance")
+                return [Queue(self, str(name)) for name in names], following
+        raise ProtocolError("the daemon's list of queues has the wrong shape")
 
     @property
     def closed(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
@@ -261,6 +261,14 @@ class Queue:
         handles = [message.handle for message in messages]
         entries = _visibility_entries(handles, 0)
         self.broker.coalescer.errand(Action.ChangeMessageVisibility, self.name, entries)
+
+    def change_soon(
+        self, handles: Sequence[bytes], seconds: float
+    ) -> Iterator[tuple[asyncio.Future[list[Result]], int]]:
+        """As `change_visibility`: a future of results, and of how many, for each request."""
+        coalescer = self.broker.coalescer
+        for run in coalescer.split(_visibility_entries(handles, seconds)):
+            yield coalescer.add(Action.ChangeMessageVisibility, self.name, run), len(run)
 
     async def _call(self, action: Action, **params: object) -> object:
         return await self.broker.link.call(action, {"queue": self.name, **params})

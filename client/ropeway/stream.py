@@ -63,6 +63,7 @@ class Flow:
         self._began_at = 0.0
         self._ahead: Batch | None = None
         self._poll: Poll | None = None
+        self._takers = 0
         self._failures = 0
         self._error: RopewayError | None = None
         self._news = asyncio.Event()
@@ -73,6 +74,7 @@ class Flow:
         """The next message. Raises StopAsyncIteration after `shut`."""
         if self._hold is None and not self.over:
             await self._begin()
+        self._judge()
         while not self._current.messages:
             if self._ahead is not None:
                 self._current, self._ahead = self._ahead, None
@@ -86,9 +88,14 @@ class Flow:
                 raise renewed(self._error)
             self._fetch()
             self._news.clear()
-            await self._news.wait()
+            self._takers += 1
+            try:
+                await self._news.wait()
+            finally:
+                self._takers -= 1
         message = self._current.messages.popleft()
-        self._taken()
+        if self._window > 1 and self._ahead is None and len(self._current.messages) <= self._window // 2:
+            self._fetch()
         return message
 
     def shut(self) -> None:
@@ -133,7 +140,7 @@ class Flow:
                 self._ahead = Batch(messages, self.loop.time())
                 self._watch()
                 self._news.set()
-            elif not self._current.messages:
+            elif self._takers:
                 self._fetch()
         elif isinstance(error, RopewayError) and passes(error):
             self._failures += 1
@@ -148,19 +155,20 @@ class Flow:
 
     def _retry(self) -> None:
         self._retry_timer = None
-        self._fetch()
-
-    def _taken(self) -> None:
-        """Adjust the pace, and fetch ahead of a consumer that is quick."""
-        assert self._hold is not None
-        if not self._current.messages:
-            spent = self.loop.time() - self._began_at
-            if spent > self._hold / 2:
-                self._window = max(1, self._window // 2)
-            elif spent < self._hold / 4 and self._current.size >= self._window:
-                self._window = min(self._prefetch, self._window * 2)
-        if self._window > 1 and self._ahead is None and len(self._current.messages) <= self._window // 2:
+        if self._takers:
             self._fetch()
+
+    def _judge(self) -> None:
+        """Adjust the pace by how long the consumer took over a batch that is used up."""
+        size = self._current.size
+        if self._current.messages or not size or self._hold is None:
+            return
+        spent = self.loop.time() - self._began_at
+        if spent > self._hold / 2:
+            self._window = max(1, self._window // 2)
+        elif spent < self._hold / 4 and size >= self._window:
+            self._window = min(self._prefetch, self._window * 2)
+        self._current = Batch([], 0.0)
 
     def _watch(self) -> None:
         """Look again when the oldest message here has waited for as long as it may."""

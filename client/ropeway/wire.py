@@ -197,7 +197,7 @@ def read_greeting(value: object) -> Greeting:
         } if request_id == 0 and len(nonce) == 32:
             if not oldest <= VERSION <= newest:
                 raise ProtocolError(
-                    f"{server} speaks versions {oldest} to {newest} of the protocol, and this library {VERSION}"
+                    f"{server} speaks versions {oldest} to {newest} of the protocol; this library {VERSION}"
                 )
             if min(size, requests, outstanding, batch) < 1:
                 raise ProtocolError("the daemon's greeting states a limit below 1")

@@ -125,7 +125,7 @@ class Peer:
             writer.write(data)
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait for something that a request or a connection's end brings about."""
+        """Wait for something that a request, its answer or a connection's end brings about."""
         while not condition():
             self._news.clear()
             await self._news.wait()
@@ -197,6 +197,7 @@ class Peer:
         self._outstanding[number] -= 1
         if number in self._writers:
             writer.write(pack_frame([request_id, *answer]))
+        self._news.set()
 
     def _hello(self, params: dict[str, Any], nonce: bytes) -> Answer:
         proof = None
@@ -277,13 +278,14 @@ class Peer:
         shelf = self.queues.get(params["queue"])
         if shelf is None:
             return error("QueueDoesNotExist")
+        found: list[Stored] = []
         try:
             async with asyncio.timeout(params.get("wait", 0) / 1000 or None):
-                while True:
+                while number in self._writers:
                     found = [each for each in shelf.messages if not each.held][
                         : params.get("max_messages", 1)
                     ]
-                    if found or not params.get("wait", 0) or number not in self._writers:
+                    if found or not params.get("wait", 0):
                         break
                     shelf.news.clear()
                     await shelf.news.wait()

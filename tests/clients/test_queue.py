@@ -1,6 +1,7 @@
 """What a queue's calls say on the wire, and what they make of the answers."""
 
 import asyncio
+import uuid
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -114,7 +115,7 @@ async def test_send_many_says_which_entries_failed(peer: Peer, broker: ropeway.B
     first, second, third = caught.value.results
     assert isinstance(second, ropeway.InvalidMessageContents)
     assert caught.value.errors == {1: second}
-    assert [ropeway.message.uuid.UUID(each).bytes for each in (first, third)] == [
+    assert [uuid.UUID(each).bytes for each in (first, third)] == [
         each.id for each in peer.queues["jobs"].messages
     ]
 
@@ -215,7 +216,7 @@ async def test_a_receive_cancelled_at_the_moment_of_its_answer_gives_it_back(
         waiting.cancel()
         settled.set()
 
-    link.answered = cancel_then  # type: ignore[method-assign]
+    link.answered = cancel_then  # type: ignore[method-assign,assignment]
     await settled.wait()
     link.answered = answered  # type: ignore[method-assign]
     with pytest.raises(asyncio.CancelledError):

@@ -1,0 +1,232 @@
+"""Queues, messages and streams for plain code: the same names, each call waiting for its result.
+
+They hold the asynchronous object and the loop that it lives in, and nothing else. Any thread but the loop's
+own may use them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Self, Unpack
+
+from ropeway import message as asynchronous
+from ropeway.message import Attributes, AttributeValue, Body, Outgoing, TypedAttribute
+from ropeway.portal import call
+from ropeway.queue import Queue as AsyncQueue
+from ropeway.queue import QueueAttributes, QueueSettings
+from ropeway.stream import Stream as AsyncStream
+
+
+def message(loop: asyncio.AbstractEventLoop, inner: asynchronous.Message) -> Message:
+    """A message for plain code."""
+    return Message(Queue(loop, inner.queue), inner)
+
+
+class Message:
+    """As `ropeway.Message`."""
+
+    __slots__ = ("_inner", "_queue")
+
+    def __init__(self, queue: Queue, inner: asynchronous.Message) -> None:
+        self._queue = queue
+        self._inner = inner
+
+    def __repr__(self) -> str:
+        return repr(self._inner)
+
+    @property
+    def inner(self) -> asynchronous.Message:
+        """The asynchronous message."""
+        return self._inner
+
+    @property
+    def queue(self) -> Queue:
+        """Where it came from."""
+        return self._queue
+
+    @property
+    def settled(self) -> bool:
+        """Whether `delete` or `release` was called."""
+        return self._inner.settled
+
+    @property
+    def id(self) -> str:
+        """A UUID, the same for every receive of this message."""
+        return self._inner.id
+
+    @property
+    def handle(self) -> bytes:
+        """The receipt handle of this receive. Keep it out of logs."""
+        return self._inner.handle
+
+    @property
+    def body(self) -> Body:
+        """Text or bytes, as it was sent."""
+        return self._inner.body
+
+    @property
+    def text(self) -> str:
+        """The body as text; bytes are read as UTF-8. Raises UnicodeDecodeError."""
+        return self._inner.text
+
+    @property
+    def sent_at(self) -> datetime:
+        """When the daemon took it, in UTC."""
+        return self._inner.sent_at
+
+    @property
+    def receive_count(self) -> int:
+        """How often it was received, this time included."""
+        return self._inner.receive_count
+
+    @property
+    def first_received_at(self) -> datetime:
+        """When it was received for the first time, in UTC."""
+        return self._inner.first_received_at
+
+    @property
+    def attributes(self) -> dict[str, AttributeValue]:
+        """Its attributes as plain values."""
+        return self._inner.attributes
+
+    @property
+    def typed_attributes(self) -> dict[str, TypedAttribute]:
+        """Its attributes with their types, exactly as they were sent."""
+        return self._inner.typed_attributes
+
+    def delete(self) -> None:
+        """It is done: nobody will receive it again."""
+        call(self._queue.loop, self._inner.delete)
+
+    def extend(self, seconds: float) -> None:
+        """Keep it invisible to others for this long from now."""
+        call(self._queue.loop, lambda: self._inner.extend(seconds))
+
+    def release(self, delay: float = 0) -> None:
+        """Give it back: after `delay` seconds it can be received again."""
+        call(self._queue.loop, lambda: self._inner.release(delay))
+
+
+class Queue:
+    """As `ropeway.Queue`."""
+
+    __slots__ = ("inner", "loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, inner: AsyncQueue) -> None:
+        self.loop = loop
+        self.inner = inner
+
+    def __repr__(self) -> str:
+        return repr(self.inner)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Queue) and self.inner == other.inner
+
+    def __hash__(self) -> int:
+        return hash(self.inner)
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.inner.name
+
+    def send(self, body: Body, *, delay: float | None = None, attributes: Attributes | None = None) -> str:
+        """As `ropeway.Queue.send`."""
+        return call(self.loop, lambda: self.inner.send(body, delay=delay, attributes=attributes))
+
+    def send_many(self, messages: Iterable[Body | Outgoing]) -> list[str]:
+        """As `ropeway.Queue.send_many`."""
+        listed = list(messages)  # here, not in the loop: making them may take long, or call us
+        return call(self.loop, lambda: self.inner.send_many(listed))
+
+    def receive(
+        self,
+        max_messages: int = 1,
+        *,
+        wait: float | None = None,
+        visibility_timeout: float | None = None,
+    ) -> list[Message]:
+        """As `ropeway.Queue.receive`. Messages that come when this was interrupted are released."""
+        found = call(
+            self.loop,
+            lambda: self.inner.receive(max_messages, wait=wait, visibility_timeout=visibility_timeout),
+            self.inner.give_back,
+        )
+        return [Message(self, each) for each in found]
+
+    def messages(self, *, prefetch: int = 100, visibility_timeout: float | None = None) -> Stream:
+        """As `ropeway.Queue.messages`, as an iterator."""
+        return Stream(self, self.inner.messages(prefetch=prefetch, visibility_timeout=visibility_timeout))
+
+    def __iter__(self) -> Stream:
+        return self.messages()
+
+    def delete_many(self, messages: Iterable[Message]) -> None:
+        """As `ropeway.Queue.delete_many`."""
+        inner = [each.inner for each in messages]
+        call(self.loop, lambda: self.inner.delete_many(inner))
+
+    def release_many(self, messages: Iterable[Message], delay: float = 0) -> None:
+        """As `ropeway.Queue.release_many`."""
+        inner = [each.inner for each in messages]
+        call(self.loop, lambda: self.inner.release_many(inner, delay))
+
+    def delete_handles(self, handles: Sequence[bytes]) -> None:
+        """As `ropeway.Queue.delete_handles`."""
+        call(self.loop, lambda: self.inner.delete_handles(handles))
+
+    def change_visibility(self, handles: Sequence[bytes], seconds: float) -> None:
+        """As `ropeway.Queue.change_visibility`."""
+        call(self.loop, lambda: self.inner.change_visibility(handles, seconds))
+
+    def attributes(self) -> QueueAttributes:
+        """As `ropeway.Queue.attributes`."""
+        return call(self.loop, self.inner.attributes)
+
+    def set(self, **settings: Unpack[QueueSettings]) -> None:
+        """As `ropeway.Queue.set`."""
+        call(self.loop, lambda: self.inner.set(**settings))
+
+    def purge(self) -> None:
+        """As `ropeway.Queue.purge`."""
+        call(self.loop, self.inner.purge)
+
+    def delete(self) -> None:
+        """As `ropeway.Queue.delete`."""
+        call(self.loop, self.inner.delete)
+
+
+class Stream:
+    """As `ropeway.Stream`, for `for` and `with`."""
+
+    __slots__ = ("_inner", "_queue")
+
+    def __init__(self, queue: Queue, inner: AsyncStream) -> None:
+        self._queue = queue
+        self._inner = inner
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Message:
+        queue = self._queue
+        try:
+            found = call(queue.loop, self._inner.__anext__, lambda unused: queue.inner.give_back([unused]))
+        except StopAsyncIteration:
+            raise StopIteration from None
+        return Message(queue, found)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the iteration, and give back what was fetched and not taken."""
+        call(self._queue.loop, self._inner.aclose)

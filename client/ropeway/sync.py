@@ -1,0 +1,194 @@
+"""Ropeway for plain code: the names of `ropeway`, each call waiting for its result.
+
+    with ropeway.sync.connect() as broker:
+        jobs = broker.create_queue("jobs", visibility_timeout=60)
+        jobs.send("resize cat.jpg", delay=2)
+        for message in jobs:
+            ...
+            message.delete()
+
+A broker has an event loop in a thread of its own, which ends when the broker is closed. Any number of threads
+may use one broker; calls that are made at the same time travel together. A call that is interrupted (Ctrl-C)
+is cancelled. Connect after a fork, not before it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import ssl
+from collections.abc import Iterator
+from types import FrameType, TracebackType
+from typing import Self, Unpack
+
+from ropeway import broker as asynchronous
+from ropeway import worker as working
+from ropeway.backoff import Backoff
+from ropeway.blocking import Message, Queue, Stream
+from ropeway.broker import DEFAULT_TIMEOUT
+from ropeway.errors import BrokerClosed
+from ropeway.message import Outgoing
+from ropeway.portal import LoopThread, call
+from ropeway.queue import QueueAttributes, QueueSettings
+from ropeway.worker import Handler
+
+__all__ = [
+    "connect",
+    "Broker",
+    "Queue",
+    "QueueSettings",
+    "QueueAttributes",
+    "Message",
+    "Outgoing",
+    "Stream",
+    "Worker",
+    "Backoff",
+]
+
+
+def connect(
+    url: str | None = None,
+    *,
+    key: str | None = None,
+    secret: str | None = None,
+    ca_file: str | os.PathLike[str] | None = None,
+    tls: ssl.SSLContext | None = None,
+    timeout: float = DEFAULT_TIMEOUT,
+) -> Broker:
+    """A broker for `with`, which connects and closes it. The parameters are those of `ropeway.connect`."""
+    return Broker(
+        asynchronous.connect(url, key=key, secret=secret, ca_file=ca_file, tls=tls, timeout=timeout)
+    )
+
+
+class Broker:
+    """As `ropeway.Broker`. Any thread may use it."""
+
+    def __init__(self, inner: asynchronous.Broker) -> None:
+        self._inner = inner
+        self._thread: LoopThread | None = None
+
+    def __repr__(self) -> str:
+        return repr(self._inner)
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def open(self) -> None:
+        """Connect, once. Raises as `ropeway.Broker.open`."""
+        if self._thread is not None or self._inner.closed:
+            raise RuntimeError("this broker was opened before; connect() gives another")
+        self._thread = LoopThread("ropeway")
+        try:
+            call(self._thread.loop, self._inner.open)
+        except BaseException:
+            self._thread.close()
+            raise
+
+    def close(self) -> None:
+        """Give back what was fetched and not taken, end the connection and the thread."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        try:
+            call(thread.loop, self._inner.close)
+        finally:
+            thread.close()
+
+    def ping(self) -> None:
+        """A round trip to the daemon."""
+        call(self._loop_thread.loop, self._inner.ping)
+
+    def queue(self, name: str) -> Queue:
+        """As `ropeway.Broker.queue`."""
+        return Queue(self._loop_thread.loop, self._inner.queue(name))
+
+    def create_queue(self, name: str, **settings: Unpack[QueueSettings]) -> Queue:
+        """As `ropeway.Broker.create_queue`."""
+        loop = self._loop_thread.loop
+        return Queue(loop, call(loop, lambda: self._inner.create_queue(name, **settings)))
+
+    def delete_queue(self, name: str) -> None:
+        """As `Queue.delete`."""
+        self.queue(name).delete()
+
+    def list_queues(self, prefix: str = "") -> Iterator[Queue]:
+        """As `ropeway.Broker.list_queues`, as an iterator."""
+        loop = self._loop_thread.loop
+        after: str | None = None
+        while True:
+            found, after = call(loop, lambda after=after: self._inner.page_queues(prefix, after))  # type: ignore[misc]
+            for queue in found:
+                yield Queue(loop, queue)
+            if after is None:
+                return
+
+    @property
+    def _loop_thread(self) -> LoopThread:
+        if self._thread is None:
+            raise BrokerClosed("the broker is not open; use `with ropeway.sync.connect() as broker`")
+        return self._thread
+
+
+class Worker:
+    """As `ropeway.Worker`. Plain handlers run in threads of their own, coroutine functions in the broker's
+    loop."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        handler: Handler,
+        *,
+        concurrency: int = 10,
+        visibility_timeout: float | None = None,
+        backoff: Backoff | None = None,
+        prefetch: int = 0,
+    ) -> None:
+        self._loop = queue.loop
+        self._inner = working.Worker(
+            queue.inner,
+            handler,
+            concurrency=concurrency,
+            visibility_timeout=visibility_timeout,
+            backoff=backoff,
+            prefetch=prefetch,
+        )
+
+    def run(self, *, signals: bool = False) -> None:
+        """Handle messages until `stop`, as `ropeway.Worker.run`.
+
+        With `signals` (in the main thread only) SIGTERM and SIGINT stop it; a second one raises
+        KeyboardInterrupt.
+        """
+        with self._signals() if signals else contextlib.nullcontext():
+            call(self._loop, self._inner.run)
+
+    def stop(self) -> None:
+        """Take no more messages. `run` returns when the handlers that are running have ended. From any
+        thread."""
+        self._inner.stop()
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        count = 0
+
+        def on_signal(_number: int, _frame: FrameType | None) -> None:
+            nonlocal count
+            count += 1
+            if count > 1:
+                raise KeyboardInterrupt
+            self.stop()
+
+        before = {each: signal.signal(each, on_signal) for each in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
