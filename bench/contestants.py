@@ -51,8 +51,8 @@ class Server:
     port: int
     kind: str
     consumer_commits: int
-    """Commits in a consumer's cycle of receive and delete. Consumers keep as many requests outstanding for each
-    as producers do for their one: with fewer they starve, with more they poll an empty queue."""
+    """Commits in a consumer's cycle of receive and delete. Consumers keep as many requests outstanding for
+    each as producers do for their one: with fewer they starve, with more they poll an empty queue."""
     log: Path
     start_seconds: float
     """From the process's start to its first answer."""
