@@ -1,0 +1,103 @@
+"""The command itself: its parts, and how every end of it is told.
+
+Nothing that a user can cause ends in a traceback.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+import click
+
+import ropeway
+from ropeway.cli.completion import completion
+from ropeway.cli.exits import DONE, UNREAD, USAGE, Exit
+from ropeway.cli.output import say
+from ropeway.cli.ping import ping
+from ropeway.cli.queue import queue
+from ropeway.cli.receive import receive
+from ropeway.cli.send import send
+from ropeway.cli.session import hear_warnings, root_options
+
+INTERRUPTED = 128 + signal.SIGINT
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""\b
+Examples:
+  ropeway queue create jobs
+  ropeway send jobs "resize cat.jpg"
+  ropeway receive jobs --delete
+  ropeway queue list
+\b
+Environment:
+  ROPEWAY_URL                  ropeway://HOST[:PORT], ropeways:// for TLS, or unix:PATH
+  ROPEWAY_KEY, ROPEWAY_SECRET  an access key, where the daemon asks for one
+  NO_COLOR                     no colour
+\b
+Exit codes:
+  0 done   1 refused   2 wrong usage   3 nothing received   4 cannot connect, or no answer
+  5 a file or the output cannot be read or written   130 interrupted   141 output not read
+""",
+)
+@root_options
+@click.version_option(ropeway.__version__, prog_name="ropeway", message="%(prog)s %(version)s")
+def root() -> None:
+    """Durable message queues, from the command line.
+
+    Durations are seconds, or have a unit: 500ms, 30s, 5m, 12h, 4d. Sizes are bytes, or 256KiB, 1MiB. On a
+    terminal you see tables; in a pipe, tab-separated lines, or JSON lines with --json.
+    """
+    hear_warnings()
+
+
+for part in (queue, send, receive, ping, completion):
+    root.add_command(part)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command; gives the exit code."""
+    try:
+        code = _run(list(arguments))
+        sys.stdout.flush()
+    except BrokenPipeError:  # `ropeway --help | head -1`
+        code = UNREAD
+    except Exit as end:
+        if end.sentence:
+            say(end.sentence, end.hint, error=True)
+        code = end.code
+    except (KeyboardInterrupt, click.Abort):
+        _end_line()
+        code = INTERRUPTED
+    if code == UNREAD:
+        # What Python itself may still hold has no reader either.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        code = root.main(arguments, prog_name="ropeway", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return USAGE if arguments else DONE
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx is not None else "ropeway"
+        sentence = error.format_message()
+        raise Exit(USAGE, sentence[:1].lower() + sentence[1:], f"{path} --help says more.") from None
+    except click.ClickException as error:
+        raise Exit(USAGE, error.format_message()) from None
+    return code if isinstance(code, int) else DONE
+
+
+def _end_line() -> None:
+    """A question that was not answered leaves the cursor in its line."""
+    with contextlib.suppress(OSError):
+        if os.isatty(2):
+            os.write(2, b"\n")

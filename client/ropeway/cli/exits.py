@@ -1,0 +1,114 @@
+"""How a command ends: its exit code, and one line that says why and what to do next.
+
+The codes are a promise to scripts. docs/cli.md lists them, and a test holds them together.
+"""
+
+from __future__ import annotations
+
+import errno
+import signal
+
+from ropeway.errors import (
+    BatchError,
+    BrokerClosed,
+    ConnectionFailed,
+    ConnectionLost,
+    DaemonError,
+    DeadlineExceeded,
+    ProtocolError,
+    RopewayError,
+)
+
+DONE = 0
+REFUSED = 1
+"""The daemon said no, or the user did when asked."""
+USAGE = 2
+NOTHING = 3
+"""Nothing was received."""
+UNREACHABLE = 4
+"""No connection, a lost one, or no answer in time."""
+LOCAL = 5
+"""A file, standard input or standard output could not be read or written."""
+UNREAD = 128 + signal.SIGPIPE
+"""Whoever read the output stopped reading."""
+
+
+class Exit(Exception):
+    """The end of a command. Without a sentence it ends silently; `hint` is what to do next."""
+
+    def __init__(self, code: int, sentence: str = "", hint: str = "") -> None:
+        super().__init__(sentence)
+        self.code = code
+        self.sentence = sentence
+        self.hint = hint
+
+
+RANGES = {
+    "visibility_timeout": "0s to 12h",
+    "delay": "0s to 15m",
+    "retention_period": "1m to 14d",
+    "receive_wait_time": "0s to 20s",
+    "maximum_message_size": "1KiB to 1MiB",
+}
+"""The daemon's ranges, for help and hints; it is the daemon that checks."""
+
+
+def unreadable(name: str, error: OSError) -> Exit:
+    """A file that cannot be read or written."""
+    return Exit(LOCAL, f"{name}: {error.strerror or error}")
+
+
+def unwritable(error: OSError) -> Exit:
+    """Standard output that takes no more."""
+    if error.errno == errno.EPIPE:
+        return Exit(UNREAD)
+    return Exit(LOCAL, f"cannot write the output: {error.strerror or error}")
+
+
+def explain(error: RopewayError, queue: str | None = None) -> Exit:
+    """The end that an error of the library means. `queue` is the one that the command was about."""
+    if isinstance(error, DaemonError):
+        return Exit(REFUSED, f"{error.code}: {_without_hints(error)}", _hint(error, queue))
+    if isinstance(error, BatchError):
+        return Exit(REFUSED, str(error))
+    if isinstance(error, ConnectionFailed):
+        return Exit(
+            UNREACHABLE, f"{error}", "Is ropewayd running there? --url or ROPEWAY_URL says where to look."
+        )
+    if isinstance(error, ConnectionLost):
+        return Exit(UNREACHABLE, f"ConnectionLost: {error}", "Look before you repeat it.")
+    if isinstance(error, DeadlineExceeded):
+        return Exit(UNREACHABLE, f"DeadlineExceeded: {error}", "--timeout gives the daemon longer.")
+    if isinstance(error, (ProtocolError, BrokerClosed)):
+        hint = "Is it a ropeway daemon that listens there, with the same use of TLS?"
+        return Exit(UNREACHABLE, f"{type(error).__name__}: {error}", hint)
+    return Exit(REFUSED, str(error))
+
+
+def _without_hints(error: DaemonError) -> str:
+    # The daemon's advice names actions of the protocol; here commands are what helps.
+    return error.message.partition(" `CreateQueue`")[0]
+
+
+def _hint(error: DaemonError, queue: str | None) -> str:
+    attribute = (error.field or "").rpartition(".")[2]
+    match error.code:
+        case "QueueDoesNotExist" if queue is not None:
+            return f"ropeway queue create {queue} makes it; ropeway queue list shows which there are."
+        case "QueueNameExists" if queue is not None:
+            return f"ropeway queue show {queue} shows its settings, ropeway queue set {queue} changes them."
+        case "InvalidAttributeValue" if attribute in RANGES:
+            return f"{attribute} is {RANGES[attribute]}."
+        case "InvalidParameterValue" if attribute == "queue":
+            return "A queue's name is 1 to 80 of A-Z, a-z, 0-9, - and _."
+        case "InvalidParameterValue" if attribute in RANGES:
+            return f"{attribute} is {RANGES[attribute]}."
+        case "AccessDenied":
+            return "ROPEWAY_KEY and ROPEWAY_SECRET in the environment say who you are."
+        case "ServiceUnavailable":
+            return "The daemon starts, stops or is short of disk space; its log says which. Try again later."
+        case "OverLimit":
+            return "Try again when there are fewer, or raise the limit in the daemon's settings."
+        case "InvalidAction":
+            return "The daemon is older than this command."
+    return ""

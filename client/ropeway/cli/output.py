@@ -1,0 +1,150 @@
+"""Standard output and standard error, and who reads them.
+
+`Output` writes answers, in one of three ways: drawn for a terminal, tab-separated lines for a pipe, or JSON
+lines. It writes with system calls of its own, so that what was written is known exactly. `say` is for remarks
+and errors; a standard error that is gone is no reason to fail.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+from ropeway.cli.exits import unwritable
+from ropeway.cli.interruption import may_block
+from ropeway.cli.values import harmless
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Json: TypeAlias = "str | int | float | Mapping[str, Json] | None"
+_STDOUT, _STDERR = 1, 2
+_DIM, _BOLD, _RED, _RESET = "\x1b[2m", "\x1b[1m", "\x1b[31m", "\x1b[0m"
+
+
+def is_terminal(descriptor: int) -> bool:
+    """Whether a person is there. A descriptor that is closed is not a terminal."""
+    try:
+        return os.isatty(descriptor)
+    except OSError:
+        return False
+
+
+def _colour() -> bool:
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def say(sentence: str, hint: str = "", *, error: bool = False) -> None:
+    """A line on standard error, and what to do next on a second one."""
+    name = "ropeway:"
+    sentence, hint = harmless(" ".join(sentence.split())), harmless(hint)
+    if error and is_terminal(_STDERR) and _colour():
+        name, hint = f"{_RED}ropeway:{_RESET}", hint and f"{_DIM}{hint}{_RESET}"
+    text = f"{name} {sentence}\n" + (f"  {hint}\n" if hint else "")
+    with contextlib.suppress(OSError):
+        os.write(_STDERR, text.encode(errors="replace"))
+
+
+def remark(sentence: str) -> None:
+    """A line on standard error for a person; in a script nobody reads it, so there it is not said."""
+    if is_terminal(_STDERR):
+        say(sentence)
+
+
+class Output:
+    """`drawn` is whether a terminal gets it; `json` wins over both other ways."""
+
+    def __init__(self, *, json: bool) -> None:
+        self.json = json
+        self.drawn = not json and is_terminal(_STDOUT)
+        self._colour = self.drawn and _colour()
+
+    # The three ways at once: what a command has to say, for each of them.
+
+    def done(self, drawn: str, plain: Sequence[str] = (), **record: Json) -> None:
+        """That something was done: a sentence for people, fields for pipes (none: silence), a record."""
+        if self.json:
+            self.record(record)
+        elif self.drawn:
+            self.line(harmless(drawn))
+        elif plain:
+            self.line("\t".join(plain))
+
+    def rows(self, columns: Sequence[str], rows: Iterable[Sequence[str | int]]) -> None:
+        """A table: JSON gets an object a row, pipes a line a row without the heading."""
+        if self.json:
+            for row in rows:
+                self.record(dict(zip(columns, row, strict=True)))
+        elif self.drawn:
+            self._draw(columns, list(rows))
+        else:
+            for row in rows:
+                self.line("\t".join(map(str, row)))
+
+    def pairs(self, shown: Mapping[str, str], plain: Mapping[str, Json]) -> None:
+        """One thing and its properties, as people read them and as programs do."""
+        if self.json:
+            self.record(plain)
+        elif self.drawn:
+            self._draw((), list(shown.items()))
+        else:
+            for name, value in plain.items():
+                self.line(f"{name}\t{value}")
+
+    # The ways by themselves.
+
+    def record(self, record: Mapping[str, Json]) -> None:
+        """One line of JSON."""
+        self.line(json.dumps(record, ensure_ascii=False))
+
+    def line(self, text: str) -> None:
+        """One line of text."""
+        self.write(text.encode() + b"\n")
+
+    def heading(self, text: str, rest: str) -> str:
+        """A line above something on a terminal, the first words stronger than the others."""
+        text, rest = harmless(text), harmless(rest)
+        return f"{_BOLD}{text}{_RESET}  {_DIM}{rest}{_RESET}" if self._colour else f"{text}  {rest}"
+
+    def write(self, data: bytes) -> None:
+        """These bytes and no others. Raises Exit where they cannot be written, Interrupted by a signal."""
+        rest = memoryview(data)
+        with may_block():
+            while rest:
+                try:
+                    rest = rest[os.write(_STDOUT, rest) :]
+                except BlockingIOError:  # somebody made our standard output non-blocking
+                    select.select([], [_STDOUT], [])
+                except OSError as error:
+                    raise unwritable(error) from None
+
+    def _draw(self, columns: Sequence[str], rows: Sequence[Sequence[str | int]]) -> None:
+        from rich.console import Console  # noqa: PLC0415 - rule 4 of the package
+
+        console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+        with console.capture() as capture:
+            console.print(_table(columns, rows))
+        self.write(capture.get().encode())
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str | int]]) -> Table:
+    from rich import box  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=box.SIMPLE_HEAD if columns else None, show_header=bool(columns), pad_edge=False)
+    for index, name in enumerate(columns or ("", "")):
+        number = bool(rows) and isinstance(rows[0][index], int)
+        style = "bold" if index == 0 and columns else "dim" if index == 0 else ""
+        table.add_column(
+            name.replace("_", " "), justify="right" if number else "left", style=style, overflow="fold"
+        )
+    for row in rows:
+        cells = (f"{each:,}" if isinstance(each, int) else harmless(each) for each in row)
+        table.add_row(*(Text(cell) for cell in cells))
+    return table

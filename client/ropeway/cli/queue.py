@@ -1,0 +1,316 @@
+"""`ropeway queue`: make queues, look at them, change and remove them."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+import click
+
+import ropeway
+from ropeway.cli.completion import queue_argument, queue_names
+from ropeway.cli.exits import RANGES, REFUSED, Exit
+from ropeway.cli.output import Json
+from ropeway.cli.session import Session, common_options
+from ropeway.cli.values import (
+    counted,
+    duration,
+    harmless,
+    local,
+    read_duration,
+    read_size,
+    size,
+    stamp,
+)
+from ropeway.queue import wire_settings
+from ropeway.wire import Action
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Row = tuple[str, int, int, int]
+
+MEANINGS = {
+    "visibility_timeout": "How long a received message stays hidden from others",
+    "delay": "How long a new message stays hidden",
+    "retention_period": "How long a message is kept",
+    "receive_wait_time": "How long a receive waits for a message unless it says",
+    "maximum_message_size": "The most that a body and its attributes may measure",
+}
+DEFAULTS = {
+    "visibility_timeout": "30s",
+    "delay": "0s",
+    "retention_period": "4d",
+    "receive_wait_time": "0s",
+    "maximum_message_size": "1MiB",
+}
+AT_ONCE = 100
+"""Queues whose numbers are asked for together."""
+
+
+def setting_options(*, defaults: bool) -> Callable[[Command], Command]:
+    """An option for each setting of a queue."""
+
+    def decorate(command: Command) -> Command:
+        for name, meaning in reversed(MEANINGS.items()):
+            default = f"; {DEFAULTS[name]} by default" if defaults else ""
+            text = f"{meaning}: {RANGES[name]}{default}."
+            option = "--" + name.replace("_", "-")
+            is_size = name == "maximum_message_size"
+            read: Callable[[str], float] = read_size if is_size else read_duration
+            metavar = "SIZE" if is_size else "DURATION"
+            command = click.option(option, name, type=read, metavar=metavar, help=text)(command)
+        return command
+
+    return decorate
+
+
+def _given(settings: dict[str, Any]) -> ropeway.QueueSettings:
+    found: Any = {name: value for name, value in settings.items() if value is not None}
+    given: ropeway.QueueSettings = found
+    return given
+
+
+@click.group()
+def queue() -> None:
+    """Make queues, look at them, change and remove them."""
+
+
+@queue.command(
+    epilog="""\b
+Examples:
+  ropeway queue create jobs
+  ropeway queue create jobs --visibility-timeout 5m --retention-period 14d
+  ropeway queue create mail --delay 30s --maximum-message-size 256KiB
+"""
+)
+@click.argument("queue", metavar="QUEUE")
+@setting_options(defaults=True)
+@common_options
+@click.pass_obj
+def create(session: Session, /, queue: str, **settings: Any) -> None:
+    """Make a queue, unless it is there.
+
+    It is an error if it is there with another value for a setting that you give. A name is 1 to 80 of
+    A-Z, a-z, 0-9, - and _.
+    """
+
+    async def work(broker: ropeway.Broker) -> tuple[str, bool]:
+        # Broker.create_queue does not tell whether the queue was there before.
+        attributes = wire_settings(_given(settings))
+        match await broker.link.call(Action.CreateQueue, {"queue": queue, "attributes": attributes}):
+            case {"arn": str(arn), "created": bool(created)}:
+                return arn, created
+        raise ropeway.ProtocolError("the daemon's answer to CreateQueue has the wrong shape")
+
+    arn, created = session.perform(work, queue)
+    drawn = f"Created queue {queue}." if created else f"Queue {queue} was there already."
+    plain = (queue, "created" if created else "exists")
+    session.output.done(drawn, plain, queue=queue, arn=arn, created=created)
+
+
+@queue.command(
+    "list",
+    epilog="""\b
+Examples:
+  ropeway queue list
+  ropeway queue list mail-                        those whose names begin with mail-
+  ropeway queue list --names | xargs -n1 ropeway queue purge --yes
+  ropeway queue list --json | jq -r 'select(.visible > 1000).queue'
+\b
+In a pipe a line has: name, visible, in flight, delayed.
+""",
+)
+@click.argument("prefix", default="", shell_complete=queue_names)
+@click.option("--names", is_flag=True, help="Names alone, which is quicker.")
+@common_options
+@click.pass_obj
+def list_(session: Session, prefix: str, *, names: bool) -> None:
+    """List the queues, with how many messages are in them (approximately).
+
+    Visible ones can be received, those in flight were received and are not yet deleted, delayed ones are
+    still to come.
+    """
+    output = session.output
+
+    async def work(broker: ropeway.Broker) -> int:
+        found = 0
+        rows: list[Row] = []
+        async for chunk in _chunks(broker.list_queues(prefix)):
+            found += len(chunk)
+            if names:
+                for each in chunk:
+                    output.done(each.name, (each.name,), queue=each.name)
+                continue
+            numbers = await asyncio.gather(*map(_numbers, chunk))
+            rows += [row for row in numbers if row is not None]
+            if not output.drawn:  # a table needs all of its rows, a pipe had better have them now
+                output.rows(COLUMNS, rows)
+                rows.clear()
+        if rows:
+            output.rows(COLUMNS, rows)
+        return found
+
+    if not session.perform(work) and output.drawn:
+        which = f" whose name begins with {prefix}" if prefix else ""
+        output.line(f"There is no queue{harmless(which)}. `ropeway queue create NAME` makes one.")
+
+
+COLUMNS = ("queue", "visible", "in_flight", "delayed")
+
+
+async def _chunks(queues: AsyncIterator[ropeway.Queue]) -> AsyncIterator[Sequence[ropeway.Queue]]:
+    chunk: list[ropeway.Queue] = []
+    async for each in queues:
+        chunk.append(each)
+        if len(chunk) == AT_ONCE:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+async def _numbers(queue: ropeway.Queue) -> Row | None:
+    try:
+        found = await queue.attributes()
+    except ropeway.QueueDoesNotExist:
+        return None  # deleted since it was listed
+    return queue.name, found.get("visible", 0), found.get("in_flight", 0), found.get("delayed", 0)
+
+
+@queue.command(
+    epilog="""\b
+Examples:
+  ropeway queue show jobs
+  ropeway queue show jobs --json | jq .visible
+  ropeway queue show jobs | awk '$1 == "visible" { print $2 }'
+\b
+In a pipe and in JSON, durations are seconds, sizes bytes and times ISO 8601 in UTC.
+"""
+)
+@queue_argument
+@common_options
+@click.pass_obj
+def show(session: Session, queue: str) -> None:
+    """Show a queue's settings and how many messages are in it."""
+
+    async def work(broker: ropeway.Broker) -> ropeway.QueueAttributes:
+        return await broker.queue(queue).attributes()
+
+    found = session.perform(work, queue)
+    shown = {"queue": queue} | {name: _shown(name, value) for name, value in found.items()}
+    plain = {"queue": queue} | {name: _plain(value) for name, value in found.items()}
+    session.output.pairs({name.replace("_", " "): value for name, value in shown.items()}, plain)
+
+
+def _shown(name: str, value: object) -> str:
+    match value:
+        case datetime():
+            return local(value)
+        case float():
+            return duration(value)
+        case int():
+            return size(value) if name == "maximum_message_size" else f"{value:,}"
+    return str(value)
+
+
+def _plain(value: object) -> Json:
+    match value:
+        case datetime():
+            return stamp(value)
+        case float() if value.is_integer():
+            return int(value)
+        case int() | float():
+            return value
+    return str(value)
+
+
+@queue.command(
+    "set",
+    epilog="""\b
+Examples:
+  ropeway queue set jobs --visibility-timeout 10m
+  ropeway queue set jobs --retention-period 14d --receive-wait-time 20s
+""",
+)
+@queue_argument
+@setting_options(defaults=False)
+@common_options
+@click.pass_obj
+def set_(session: Session, /, queue: str, **settings: Any) -> None:
+    """Change settings of a queue; those that you do not name stay."""
+    given = _given(settings)
+    if not given:
+        raise click.UsageError("nothing to change: give at least one setting")
+
+    async def work(broker: ropeway.Broker) -> None:
+        await broker.queue(queue).set(**given)
+
+    session.perform(work, queue)
+    session.output.done(f"Changed queue {queue}.", queue=queue)
+
+
+@queue.command(
+    epilog="""\b
+Examples:
+  ropeway queue purge jobs
+  ropeway queue purge jobs --yes
+"""
+)
+@queue_argument
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@common_options
+@click.pass_obj
+def purge(session: Session, queue: str, *, yes: bool) -> None:
+    """Delete all messages of a queue, those in flight and delayed too.
+
+    On a terminal it asks first.
+    """
+    _confirm(session, queue, "Delete {messages} of queue {queue}?", yes=yes)
+
+    async def work(broker: ropeway.Broker) -> None:
+        await broker.queue(queue).purge()
+
+    session.perform(work, queue)
+    session.output.done(f"Purged queue {queue}.", queue=queue)
+
+
+@queue.command(
+    epilog="""\b
+Examples:
+  ropeway queue delete jobs
+  ropeway queue delete jobs --yes
+"""
+)
+@queue_argument
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@common_options
+@click.pass_obj
+def delete(session: Session, queue: str, *, yes: bool) -> None:
+    """Delete a queue and all that is in it.
+
+    On a terminal it asks first.
+    """
+    _confirm(session, queue, "Delete queue {queue} with {messages}?", yes=yes)
+
+    async def work(broker: ropeway.Broker) -> None:
+        await broker.queue(queue).delete()
+
+    session.perform(work, queue)
+    session.output.done(f"Deleted queue {queue}.", queue=queue)
+
+
+def _confirm(session: Session, queue: str, question: str, *, yes: bool) -> None:
+    """Ask a person, and tell how much is at stake. Raises Exit unless the answer is yes."""
+    if yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return
+
+    async def work(broker: ropeway.Broker) -> int:
+        found = await broker.queue(queue).attributes()
+        return found.get("visible", 0) + found.get("in_flight", 0) + found.get("delayed", 0)
+
+    count = session.perform(work, queue)
+    messages = f"all {counted(count, 'message')}" if count > 1 else counted(count, "message")
+    if not click.confirm(question.format(queue=harmless(queue), messages=messages), err=True):
+        raise Exit(REFUSED, "Nothing was changed.")
