@@ -12,6 +12,7 @@ up) is in `daemon.said`.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import signal
@@ -89,6 +90,7 @@ class Daemon:
         self.process = subprocess.Popen(
             self.command, env=self._environ, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, **popen
         )
+        atexit.register(self.process.kill)  # a test that failed in the middle leaves nothing behind
         self._reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
         self._reader.start()
         return self

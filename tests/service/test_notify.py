@@ -98,12 +98,12 @@ async def test_a_sign_of_life_follows_a_probe_that_came_back_and_no_other(manage
 
     watch = asyncio.create_task(notifier.watch(probe))
     for _ in range(3):
-        await asked.wait()
+        await asyncio.wait_for(asked.wait(), 60)
         assert manager.heard_nothing()  # the store has not answered
         asked.clear()
         gate.release()
         assert await asyncio.to_thread(manager.heard) == ["WATCHDOG=1"]
-    await asked.wait()
+    await asyncio.wait_for(asked.wait(), 60)
     assert manager.heard_nothing()
     watch.cancel()
     await asyncio.wait([watch])

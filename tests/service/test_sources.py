@@ -1,5 +1,6 @@
 """Flags over variables over the file over defaults; every value and every fault names its origin."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -163,6 +164,15 @@ def test_variables_of_other_programs_are_left_alone() -> None:
     }
     assert gather({}, environ).settings == Settings()
     assert not any(FOREIGN.fullmatch(each.variable) for each in catalogue().values())
+
+
+def test_no_variable_of_the_client_stops_a_daemon_beside_it() -> None:
+    client = Path(__file__).parents[2] / "client" / "ropeway"
+    named = {
+        name for each in client.rglob("*.py") for name in re.findall(r"\bROPEWAY_[A-Z_]+\b", each.read_text())
+    }
+    assert "ROPEWAY_URL" in named
+    gather({}, dict.fromkeys(named, "anything"))
 
 
 def test_secrets_are_never_shown(file: Path) -> None:
