@@ -97,7 +97,9 @@ class ListQueues(Action):
 
     prefix: Annotated[str, Meta(max_length=80, description="Only names that begin with this.")] = ""
     limit: Annotated[int, Meta(ge=1, le=1000, description="Names in one answer.")] = 1000
-    after: Annotated[str | None, Meta(max_length=80, description="Only names after this one.")] = None
+    after: Annotated[
+        Annotated[str, Meta(max_length=80)] | None, Meta(description="Only names after this one.")
+    ] = None
 
 
 class GetQueueAttributes(Action):
