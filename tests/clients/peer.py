@@ -300,6 +300,12 @@ class Peer:
         ]
 
 
+async def reached(condition: Callable[[], object]) -> None:
+    """Let the loop turn until this holds."""
+    while not condition():  # noqa: ASYNC110 - nothing tells of what goes on inside the library
+        await asyncio.sleep(0)
+
+
 @asynccontextmanager
 async def serving(path: Path) -> AsyncIterator[Peer]:
     """A peer that runs until the block is left."""
