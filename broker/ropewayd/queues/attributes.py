@@ -21,7 +21,7 @@ from .actions import QueueAttributes
 _SETTABLE = QueueAttributes.__struct_fields__
 _NAME = re.compile(r"(?!(?i:aws\.|amazon\.))(?!\.)(?!.*\.\.)[A-Za-z0-9_.-]{1,256}(?<!\.)\Z")
 _KIND = re.compile(r"(String|Number|Binary)(\.[^\x00-\x1f]{1,249})?\Z")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,5})?\Z")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,5})?\Z")
 
 
 def read_attributes(given: dict[str, Any]) -> dict[str, Any] | RopewayError:

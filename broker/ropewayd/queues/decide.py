@@ -198,6 +198,8 @@ class Decider:
         errors: dict[int, RopewayError] | None,
     ) -> Outcome:
         count = len(bodies)
+        if not count:
+            return Decision([errors[i] for i in range(len(action.entries))] if errors else [])
         ids = self._entropy(16 * count)
         first = queue.next_sequence
         if first + count > MAX_SEQUENCE:
@@ -206,8 +208,6 @@ class Decider:
         if errors:
             stored = iter(answer)
             answer = [errors[i] if i in errors else next(stored) for i in range(len(action.entries))]
-        if not count:
-            return Decision(answer)
         return Decision(answer, (e.MessagesSent(queue.number, first, now, ids, bodies, visible_at, extras),))
 
     def _size_problem(self, size: int, maximum: int, index: int) -> RopewayError:

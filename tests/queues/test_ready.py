@@ -1,0 +1,70 @@
+"""The visible messages of a queue behave as a sorted list does, whatever comes and goes."""
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from ropewayd.queues.message import Message
+from ropewayd.queues.ready import Ready
+
+
+class ReadyMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.ready = Ready()
+        self.model: dict[int, Message] = {}
+        self.out: dict[int, Message] = {}
+        self.next = 1
+
+    @rule(count=st.integers(1, 5))
+    def add(self, count: int) -> None:
+        for _ in range(count):
+            message = Message(self.next, b"", "", None, 0, 0)
+            self.next += 1
+            self.ready.add(message)
+            self.model[message.sequence] = message
+
+    @precondition(lambda self: self.model)
+    @rule(count=st.integers(1, 7), keep=st.integers(0, 3))
+    def take_first(self, count: int, keep: int) -> None:
+        picked = self.ready.first(count)
+        assert [m.sequence for m in picked] == sorted(self.model)[:count]
+        picked = picked[: max(1, len(picked) - keep)]
+        self.ready.take(picked)
+        for message in picked:
+            self.out[message.sequence] = self.model.pop(message.sequence)
+
+    @precondition(lambda self: self.model)
+    @rule(data=st.data())
+    def remove(self, data: st.DataObject) -> None:
+        sequence = data.draw(st.sampled_from(sorted(self.model)))
+        message = self.out[sequence] = self.model.pop(sequence)
+        self.ready.remove(message)
+
+    @precondition(lambda self: len(self.model) > 1)
+    @rule(data=st.data())
+    def take_any(self, data: st.DataObject) -> None:
+        picked = data.draw(st.lists(st.sampled_from(sorted(self.model)), unique=True, min_size=1, max_size=4))
+        messages = [self.model.pop(sequence) for sequence in picked]
+        self.ready.take(messages)
+        self.out.update((m.sequence, m) for m in messages)
+
+    @precondition(lambda self: self.out)
+    @rule(data=st.data())
+    def put_back(self, data: st.DataObject) -> None:
+        sequence = data.draw(st.sampled_from(sorted(self.out)))
+        message = self.model[sequence] = self.out.pop(sequence)
+        self.ready.put_back(message)
+
+    @rule(count=st.integers(1, 7))
+    def look(self, count: int) -> None:
+        assert [m.sequence for m in self.ready.first(count)] == sorted(self.model)[:count]
+
+    @invariant()
+    def agrees(self) -> None:
+        assert len(self.ready) == len(self.model)
+        assert [m.sequence for m in self.ready] == sorted(self.model)
+
+
+TestReady = ReadyMachine.TestCase
+TestReady.settings = settings(max_examples=150, stateful_step_count=40)

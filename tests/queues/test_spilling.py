@@ -1,0 +1,284 @@
+"""What lives becomes records and comes back: rows and the journal's tail give the state there was (I2)."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ropewayd.kernel.settings import KernelSettings
+from ropewayd.queues import actions as a
+from ropewayd.queues.records import MESSAGES, WAITING
+from ropewayd.queues.settings import QueueLimits
+from ropewayd.store.protocol import Corrupt
+from tests.house import BODY, COUNT, HANDLE, House
+
+SMALL = KernelSettings(tail_bytes=600, slice_bytes=300)
+"""Spills nearly everything nearly at once."""
+PAGES = QueueLimits(page_messages=7)
+
+
+async def spilled(house: House) -> None:
+    """Let the daemon idle until nothing is left in the journal."""
+    for _ in range(50):
+        await house.wait(2000)
+        if not house.disk.journal:
+            return
+    raise AssertionError("the journal is not trimmed")
+
+
+def rows(house: House) -> int:
+    return len(house.disk.records.get(MESSAGES, {}))
+
+
+def waits(house: House) -> int:
+    return len(house.disk.records.get(WAITING, {}))
+
+
+async def test_an_idle_daemon_spills_and_trims_all_it_has(house: House) -> None:
+    await house.create(visibility_timeout=600_000)
+    await house.send(*"abcdef")
+    await house.receive(2)
+    await house.send("late", delay=500_000)
+    before = house.queues.snapshot()
+    await spilled(house)
+    assert (rows(house), waits(house)) == (7, 3)
+    report = await house.restart()
+    assert report.tail_events == 0
+    assert await house.bodies() == ["c", "d", "e", "f"]
+    assert await house.counts() == (0, 6, 1)
+    assert before["queues"].keys() == house.queues.snapshot()["queues"].keys()
+
+
+async def test_a_deadline_goes_on_through_a_restart(house: House) -> None:
+    await house.create(visibility_timeout=100_000)
+    await house.send("x")
+    await house.receive()
+    await spilled(house)
+    gone = house.clock.at - 1_700_000_000_000
+    await house.restart()
+    await house.wait(100_000 - gone - 20)
+    assert await house.bodies() == []
+    await house.wait(40)
+    (again,) = await house.receive()
+    assert (again[BODY], again[COUNT]) == ("x", 2)
+
+
+async def test_a_receive_after_the_row_was_written_is_not_forgotten(house: House) -> None:
+    await house.create(visibility_timeout=600_000)
+    await house.send("x")
+    await spilled(house)
+    (first,) = await house.receive()
+    await spilled(house)
+    before = house.queues.snapshot()
+    await house.restart()
+    assert house.queues.snapshot() == before
+    await house.change(first[HANDLE], 0)
+    await spilled(house)
+    await house.restart()
+    assert (await house.receive())[0][COUNT] == 2
+
+
+async def test_a_handle_is_good_after_a_restart(house: House) -> None:
+    await house.create(visibility_timeout=1000)
+    await house.send("x", "y")
+    first, _ = await house.receive()
+    await house.wait(1010)
+    await spilled(house)
+    await house.restart()
+    # It is visible and on disk alone: the delete reads it first.
+    assert await house.delete(first[HANDLE], first[HANDLE]) == [None, None]
+    assert await house.delete(first[HANDLE]) == [None]
+    assert await house.counts() == (1, 0, 0)
+    assert await house.bodies() == ["y"]
+
+
+async def test_visibility_of_what_is_on_disk_alone_can_change(house: House) -> None:
+    await house.create(visibility_timeout=1000)
+    await house.send("x")
+    (message,) = await house.receive()
+    await house.wait(1010)
+    await spilled(house)
+    await house.restart()
+    assert await house.change(message[HANDLE], 5000) is None
+    assert await house.counts() == (0, 1, 0)
+    await house.wait(5010)
+    assert (await house.receive())[0][COUNT] == 2
+
+
+async def test_what_was_consumed_leaves_no_row(house: House) -> None:
+    await house.create()
+    await house.send(*"abc")
+    await spilled(house)
+    assert rows(house) == 3
+    received = await house.receive(2)
+    await house.delete(received[0][HANDLE])
+    await spilled(house)
+    assert (rows(house), waits(house)) == (2, 1)
+    await house.delete(received[1][HANDLE])
+    await house.call(a.PurgeQueue(queue="jobs"))
+    await spilled(house)
+    assert (rows(house), waits(house)) == (0, 0)
+    await house.send("x")
+    await spilled(house)
+    await house.receive()
+    await spilled(house)
+    await house.call(a.DeleteQueue(queue="jobs"))
+    await spilled(house)
+    assert (rows(house), waits(house)) == (0, 0)
+    report = await house.restart()
+    assert report.records == 3  # the kernel's time, the next number, the key: no queue
+
+
+async def test_a_message_consumed_before_its_slice_never_touches_a_table(house: House) -> None:
+    await house.create()
+    for _ in range(20):
+        await house.send("x")
+        (message,) = await house.receive()
+        await house.delete(message[HANDLE])
+    await spilled(house)
+    assert rows(house) == 0
+    assert MESSAGES not in house.disk.records
+
+
+async def test_a_backlog_is_paged_in_order_after_a_restart() -> None:
+    house = House(SMALL, PAGES)
+    await house.start()
+    await house.create()
+    bodies = [f"{n}" for n in range(100)]
+    for body in bodies:
+        await house.send(body)
+    await spilled(house)
+    await house.restart()
+    assert house.queues.snapshot()["queues"][1]["messages"] == {}
+    assert await house.counts() == (100, 0, 0)
+    found: list[Any] = []
+    while len(found) < 100:
+        got = await house.bodies(10)
+        assert got
+        found += got
+    assert found == bodies
+    assert await house.bodies(10) == []
+    assert await house.counts() == (0, 100, 0)
+
+
+async def test_an_expired_backlog_on_disk_is_reclaimed_in_pages() -> None:
+    house = House(SMALL, PAGES)
+    await house.start()
+    await house.create(retention_period=60_000)
+    for n in range(50):
+        await house.send(f"{n}")
+    await spilled(house)
+    await house.restart()
+    await house.wait(70_000)
+    assert await house.counts() == (0, 0, 0)
+    assert await house.bodies() == []
+    await spilled(house)
+    assert rows(house) == 0
+
+
+async def test_rows_that_are_missing_are_corruption() -> None:
+    house = House(SMALL, PAGES)
+    await house.start()
+    await house.create()
+    for n in range(20):
+        await house.send(f"{n}")
+    await spilled(house)
+    del house.disk.records[MESSAGES][next(iter(house.disk.records[MESSAGES]))]
+    await house.restart()
+    for _ in range(3):
+        house.submit(a.ReceiveMessage(queue="jobs", max_messages=10))
+        await house.wait(0)
+    assert house.kernel.failed is not None
+    assert isinstance(house.kernel.failed.result(), Corrupt)
+    assert "jobs" in str(house.kernel.failed.result())
+
+
+async def test_a_small_record_without_its_row_is_corruption(house: House) -> None:
+    await house.create()
+    await house.send("x")
+    await house.receive()
+    await spilled(house)
+    house.disk.records[MESSAGES].clear()
+    with pytest.raises(Corrupt, match="jobs"):
+        await house.restart()
+
+
+STEPS = st.lists(
+    st.sampled_from(
+        [
+            "send",
+            "send",
+            "send many",
+            "delayed",
+            "receive",
+            "receive",
+            "delete",
+            "delete",
+            "release",
+            "extend",
+            "second",
+            "idle",
+            "purge",
+            "recreate",
+            "set",
+            "restart",
+        ]
+    ),
+    max_size=60,
+)
+
+
+@settings(max_examples=60)
+@given(steps=STEPS, tail=st.sampled_from([100, 600, 3000]))
+async def test_a_restart_after_any_history_changes_nothing(steps: list[str], tail: int) -> None:
+    house = House(KernelSettings(tail_bytes=tail, slice_bytes=200), PAGES)
+    await house.start()
+    await house.create(visibility_timeout=3000)
+    handles: list[bytes] = []
+    for at, step in enumerate(steps):
+        await _do(step, house, handles, at)
+    before = await everything(house)
+    await house.restart()
+    assert await everything(house) == before
+
+
+async def _do(step: str, house: House, handles: list[bytes], at: int) -> None:
+    async def receive() -> None:
+        handles.extend(m[HANDLE] for m in await house.receive(3))
+
+    async def recreate() -> None:
+        await house.call(a.DeleteQueue(queue="jobs"))
+        await house.create(visibility_timeout=3000)
+
+    taken = handles.pop(at % len(handles)) if handles and step in {"delete", "release", "extend"} else b""
+    steps: dict[str, Callable[[], Awaitable[Any]]] = {
+        "send": lambda: house.send(f"{at}"),
+        "send many": lambda: house.send(*[f"{at}.{n}" for n in range(10)]),
+        "delayed": lambda: house.send(f"{at}", delay=2500),
+        "receive": receive,
+        "delete": lambda: house.delete(taken),
+        "release": lambda: house.change(taken, 0),
+        "extend": lambda: house.change(taken, 9000),
+        "second": lambda: house.wait(1000),
+        "idle": lambda: house.wait(5000),
+        "purge": lambda: house.call(a.PurgeQueue(queue="jobs")),
+        "recreate": recreate,
+        "set": lambda: house.call(a.SetQueueAttributes(queue="jobs", attributes={"delay": at % 3 * 1000})),
+        "restart": house.restart,
+    }
+    await steps[step]()
+
+
+async def everything(house: House) -> Any:
+    """The whole state, with what is on disk alone read in."""
+    registry = house.queues._registry
+    for queue in list(registry.by_number.values()):
+        while queue.on_disk:
+            needs = house.queues._decider._page(queue)
+            records = await house.store.page(
+                house.kernel._claim, needs.space, needs.first, needs.last, needs.limit, needs.max_bytes
+            )
+            needs.fill(records)
+    return house.queues.snapshot()
