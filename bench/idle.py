@@ -32,7 +32,7 @@ class Idle:
     """Processor time over time: 0.01 is one percent of a core."""
 
 
-def idle(server: Server, queues: int, polls: int, seconds: float) -> Idle:
+def idle(server: Server, queues: int, polls: int, seconds: float, poll_ms: int = POLL_MS) -> Idle:
     """Measures it. Raises UnexpectedAnswer when a poll is answered with anything but nothing."""
     with dial(server.port) as connection:
         RopewayWire().greet(connection)
@@ -42,7 +42,7 @@ def idle(server: Server, queues: int, polls: int, seconds: float) -> Idle:
     connections = []
     try:
         for number in range(polls):
-            connection, wire = dial(server.port), RopewayWire(name(number % queues), POLL_MS)
+            connection, wire = dial(server.port), RopewayWire(name(number % queues), poll_ms)
             connections.append(connection)
             wire.greet(connection)
             connection.sendall(wire.receive(1, 1))

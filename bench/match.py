@@ -23,7 +23,7 @@ from typing import Any
 from bench.contestants import ContestantFailed, Server, cpu_seconds, rss_bytes
 from bench.load import DELETED, SENT, Plan, Tally
 
-WORKER_SECONDS = 60.0
+WORKER_SECONDS = 30.0
 """How long a load may take to connect, and to finish what is outstanding."""
 
 STILL_SECONDS = 2.0
