@@ -8,7 +8,7 @@ import pytest
 from ropewayd.kernel.settings import KernelSettings
 from ropewayd.queues import actions as a
 from ropewayd.store.memory import Fate
-from ropewayd.store.protocol import Refused, StoreError, Unknown
+from ropewayd.store.protocol import Newer, Refused, StoreError, Unknown
 from ropewayd.vocabulary.action import Action
 from ropewayd.vocabulary.errors import InvalidAction, OverLimit, ServiceUnavailable
 from tests.house import BODY, House, settle
@@ -47,8 +47,8 @@ async def test_a_read_waits_for_every_event_before_it(house: House) -> None:
     both = house.submit(ATTRIBUTES)
     house.faults.gate.set()
     await settle()
-    assert read.answered
-    assert second.answered
+    assert read.answer.done()
+    assert second.answer.done()
     assert both.answer.result()["visible"] == 2
 
 
@@ -237,3 +237,14 @@ async def test_time_never_falls_behind_a_trimmed_journal(house: House) -> None:
     await house.restart()
     await house.wait(5010)
     assert await house.bodies() == ["x"]
+
+
+async def test_a_row_of_a_newer_version_is_refused_with_its_number(house: House) -> None:
+    await house.create()
+    last = house.disk.last
+    house.disk.journal[last] = b"\x93\x02" + house.disk.journal[last][2:]
+    with pytest.raises(Newer, match=f"row {last} has form 2"):
+        await house.restart()
+    house.disk.journal[last] = b"\x93\x01\x00\x91\x92\xcd\x03\xe7\x01"  # an event with tag 999
+    with pytest.raises(Newer, match=f"row {last}"):
+        await house.restart()

@@ -28,8 +28,10 @@ class Alarm:
                 return
             self._handle.cancel()
         self._at = deadline
-        delay = max(0, deadline - self._clock.now()) / 1000
-        self._handle = asyncio.get_running_loop().call_later(delay, self._fire)
+        self._handle = self._after(deadline - self._clock.now())
+
+    def _after(self, milliseconds: int) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(max(0, milliseconds) / 1000, self._fire)
 
     def _fire(self) -> None:
         self._handle = None

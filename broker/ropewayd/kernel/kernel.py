@@ -22,7 +22,7 @@ from typing import Any, Union
 
 import msgspec
 
-from ropewayd.store.protocol import Claim, Entry, Record, Slice, Space, Store
+from ropewayd.store.protocol import Claim, Entry, Newer, Record, Slice, Space, Store
 from ropewayd.vocabulary.action import Action
 from ropewayd.vocabulary.clock import Clock
 from ropewayd.vocabulary.errors import InvalidAction, OverLimit, RopewayError, ServiceUnavailable
@@ -338,7 +338,8 @@ class Kernel:
         self.failed = asyncio.get_running_loop().create_future()
         self._claim = await self._store.claim(self._owner)
         recovered = await self._store.recover(self._claim)
-        batches = [self._decode(entry) for entry in recovered.tail]
+        decoder = self._row_decoder()
+        batches = [(entry.lsn, *_decode(decoder, entry)[1:]) for entry in recovered.tail]
         last = max([0, *(at for _, at, _ in batches), *self._own_time(recovered.records)])
         self.clock.carry_from(last)
         self.wheel.advance(self.clock.now())
@@ -381,12 +382,10 @@ class Kernel:
             msgspec.msgpack.decode(r.value, type=int) for r in records if r.space == KERNEL and r.key == _TIME
         ]
 
-    def _decode(self, entry: Entry) -> tuple[int, int, list[Any]]:
+    def _row_decoder(self) -> msgspec.msgpack.Decoder[tuple[int, int, list[Any]]]:
         kinds = tuple(self._appliers)
-        row: Any = tuple[int, int, list[Union[kinds]]]  # type: ignore[valid-type]  # noqa: UP007  # known at run time
-        version, at, events = msgspec.msgpack.decode(entry.batch, type=row)
-        assert version == VERSION, f"journal row {entry.lsn} has form {version}, this daemon reads {VERSION}"
-        return entry.lsn, at, events
+        events: Any = list[Union[kinds]]  # type: ignore[valid-type]  # noqa: UP007  # known at run time
+        return msgspec.msgpack.Decoder(tuple[int, int, events])
 
     async def stop(self) -> None:
         """Take no more calls, answer the long polls with what they have, and finish what is on its way."""
@@ -417,3 +416,18 @@ class Kernel:
             reply.deliver(reply.prepare(gone))
         if self.failed is not None and not self.failed.done():
             self.failed.set_result(error)
+
+
+def _decode(
+    decoder: msgspec.msgpack.Decoder[tuple[int, int, list[Any]]], entry: Entry
+) -> tuple[int, int, list[Any]]:
+    """(version, time, events). The row's checksum held, so what cannot be read is another version's."""
+    try:
+        row = decoder.decode(entry.batch)
+    except msgspec.DecodeError as error:
+        raise Newer(
+            f"journal row {entry.lsn} holds an event that this version does not know: {error}"
+        ) from None
+    if row[0] != VERSION:
+        raise Newer(f"journal row {entry.lsn} has form {row[0]}, and this version reads {VERSION}")
+    return row

@@ -127,7 +127,7 @@ class Locked(Unusable):
 
 
 class Newer(StoreError):
-    """A newer Ropeway wrote this store. Nothing in it was touched. Only `claim` raises it."""
+    """A newer Ropeway wrote this store. Nothing in it was touched."""
 
 
 class Store(Protocol):
