@@ -1,0 +1,63 @@
+"""`python -m tests.simulation --seeds 500`: live as many histories; say which one went wrong, and how to
+see it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import os
+import sys
+import time
+import traceback
+
+from tests.simulation.world import simulate
+
+
+def trial(seed: int) -> tuple[int, str, str]:
+    """The seed, its figures, and what went wrong."""
+    try:
+        world = simulate(seed)
+    except Exception:  # noqa: BLE001  # whatever it is, the seed is at fault and the next one goes on
+        return seed, "", traceback.format_exc(limit=-3)[-4000:]
+    checker = world.checker
+    return seed, f"{world.calls} calls, {len(world.lives)} lives, {checker.undone} undone", ""
+
+
+def tell(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def command(seed: int) -> str:
+    return f"python -m tests.simulation --first {seed} --seeds 1 --trace"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=100, help="how many histories (100)")
+    parser.add_argument("--first", type=int, default=0, help="the first seed (0)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (one a core)")
+    parser.add_argument("--trace", action="store_true", help="print each step; for one seed")
+    options = parser.parse_args()
+    seeds = range(options.first, options.first + options.seeds)
+    if options.trace:
+        for seed in seeds:
+            simulate(seed, say=tell)
+        return 0
+    began = time.monotonic()
+    failed = 0
+    with concurrent.futures.ProcessPoolExecutor(options.jobs) as pool:
+        for done, (seed, figures, wrong) in enumerate(pool.map(trial, seeds, chunksize=4), start=1):
+            if wrong:
+                failed += 1
+                tell(f"seed {seed} FAILED\n{wrong}\nreplay it: {command(seed)}")
+            elif done % 50 == 0 or done == len(seeds):
+                spent = time.monotonic() - began
+                tell(f"{done} of {len(seeds)} seeds, {spent:.0f} s; seed {seed}: {figures}")
+    tell(f"{len(seeds) - failed} of {len(seeds)} histories hold.")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

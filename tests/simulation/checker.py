@@ -1,0 +1,467 @@
+"""What must be true, and of every answer, whether it is.
+
+The checker stands at the seam between kernel and service, and hears of each call when it is decided,
+with the answer it is going to get. So it knows the order of things exactly, keeps a model of the queues
+in that order, and holds each answer against the model. When a daemon dies, what its journal holds is a
+beginning of that order: the rest is undone in the model, and nothing of the rest may have been
+acknowledged.
+
+What the model leaves open is the moment within which a timer fires (`SLACK`): a message whose time is up
+is allowed to be visible, and must be a little later; one past its retention is never handed out, and
+must be gone a little later.
+
+A call that fails with ServiceUnavailable is no answer: it may or may not have happened, and the journal
+tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from ropewayd.queues import actions as a
+from ropewayd.vocabulary.errors import (
+    InvalidAttributeName,
+    InvalidAttributeValue,
+    InvalidMessageContents,
+    InvalidParameterValue,
+    QueueDoesNotExist,
+    QueueNameExists,
+    ReceiptHandleIsInvalid,
+    RopewayError,
+)
+
+SLACK = 400
+"""Milliseconds: a tick of the wheel, and the longest time for which a simulated daemon is held up."""
+EXPIRY_SLACK = 20_000
+"""Retention is enforced a page at a time, ten a second, and pages are small here."""
+
+VISIBLE, IN_FLIGHT, DELAYED = "visible", "in_flight", "delayed"
+SETTABLE = a.QueueAttributes.__struct_fields__
+
+
+def plain(value: Any) -> Any:
+    """A value with lists for tuples: msgpack knows one kind of array."""
+    if isinstance(value, dict):
+        return {key: plain(each) for key, each in value.items()}
+    return [plain(each) for each in value] if isinstance(value, tuple | list) else value
+
+
+class Violation(AssertionError):
+    """The daemon did what it must never do."""
+
+
+class Op:
+    """One call of a client. `needed`: how many events must be durable before its answer may leave."""
+
+    def __init__(self, number: int, client: str, action: Any) -> None:
+        self.number = number
+        self.client = client
+        self.action = action
+        self.life = 0
+        self.life_began = 0
+        self.asked_at: int | None = None
+        self.decided_at: int | None = None
+        self.answer: Any = None
+        self.events = 0
+        self.needed = 0
+        self.zombie = False
+        self.stopped = False
+        self.abandoned = False
+        self.delivered = False
+
+    def __repr__(self) -> str:
+        return f"#{self.number} {self.client} {self.action!r}"
+
+
+class Held(msgspec.Struct, eq=False):
+    """A message as it must be."""
+
+    id: bytes
+    body: Any
+    attributes: Any
+    sent_at: int
+    kind: str
+    visible_at: int
+    receive_count: int = 0
+    first_received_at: int = 0
+    doubtful: bool = False
+    """Retention may have taken it, or not: a change of the attribute came in between."""
+
+
+class Line(msgspec.Struct, eq=False):
+    """A queue as it must be. `incarnation` is the number of the call that made it."""
+
+    incarnation: int
+    attributes: dict[str, Any]
+    created_at: int
+    modified_at: int
+    messages: dict[Any, Held]
+    retention_set_at: int = 0
+
+
+def require(true: Any, op: Op, sentence: str) -> None:
+    if not true:
+        raise Violation(f"{sentence}\n  call: {op!r}\n  answer: {op.answer!r}")
+
+
+class Model:
+    """The queues, one call after the other. `take` checks an answer and does what it says."""
+
+    def __init__(self) -> None:
+        self.queues: dict[str, Line] = {}
+        self.handles: dict[bytes, tuple[int, Any, int]] = {}  # incarnation, body, received at
+        self.ids: set[bytes] = set()
+        self._table: dict[Any, Callable[[Op], None]] = {
+            a.CreateQueue: self._create,
+            a.DeleteQueue: self._delete_queue,
+            a.ListQueues: self._list,
+            a.GetQueueAttributes: self._get,
+            a.SetQueueAttributes: self._set,
+            a.PurgeQueue: self._purge,
+            a.SendMessage: self._send,
+            a.ReceiveMessage: self._receive,
+            a.DeleteMessage: self._delete,
+            a.ChangeMessageVisibility: self._change,
+        }
+
+    def take(self, op: Op) -> None:
+        self._table[type(op.action)](op)
+
+    def _find(self, op: Op) -> Line | None:
+        """The queue, without what retention must have taken by now. None: it is not, as told."""
+        queue = self.queues.get(op.action.queue)
+        if queue is None:
+            require(isinstance(op.answer, QueueDoesNotExist), op, "there is no such queue")
+            return None
+        require(not isinstance(op.answer, QueueDoesNotExist), op, "the queue exists")
+        assert op.decided_at is not None
+        for body, held in list(queue.messages.items()):
+            since = max(self._expires_at(queue, held), held.visible_at, op.life_began, queue.retention_set_at)
+            if op.decided_at >= since + EXPIRY_SLACK:
+                del queue.messages[body]
+        return queue
+
+    def _expires_at(self, queue: Line, held: Held) -> int:
+        return int(held.sent_at + queue.attributes["retention_period"])
+
+    def _may_have_expired(self, queue: Line, held: Held, now: int) -> bool:
+        return held.doubtful or now >= max(self._expires_at(queue, held), held.visible_at)
+
+    def _surely_visible(self, queue: Line, held: Held, op: Op) -> bool:
+        now = op.decided_at if op.decided_at is not None else op.asked_at
+        assert now is not None
+        return now >= max(held.visible_at, op.life_began) + SLACK and not self._may_have_expired(
+            queue, held, now
+        )
+
+    def check_nothing_to_give(self, op: Op) -> None:
+        """A receive waits, or gives nothing."""
+        queue = self.queues.get(op.action.queue)
+        require(queue is not None, op, "a receive waits at a queue that does not exist")
+        assert queue is not None
+        for held in queue.messages.values():
+            visible = self._surely_visible(queue, held, op)
+            require(not visible, op, f"a receive finds nothing, but {held} is visible")
+
+    # Queues
+
+    def _bad_attributes(self, given: dict[str, Any]) -> type[RopewayError] | None:
+        for name in given:
+            if name not in SETTABLE:
+                return InvalidAttributeName
+        try:
+            msgspec.convert(given, a.QueueAttributes)
+        except msgspec.ValidationError:
+            return InvalidAttributeValue
+        return None
+
+    def _create(self, op: Op) -> None:
+        name, given = op.action.queue, op.action.attributes
+        bad = self._bad_attributes(given)
+        if bad is not None:
+            require(isinstance(op.answer, bad), op, f"these attributes are {bad.__name__}")
+            return
+        queue = self.queues.get(name)
+        if queue is not None:
+            differs = any(queue.attributes[k] != v for k, v in given.items())
+            if differs:
+                require(isinstance(op.answer, QueueNameExists), op, "the queue exists and differs")
+                return
+        require(isinstance(op.answer, dict), op, "this queue can be created")
+        require(op.answer["created"] == (queue is None), op, "created or found, that is the question")
+        if queue is None:
+            assert op.decided_at is not None
+            attributes = msgspec.to_builtins(msgspec.convert(given, a.QueueAttributes))
+            self.queues[name] = Line(op.number, attributes, op.decided_at, op.decided_at, {})
+
+    def _delete_queue(self, op: Op) -> None:
+        if self._find(op) is not None:
+            require(op.answer == {}, op, "the queue can be deleted")
+            del self.queues[op.action.queue]
+
+    def _list(self, op: Op) -> None:
+        action = op.action
+        names = [
+            name
+            for name in sorted(self.queues)
+            if name.startswith(action.prefix) and (action.after is None or name > action.after)
+        ]
+        found = names[: action.limit]
+        more = found[-1] if len(names) > len(found) else None
+        require(op.answer == {"queues": found, "next": more}, op, f"the queues are {found}, next {more}")
+
+    def _set(self, op: Op) -> None:
+        queue = self._find(op)
+        if queue is None:
+            return
+        bad = self._bad_attributes(op.action.attributes)
+        if bad is not None:
+            require(isinstance(op.answer, bad), op, f"these attributes are {bad.__name__}")
+            return
+        require(op.answer == {}, op, "the attributes can be set")
+        assert op.decided_at is not None
+        if any(queue.attributes[k] != v for k, v in op.action.attributes.items()):
+            for held in queue.messages.values():
+                held.doubtful = self._may_have_expired(queue, held, op.decided_at)
+            queue.attributes.update(op.action.attributes)
+            queue.retention_set_at = op.decided_at
+            queue.modified_at = op.decided_at
+
+    def _get(self, op: Op) -> None:
+        queue = self._find(op)
+        if queue is None:
+            return
+        require(isinstance(op.answer, dict), op, "the attributes can be told")
+        for name in SETTABLE:
+            require(op.answer[name] == queue.attributes[name], op, f"{name} is {queue.attributes[name]}")
+        require(op.answer["created_at"] == queue.created_at, op, f"created at {queue.created_at}")
+        require(op.answer["modified_at"] == queue.modified_at, op, f"modified at {queue.modified_at}")
+        least = dict.fromkeys((VISIBLE, IN_FLIGHT, DELAYED), 0)
+        most = dict(least)
+        sure = 0
+        assert op.decided_at is not None
+        for held in queue.messages.values():
+            exists = not self._may_have_expired(queue, held, op.decided_at)
+            sure += exists
+            kinds = self._kinds(held, op)
+            for kind in kinds:
+                most[kind] += 1
+            if exists and len(kinds) == 1:
+                least[next(iter(kinds))] += 1
+        for kind, low in least.items():
+            require(low <= op.answer[kind] <= most[kind], op, f"{kind} is {low} to {most[kind]}")
+        total = sum(op.answer[kind] for kind in least)
+        require(
+            sure <= total <= len(queue.messages), op, f"there are {sure} to {len(queue.messages)} messages"
+        )
+
+    def _kinds(self, held: Held, op: Op) -> set[str]:
+        assert op.decided_at is not None
+        if held.kind == VISIBLE:
+            return {VISIBLE}
+        if op.decided_at < held.visible_at:
+            return {held.kind}
+        if op.decided_at >= max(held.visible_at, op.life_began) + SLACK:
+            return {VISIBLE}
+        return {VISIBLE, held.kind}
+
+    def _purge(self, op: Op) -> None:
+        queue = self._find(op)
+        if queue is not None:
+            require(op.answer == {}, op, "the queue can be purged")
+            queue.messages.clear()
+
+    # Messages
+
+    def _results(self, op: Op, count: int) -> list[Any]:
+        require(isinstance(op.answer, list) and len(op.answer) == count, op, f"there are {count} results")
+        return list(op.answer)
+
+    def _send(self, op: Op) -> None:
+        queue = self._find(op)
+        if queue is None:
+            return
+        now = op.decided_at
+        assert now is not None
+        for entry, result in zip(op.action.entries, self._results(op, len(op.action.entries)), strict=True):
+            size = counted(entry)
+            if not entry.body:
+                require(isinstance(result, InvalidMessageContents), op, "an empty body is refused")
+                continue
+            if size > queue.attributes["maximum_message_size"]:
+                require(isinstance(result, InvalidParameterValue), op, f"{size} bytes are too many")
+                continue
+            require(isinstance(result, bytes) and len(result) == 16, op, "a message id is 16 bytes")
+            require(result not in self.ids, op, "a message id is used once")
+            self.ids.add(result)
+            delay = queue.attributes["delay"] if entry.delay is None else entry.delay
+            kind = DELAYED if delay else VISIBLE
+            queue.messages[entry.body] = Held(result, entry.body, entry.attributes, now, kind, now + delay)
+
+    def _receive(self, op: Op) -> None:
+        queue = self._find(op)
+        if queue is None:
+            return
+        require(isinstance(op.answer, list), op, "a receive gives messages")
+        require(len(op.answer) <= op.action.max_messages, op, "no more than were asked for")
+        if not op.answer:
+            self.check_nothing_to_give(op)
+            return
+        timeout = op.action.visibility_timeout
+        if timeout is None:
+            timeout = queue.attributes["visibility_timeout"]
+        bodies = [body for _, _, body, *_ in op.answer]
+        require(len(set(bodies)) == len(bodies), op, "a message comes once in an answer")
+        for given in op.answer:
+            self._hand_out(op, queue, given, timeout)
+
+    def _hand_out(self, op: Op, queue: Line, given: Any, timeout: int) -> None:
+        now = op.decided_at
+        assert now is not None
+        id_, handle, body, sent_at, receive_count, first_received_at, attributes = given
+        held = queue.messages.get(body)
+        if held is None:
+            raise Violation(
+                f"a message that was deleted, purged, expired, never sent or never durable: {body!r}\n"
+                f"  call: {op!r}"
+            )
+        require(now >= held.visible_at, op, f"{held} is {held.kind} until {held.visible_at}, and it is {now}")
+        require(now < self._expires_at(queue, held), op, f"{held} is past its retention at {now}")
+        held.doubtful = False
+        held.receive_count += 1
+        held.first_received_at = held.first_received_at or now
+        must = (
+            held.id,
+            held.body,
+            held.sent_at,
+            held.receive_count,
+            held.first_received_at,
+            plain(held.attributes),
+        )
+        told = (id_, body, sent_at, receive_count, first_received_at, plain(attributes))
+        require(told == must and type(body) is type(held.body), op, f"told {told}, but it is {must}")
+        require(handle not in self.handles, op, "each receive gives a handle of its own")
+        self.handles[handle] = (queue.incarnation, body, now)
+        held.kind = IN_FLIGHT if timeout else VISIBLE
+        held.visible_at = now + timeout
+
+    def _delete(self, op: Op) -> None:
+        queue = self._find(op)
+        if queue is None:
+            return
+        for handle, result in zip(op.action.handles, self._results(op, len(op.action.handles)), strict=True):
+            incarnation, body, _ = self.handles.get(handle, (None, None, 0))
+            if incarnation != queue.incarnation:
+                require(isinstance(result, ReceiptHandleIsInvalid), op, "not a handle of this queue")
+                continue
+            require(result is None, op, "a genuine handle deletes")
+            queue.messages.pop(body, None)
+
+    def _change(self, op: Op) -> None:
+        queue = self._find(op)
+        if queue is None:
+            return
+        now = op.decided_at
+        assert now is not None
+        entries = op.action.entries
+        for entry, result in zip(entries, self._results(op, len(entries)), strict=True):
+            incarnation, body, received_at = self.handles.get(entry.handle, (None, None, 0))
+            if incarnation != queue.incarnation:
+                require(isinstance(result, ReceiptHandleIsInvalid), op, "not a handle of this queue")
+                continue
+            held = queue.messages.get(body)
+            if held is None or now + entry.visibility_timeout > received_at + a.MAX_VISIBILITY:
+                require(isinstance(result, InvalidParameterValue), op, "gone, or beyond 12 hours")
+                continue
+            if self._may_have_expired(queue, held, now) and isinstance(result, InvalidParameterValue):
+                del queue.messages[body]  # so retention has taken it
+                continue
+            require(result is None, op, f"the visibility of {held} can be changed")
+            held.kind = IN_FLIGHT if entry.visibility_timeout else VISIBLE
+            held.visible_at = now + entry.visibility_timeout
+
+
+def counted(entry: a.SendEntry) -> int:
+    """Bytes that count against the maximum, by AWS's rule."""
+
+    def size(value: Any) -> int:
+        return len(value) if isinstance(value, bytes) else len(value.encode())
+
+    return size(entry.body) + sum(
+        size(name) + size(kind) + size(value) for name, (kind, value) in (entry.attributes or {}).items()
+    )
+
+
+class Checker:
+    """The log of what was decided, and the model after it. See the module."""
+
+    def __init__(self) -> None:
+        self.log: list[Op] = []
+        self.model = Model()
+        self.acknowledged = 0
+        self.undone = 0
+
+    def waits(self, op: Op) -> None:
+        """A receive was decided to wait."""
+        if not op.zombie:
+            self.model.check_nothing_to_give(op)
+
+    def decided(self, op: Op, answer: Any, now: int, events: int, needed: int) -> None:
+        """`needed` counts the events of the whole history, those of this call included."""
+        require(op.decided_at is None, op, "a call is decided once")
+        require(not (op.abandoned and answer), op, "whoever asked is gone, and messages are swallowed")
+        op.answer, op.decided_at, op.events, op.needed = answer, now, events, needed
+        if op.zombie:
+            return
+        self.log.append(op)
+        self.model.take(op)
+
+    def timed_out(self, op: Op, answer: Any, now: int, needed: int) -> None:
+        """A long poll gets its answer for want of a message."""
+        require(op.asked_at is not None, op, "only a call that waits can time out")
+        assert op.asked_at is not None
+        shortest, longest = op.action.wait, op.action.wait
+        if shortest is None or longest is None:
+            shortest, longest = 0, a.MAX_WAIT  # the queue's own, which may have changed since
+        require(answer == [], op, "a long poll that is over gives nothing")
+        if not op.stopped:
+            waited = now - op.asked_at
+            require(
+                shortest <= waited <= longest + SLACK, op, f"a long poll of {longest} ms ends after {waited}"
+            )
+        self.decided(op, answer, now, 0, needed)
+
+    def delivered(self, op: Op, answer: Any, durable: int) -> None:
+        """The answer leaves for the client."""
+        require(not op.delivered, op, "a call is answered once")
+        op.delivered = True
+        require(op.decided_at is not None and answer is op.answer, op, "the answer is what was decided")
+        require(
+            durable >= op.needed,
+            op,
+            f"an answer before the commit: it stands on {op.needed} events, {durable} are on disk",
+        )
+        require(not (op.zombie and op.events), op, "acknowledged by a daemon whose store has a new owner")
+        self.acknowledged += 1
+
+    def restarted(self, durable: int) -> None:
+        """The store has a new owner: what is durable now is what has happened."""
+        kept: list[Op] = []
+        for op in self.log:
+            require(not op.needed - op.events < durable < op.needed, op, "half an action is on disk")
+            if op.needed <= durable:
+                kept.append(op)
+            else:
+                require(
+                    not op.delivered, op, f"acknowledged and lost: {op.needed} events, {durable} are on disk"
+                )
+                op.zombie = True
+                self.undone += 1
+        if len(kept) < len(self.log):
+            self.log = kept
+            self.model = Model()
+            for op in kept:
+                self.model.take(op)

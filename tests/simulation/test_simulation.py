@@ -1,0 +1,65 @@
+"""Histories of clients, crashes and restarts, in which nothing may ever be wrong. See world.py and
+checker.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from tests.simulation.__main__ import command
+from tests.simulation.world import World, simulate
+
+FAST = 25
+PROOF = 500
+
+
+def live(seed: int) -> World:
+    try:
+        return simulate(seed)
+    except Exception as error:
+        raise AssertionError(f"seed {seed}: {error}\nreplay it: {command(seed)}") from error
+
+
+@pytest.mark.parametrize("seed", range(FAST))
+def test_history(seed: int) -> None:
+    live(seed)
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("first", range(FAST, PROOF, 19))
+def test_many_histories(first: int) -> None:
+    for seed in range(first, first + 19):
+        live(seed)
+
+
+def test_a_seed_is_a_history() -> None:
+    """The same seed gives the same steps, each at the same time."""
+
+    def digest(seed: int) -> str:
+        steps = hashlib.sha256()
+        simulate(seed, say=lambda step: steps.update(step.encode()))
+        return steps.hexdigest()
+
+    assert digest(6) == digest(6) != digest(7)
+
+
+def test_histories_are_full_of_events() -> None:
+    """What the histories are to show does happen in them: otherwise they show nothing."""
+    said: list[str] = []
+    worlds = [simulate(seed, say=said.append) for seed in range(100, 112)]
+    assert sum(world.disk.trims for world in worlds) > 100
+    assert sum(world.disk.spilled for world in worlds) > 1_000
+    assert sum(len(world.lives) for world in worlds) > 50
+    assert sum(world.checker.undone for world in worlds) > 5
+    assert sum(world.checker.acknowledged for world in worlds) > 2_000
+    text = "\n".join(said)
+    for what in (
+        *("MessagesSent", "MessagesReceived", "MessagesDeleted", "MessagesReturned", "MessagesExpired"),
+        *("VisibilityChanged", "QueueCreated", "QueueDeleted", "QueuePurged", "AttributesSet"),
+        *("crash", "takeover", "stop", "gives up on", "a read fails", "a page", "Fenced"),
+        *("not written: Refused", "written, but Unknown", "not written, and Unknown"),
+        *("the process ends before it is written", "the process ends after it is written"),
+    ):
+        assert what in text, f"no {what}"
