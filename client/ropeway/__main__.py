@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import signal
 import sys
 
 NEEDED = ("click", "rich")
 
 
 def main() -> int:
-    """Run the command; gives the exit code."""
+    """Run the command; gives the exit code, unless a signal ended it: that ends the process too."""
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         verb = "is" if len(missing) == 1 else "are"
@@ -17,7 +19,12 @@ def main() -> int:
         return 2
     from ropeway.cli.command import run  # noqa: PLC0415 - it needs what was looked for above
 
-    return run(sys.argv[1:])
+    code = run(sys.argv[1:])
+    if code > 128:
+        # Not just an exit code: a shell ends its loops and scripts on Ctrl-C only if the signal ended us.
+        signal.signal(code - 128, signal.SIG_DFL)
+        os.kill(os.getpid(), code - 128)
+    return code
 
 
 if __name__ == "__main__":

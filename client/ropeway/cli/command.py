@@ -61,7 +61,7 @@ for part in (queue, send, receive, ping, completion):
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the command; gives the exit code."""
+    """Run the command; gives the exit code, which is 128 + its number where a signal ended it."""
     try:
         code = _run(list(arguments))
         sys.stdout.flush()
@@ -97,7 +97,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _end_line() -> None:
-    """A question that was not answered leaves the cursor in its line."""
+    """A question without an answer leaves the cursor in its line."""
     with contextlib.suppress(OSError):
         if os.isatty(2):
             os.write(2, b"\n")

@@ -59,7 +59,7 @@ Examples:
   ropeway completion bash >> ~/.bashrc                    for every new bash
   ropeway completion zsh >> ~/.zshrc                      zsh, after compinit
   ropeway completion fish > ~/.config/fish/completions/ropeway.fish
-"""
+""",
 )
 @click.argument("shell", type=click.Choice(tuple(WHERE)), required=False)
 @click.pass_context

@@ -6,6 +6,8 @@ The codes are a promise to scripts. docs/cli.md lists them, and a test holds the
 from __future__ import annotations
 
 import errno
+import os
+import re
 import signal
 
 from ropeway.errors import (
@@ -31,6 +33,9 @@ LOCAL = 5
 """A file, standard input or standard output could not be read or written."""
 UNREAD = 128 + signal.SIGPIPE
 """Whoever read the output stopped reading."""
+
+
+_ERRNO = re.compile(r"\[Errno (-?[0-9]+)\]")
 
 
 class Exit(Exception):
@@ -72,9 +77,8 @@ def explain(error: RopewayError, queue: str | None = None) -> Exit:
     if isinstance(error, BatchError):
         return Exit(REFUSED, str(error))
     if isinstance(error, ConnectionFailed):
-        return Exit(
-            UNREACHABLE, f"{error}", "Is ropewayd running there? --url or ROPEWAY_URL says where to look."
-        )
+        hint = "Is ropewayd running there? --url or ROPEWAY_URL says where to look."
+        return Exit(UNREACHABLE, _plainly(error), hint)
     if isinstance(error, ConnectionLost):
         return Exit(UNREACHABLE, f"ConnectionLost: {error}", "Look before you repeat it.")
     if isinstance(error, DeadlineExceeded):
@@ -83,6 +87,17 @@ def explain(error: RopewayError, queue: str | None = None) -> Exit:
         hint = "Is it a ropeway daemon that listens there, with the same use of TLS?"
         return Exit(UNREACHABLE, f"{type(error).__name__}: {error}", hint)
     return Exit(REFUSED, str(error))
+
+
+def _plainly(error: ConnectionFailed) -> str:
+    """The error without the numbers and calls in which the system's reason is wrapped."""
+    reason = str(error.__cause__)
+    numbers = dict.fromkeys(int(number) for number in _ERRNO.findall(reason))
+    if not numbers or not str(error).endswith(reason):
+        return str(error)
+    # Those of getaddrinfo are negative, and have no text but their own.
+    texts = [os.strerror(each) if each > 0 else reason.partition("] ")[2] for each in numbers]
+    return str(error).removesuffix(reason) + ", ".join(texts)
 
 
 def _without_hints(error: DaemonError) -> str:
@@ -99,8 +114,6 @@ def _hint(error: DaemonError, queue: str | None) -> str:
             return f"ropeway queue show {queue} shows its settings, ropeway queue set {queue} changes them."
         case "InvalidAttributeValue" if attribute in RANGES:
             return f"{attribute} is {RANGES[attribute]}."
-        case "InvalidParameterValue" if attribute == "queue":
-            return "A queue's name is 1 to 80 of A-Z, a-z, 0-9, - and _."
         case "InvalidParameterValue" if attribute in RANGES:
             return f"{attribute} is {RANGES[attribute]}."
         case "AccessDenied":

@@ -133,11 +133,12 @@ class Output:
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str | int]]) -> Table:
-    from rich import box  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table(box=box.SIMPLE_HEAD if columns else None, show_header=bool(columns), pad_edge=False)
+    table = Table(
+        box=None, show_header=bool(columns), header_style="dim", pad_edge=False, padding=(0, 2, 0, 0)
+    )
     for index, name in enumerate(columns or ("", "")):
         number = bool(rows) and isinstance(rows[0][index], int)
         style = "bold" if index == 0 and columns else "dim" if index == 0 else ""

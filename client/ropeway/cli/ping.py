@@ -22,7 +22,7 @@ Examples:
   ropeway ping                          is it there? the exit code says so
   ropeway ping --wait 10s               in a script: wait until it has started
   ropeway --url unix:/run/ropeway/socket ping
-"""
+""",
 )
 @click.option("--wait", type=read_duration, default="0", metavar="DURATION", help="Try so long to connect.")
 @common_options

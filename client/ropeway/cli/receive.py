@@ -47,7 +47,7 @@ Examples:
   ropeway receive pictures --delete --file cat.jpg
 \b
 In a pipe each body is a line. A body may itself have several: --json keeps them apart.
-"""
+""",
 )
 @queue_argument
 @click.option(
@@ -119,8 +119,9 @@ def receive(
 
 def _say_what_is_kept(count: int, hide: float | None) -> None:
     period = "the queue's visibility timeout" if hide is None else duration(hide)
-    subject = "it stays in the queue, hidden" if count == 1 else "they stay in the queue, hidden"
-    remark(f"{counted(count, 'message')}; {subject} for {period} (--delete takes, --keep says you know)")
+    remark(
+        f"{counted(count, 'message')}, hidden for {period}, then back in the queue; --delete takes for good"
+    )
 
 
 class Receiver:
@@ -255,10 +256,10 @@ def _drawn(message: ropeway.Message, output: Output) -> str:
         shown = value if isinstance(value, str) else f"{kind} of {counted(len(value), 'byte')}"
         facts.append(f"{name}={shown}")
     body = message.body
-    if isinstance(body, bytes):
+    try:
+        text = harmless(body if isinstance(body, str) else body.decode())
+    except UnicodeDecodeError:
         text = f"({counted(len(body), 'byte')}; --raw or --file writes them)"
-    else:
-        text = harmless(body)
     return f"{output.heading(message.id, '  '.join(facts))}\n{text}\n"
 
 

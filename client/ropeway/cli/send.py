@@ -53,7 +53,7 @@ Examples:
   tail -f access.log | ropeway send log --lines > /dev/null
 \b
 A body that begins with - goes behind --, as in: ropeway send jobs -- -5
-"""
+""",
 )
 @queue_argument
 @click.argument("body", required=False)

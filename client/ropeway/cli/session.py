@@ -44,7 +44,7 @@ class Session:
         try:
             return ropeway.connect(self.url, key=key, secret=secret, timeout=timeout or self.timeout)
         except OSError as error:  # the file of certificates that the URL names
-            raise Exit(USAGE, f"{error.filename}: {error.strerror}") from None
+            raise Exit(USAGE, f"the certificates that the URL names: {error.strerror}") from None
         except ValueError as error:
             hint = "As in ropeway://127.0.0.1:4565, ropeways://example.org or unix:/run/ropeway/socket."
             raise Exit(USAGE, str(error), hint) from None
