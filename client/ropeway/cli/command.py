@@ -6,6 +6,7 @@ Nothing that a user can cause ends in a traceback.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import signal
 import sys
@@ -14,19 +15,33 @@ from collections.abc import Sequence
 import click
 
 import ropeway
-from ropeway.cli.completion import completion
 from ropeway.cli.exits import DONE, UNREAD, USAGE, Exit
 from ropeway.cli.output import say
-from ropeway.cli.ping import ping
-from ropeway.cli.queue import queue
-from ropeway.cli.receive import receive
-from ropeway.cli.send import send
 from ropeway.cli.session import hear_warnings, root_options
 
 INTERRUPTED = 128 + signal.SIGINT
 
 
+PARTS = ("completion", "ping", "queue", "receive", "send")
+"""The commands, each in the module of its name."""
+
+
+class Parts(click.Group):
+    """Imports a command when it is asked for: a shell's loop may run us often."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(PARTS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in PARTS:
+            return None
+        command = getattr(importlib.import_module(f"ropeway.cli.{cmd_name}"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+
 @click.group(
+    cls=Parts,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="""\b
 Examples:
@@ -54,10 +69,6 @@ def root() -> None:
     terminal you see tables; in a pipe, tab-separated lines, or JSON lines with --json.
     """
     hear_warnings()
-
-
-for part in (queue, send, receive, ping, completion):
-    root.add_command(part)
 
 
 def run(arguments: Sequence[str]) -> int:

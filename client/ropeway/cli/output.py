@@ -8,7 +8,6 @@ and errors; a standard error that is gone is no reason to fail.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
 import sys
@@ -100,6 +99,8 @@ class Output:
 
     def record(self, record: Mapping[str, Json]) -> None:
         """One line of JSON."""
+        import json  # noqa: PLC0415 - 5 ms that most commands need not spend
+
         self.line(json.dumps(record, ensure_ascii=False))
 
     def line(self, text: str) -> None:

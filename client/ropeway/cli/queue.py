@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import click
 
 import ropeway
-from ropeway.cli.completion import queue_argument, queue_names
 from ropeway.cli.exits import RANGES, REFUSED, Exit
+from ropeway.cli.names import queue_argument, queue_names
 from ropeway.cli.output import Json
 from ropeway.cli.session import Session, common_options
 from ropeway.cli.values import (

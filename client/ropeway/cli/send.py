@@ -14,9 +14,9 @@ import click
 
 import ropeway
 from ropeway.cli import lines
-from ropeway.cli.completion import queue_argument
 from ropeway.cli.exits import REFUSED, Exit, explain, unreadable
 from ropeway.cli.interruption import to_its_end
+from ropeway.cli.names import queue_argument
 from ropeway.cli.output import Output, is_terminal, remark, say
 from ropeway.cli.progress import Bar
 from ropeway.cli.session import Session, common_options
