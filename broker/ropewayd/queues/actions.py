@@ -150,8 +150,6 @@ MessageAttribute = tuple[
 class SendEntry(BatchEntry):
     """One message to send."""
 
-    blank: ClassVar[dict[str, Any]] = {"body": ""}
-
     body: Annotated[Any, Meta(description="Text or bytes, at least one character or byte.")]
     delay: Delay | None = None
     attributes: (
@@ -213,8 +211,6 @@ class DeleteMessage(Action):
 
 class VisibilityEntry(BatchEntry):
     """One message whose visibility timeout changes."""
-
-    blank: ClassVar[dict[str, Any]] = {"handle": b"", "visibility_timeout": 0}
 
     handle: Annotated[Any, Meta(description="A receipt handle, as received.")]
     visibility_timeout: Visibility = 0

@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from ropewayd.vocabulary.action import explain
 from ropewayd.vocabulary.errors import (
     InvalidAttributeName,
     InvalidAttributeValue,
@@ -15,6 +14,7 @@ from ropewayd.vocabulary.errors import (
     MissingParameter,
     RopewayError,
 )
+from ropewayd.vocabulary.fitting import explain
 
 from .actions import QueueAttributes
 

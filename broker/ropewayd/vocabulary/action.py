@@ -2,7 +2,7 @@
 
 An action is a msgspec Struct. Its name is its class's, its fields carry their ranges and a description, its
 docstring says what it does. `decode` and `convert` turn bytes or plain objects into it, and say which field
-is wrong and what is allowed there.
+is wrong and what is allowed there (see fitting.py).
 
 In a batch each entry succeeds or fails by itself. So an entry that does not fit its type does not fail the
 call: it takes the entry's place as an error, which `decide` finds where it looks first
@@ -11,19 +11,13 @@ call: it takes the entry's place as an error, which `decide` finds where it look
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta
 
-from .errors import (
-    EmptyBatchRequest,
-    InvalidParameterValue,
-    MissingParameter,
-    RopewayError,
-    TooManyEntriesInBatchRequest,
-)
+from .errors import InvalidParameterValue, RopewayError
+from .fitting import Fitting
 
 Milliseconds = int
 
@@ -44,9 +38,6 @@ class Action(msgspec.Struct, kw_only=True):
 class BatchEntry(msgspec.Struct, gc=False):
     """Base of an entry of a batch. Its first field takes any object; `decide` checks that one by hand."""
 
-    blank: ClassVar[dict[str, Any]]
-    """The least that is a valid entry."""
-
     @classmethod
     def rejected(cls, error: RopewayError) -> BatchEntry:
         """An entry that holds nothing but its error, in its first field."""
@@ -55,90 +46,51 @@ class BatchEntry(msgspec.Struct, gc=False):
 
 A = TypeVar("A", bound=Action)
 
-_PLACE = re.compile(r"(?P<what>.*?)(?: - at `\$?\.?(?P<path>[^`]*)`)?\Z", re.DOTALL)
-_MISSING = re.compile(r"Object missing required field `(?P<name>[^`]+)`")
-
-
-def explain(error: msgspec.ValidationError) -> RopewayError:
-    """The error for a caller: which field, and what is allowed there."""
-    place = _PLACE.match(str(error))
-    assert place is not None  # the pattern matches every text
-    what, path = place["what"], place["path"] or ""
-    missing = _MISSING.match(what)
-    if missing:
-        field = f"{path}.{missing['name']}".lstrip(".")
-        return MissingParameter(f"The field {field} is required.", field)
-    what = what[0].lower() + what[1:]
-    return InvalidParameterValue(
-        f"The field {path or '(the parameters)'} is not valid: {what}.", path or None
-    )
-
+BULK = 512 << 10
+"""Bytes of parameters from which on nothing is unpacked before it is known to be text, bytes or a number: a
+byte of msgpack can become a hundred of Python (an empty map), and here that is a small sum."""
 
 _decoders: dict[type[Action], msgspec.msgpack.Decoder[Any]] = {}
+_fittings: dict[type[Action], Fitting] = {}
 
 
 def decode(kind: type[A], raw: bytes | msgspec.Raw) -> A:
     """An action from the msgpack of its parameters.
 
-    Raises InvalidParameterValue or MissingParameter, with the field's name; MalformedRequest is the
-    protocol's own.
+    Raises InvalidParameterValue, MissingParameter, EmptyBatchRequest or TooManyEntriesInBatchRequest, with
+    the field's name.
     """
     decoder = _decoders.get(kind)
     if decoder is None:
         decoder = _decoders[kind] = msgspec.msgpack.Decoder(kind)
-    try:
-        action: A = decoder.decode(raw)
-        return action
-    except msgspec.ValidationError as error:
-        if kind.batch is None:
-            raise explain(error) from None
-    return convert(kind, msgspec.msgpack.decode(raw))
+    if len(raw) <= BULK:
+        try:
+            action: A = decoder.decode(raw)
+            return action
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass
+    elif _entry_kind(kind) is None:
+        raise InvalidParameterValue(f"The parameters have {len(raw)} bytes; {kind.__name__} takes {BULK}.")
+    fitting = _fittings.get(kind)
+    if fitting is None:
+        fitting = _fittings[kind] = Fitting(kind, kind.batch, _entry_kind(kind), MAX_BATCH)
+    fitted: A = fitting.fit(raw)
+    return fitted
 
 
 def convert(kind: type[A], plain: Any) -> A:
     """An action from plain objects (what JSON, a query string or msgpack gave). Raises as `decode` does."""
     try:
         return msgspec.convert(plain, kind)
-    except msgspec.ValidationError as error:
-        entries = plain.get(kind.batch) if kind.batch and isinstance(plain, dict) else None
-        if not isinstance(entries, list):
-            raise explain(error) from None
-        _check_count(str(kind.batch), entries)
-        entry_kind = _entry_kind(kind)
-        if entry_kind is None:
-            raise explain(error) from None
-    fitted = [_fit(entry_kind, entry, f"{kind.batch}[{at}]") for at, entry in enumerate(entries)]
-    try:
-        action = msgspec.convert({**plain, str(kind.batch): [entry_kind.blank]}, kind)
-    except msgspec.ValidationError as error:
-        raise explain(error) from None
-    setattr(action, str(kind.batch), fitted)
-    return action
+    except msgspec.ValidationError:
+        return decode(kind, msgspec.msgpack.encode(plain))
 
 
 def _entry_kind(kind: type[Action]) -> type[BatchEntry] | None:
-    hint = get_type_hints(kind)[str(kind.batch)]
+    """What the batch's entries are, if they have fields."""
+    hint = get_type_hints(kind)[kind.batch] if kind.batch else None
     inner = get_args(hint)[0] if get_args(hint) else None
     return inner if isinstance(inner, type) and issubclass(inner, BatchEntry) else None
-
-
-def _fit(kind: type[BatchEntry], plain: Any, path: str) -> BatchEntry:
-    try:
-        return msgspec.convert(plain, kind)
-    except msgspec.ValidationError as error:
-        found = explain(error)
-        field = f"{path}.{found.field}" if found.field else path
-        text = found.message.replace(found.field or "(the parameters)", field, 1)
-        return kind.rejected(type(found)(text, field))
-
-
-def _check_count(field: str, entries: list[Any]) -> None:
-    if not entries:
-        raise EmptyBatchRequest(f"The field {field} is empty; it takes 1 to {MAX_BATCH} entries.", field)
-    if len(entries) > MAX_BATCH:
-        raise TooManyEntriesInBatchRequest(
-            f"The field {field} has {len(entries)} entries; it takes 1 to {MAX_BATCH}.", field
-        )
 
 
 MAX_BATCH = 1000
@@ -146,5 +98,5 @@ MAX_BATCH = 1000
 
 BatchSize = Meta(min_length=1, max_length=MAX_BATCH)
 QueueName = Annotated[
-    str, Meta(min_length=1, max_length=256, description="The queue's name: 1 to 80 of A-Z a-z 0-9 _ and -.")
+    str, Meta(min_length=1, max_length=80, description="The queue's name: 1 to 80 of A-Z a-z 0-9 _ and -.")
 ]
