@@ -218,7 +218,15 @@ class SqliteLife(Life):
 
 
 TestMemory = MemoryLife.TestCase
-TestMemory.settings = settings(max_examples=100, stateful_step_count=40)
+TestMemory.settings = settings(max_examples=50, stateful_step_count=30)
 
 TestSqlite = SqliteLife.TestCase
-TestSqlite.settings = settings(max_examples=50, stateful_step_count=30)
+TestSqlite.settings = settings(max_examples=25, stateful_step_count=30)
+
+
+class LongSqliteLife(SqliteLife):
+    pass
+
+
+TestLongSqlite = pytest.mark.proof(LongSqliteLife.TestCase)
+TestLongSqlite.settings = settings(max_examples=300, stateful_step_count=60)

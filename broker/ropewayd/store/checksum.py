@@ -12,6 +12,7 @@ is no guard against somebody who forges it; whoever can write the files can writ
 from __future__ import annotations
 
 from struct import Struct
+from struct import error as StructError  # noqa: N812  # it is a class
 from typing import Final
 from zlib import crc32
 
@@ -40,3 +41,16 @@ def checksum(seed: int, space: int, key: Key, lsn: int, value: bytes) -> int:
 def row_checksum(seed: int, lsn: int, batch: bytes) -> int:
     """The checksum of a journal row: space 0, and its lsn is its key."""
     return crc32(batch, crc32(_INTEGER.pack(JOURNAL, 1, lsn, lsn), seed))
+
+
+def matches(seed: int, space: int, key: Key, lsn: int, value: bytes, check: int) -> bool:
+    """Whether a row that was read back is the one that was written.
+
+    Damage can give a field another type, too; then it is not.
+    """
+    if type(value) is not bytes or type(lsn) is not int or type(key) not in {int, bytes}:
+        return False
+    try:
+        return checksum(seed, space, key, lsn, value) == check
+    except StructError:
+        return False  # a number that no key or lsn can be

@@ -40,9 +40,9 @@ class Directory:
             except BaseException:
                 self._lock.release()
                 raise
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a name that no file can have
             raise Unusable(
-                f"The data directory {self.path} cannot be used: {error.strerror or error}."
+                f"The data directory {self.path} cannot be used: {getattr(error, 'strerror', None) or error}."
             ) from error
 
     def _make(self) -> None:

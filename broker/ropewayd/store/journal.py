@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any, Final
 
-from ropewayd.store.checksum import row_checksum
+from ropewayd.store.checksum import JOURNAL, matches, row_checksum
 from ropewayd.store.protocol import Claim, Corrupt, Entry, Fenced
 
 _TRIM_ROWS: Final = 256
@@ -57,7 +57,7 @@ class Journal:
             (self.oldest, trimmed, _TRIM_ROWS),
         ).fetchall()
         for lsn, length in rows:
-            upto, size = lsn, size + length
+            upto, size = lsn, size + (length or 0)
             if size >= _TRIM_BYTES:
                 break
         if rows:
@@ -71,7 +71,7 @@ class Journal:
         for lsn, check, events in self._db.execute(query, (trimmed,)):
             if lsn != expected:
                 raise Corrupt(f"Journal row {expected} is missing: {lsn} comes in its place.")
-            if type(events) is not bytes or row_checksum(self._seed, lsn, events) != check:
+            if not matches(self._seed, JOURNAL, lsn, lsn, events, check):
                 raise Corrupt(f"Journal row {lsn} is damaged: its checksum does not match.")
             tail.append(Entry(lsn, events))
             expected += 1

@@ -14,10 +14,14 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import Any, Final
 
-from ropewayd.store.checksum import checksum
+from ropewayd.store.checksum import checksum, matches
 from ropewayd.store.protocol import Corrupt, Key, KeyRange, Record, Slice, Space
 from ropewayd.store.ranges import Change, Range, Ranges
 from ropewayd.store.tables import PagedTable, State, empty_state
+
+_SPACE: Final = b"space"
+"""The key in the checksum of what is known of a space: its kind stands for the lsn, its name for
+the value."""
 
 _ALL_SMALL: Final = "SELECT space, key, lsn, checksum, value FROM small ORDER BY space, key"
 _READ_SMALL: Final = "SELECT key, lsn, checksum, value FROM small WHERE space = ? AND key = ?"
@@ -33,15 +37,16 @@ class Records:
     def __init__(self, db: Any, seed: int) -> None:
         self._db = db
         self._seed = seed
-        self._spaces: dict[int, Space] = {
-            number: Space(number, name.decode(), bool(paged))
-            for number, name, paged in db.execute("SELECT number, name, paged FROM spaces")
-        }
+        self._spaces: dict[int, Space] = {}
         self._dropped: dict[int, Ranges] = {}
-        for space, first, last, check in db.execute("SELECT space, first, last, checksum FROM dropped"):
-            if check != self._range_checksum(space, (first, last)):
-                raise Corrupt(f"The dropped range {first} to {last} of space {space} is damaged.")
-            self._dropped.setdefault(space, Ranges()).add(first, last)
+        for number, name, paged, check in db.execute("SELECT number, name, paged, checksum FROM spaces"):
+            if not matches(seed, number, _SPACE, paged, name, check):
+                raise Corrupt(f"What is known of space {number} is damaged: its checksum does not match.")
+            self._spaces[number] = Space(number, name.decode(), bool(paged))
+        for number, first, last, check in db.execute("SELECT space, first, last, checksum FROM dropped"):
+            if not matches(seed, number, first, last, b"", check):
+                raise Corrupt(f"The dropped range {first} to {last} of space {number} is damaged.")
+            self._dropped.setdefault(number, Ranges()).add(first, last)
 
     # Writing
 
@@ -58,7 +63,7 @@ class Records:
         for record in puts:
             by_space.setdefault(record.space, []).append(record)
         for space, records in by_space.items():
-            self._know(space)
+            self._know(state, space)
             if space.paged:
                 self._put_paged(state, space, records)
             else:
@@ -104,6 +109,8 @@ class Records:
         where = (space.number, key)
         found = self._db.execute("SELECT checksum FROM small WHERE space = ? AND key = ?", where).fetchone()
         if found is not None:
+            if type(found[0]) is not int:
+                raise Corrupt(f"Record {show(space, key)} is damaged: its checksum is no number.")
             self._db.execute("DELETE FROM small WHERE space = ? AND key = ?", where)
             state.count(found[0], -1)
 
@@ -124,20 +131,26 @@ class Records:
             state.count(check, 1)
 
     def _range_checksum(self, space: int, each: Range) -> int:
-        return checksum(self._seed, space, each[0], 0, each[1].to_bytes(8, "big", signed=True))
+        return checksum(self._seed, space, each[0], each[1], b"")
 
-    def _know(self, space: Space) -> None:
+    def _space_checksum(self, space: Space) -> int:
+        return checksum(self._seed, space.number, _SPACE, space.paged, space.name.encode())
+
+    def _know(self, state: State, space: Space) -> None:
         """See to it that the disk knows this space."""
         known = self._spaces.get(space.number)
         if known == space:
             return
         if known is not None and known.paged != space.paged:
             raise ValueError(f"Space {space.number} is {'paged' if known.paged else 'small'} on disk.")
-        self._db.execute(
-            "INSERT OR REPLACE INTO spaces VALUES (?, ?, ?)", (space.number, space.name, int(space.paged))
-        )
-        if space.paged and known is None:
+        if known is not None:
+            state.count(self._space_checksum(known), -1)
+        elif space.paged:
             self._db.execute(PagedTable.of(space.number).create)
+        check = self._space_checksum(space)
+        row = (space.number, space.name.encode(), int(space.paged), check)
+        self._db.execute("INSERT OR REPLACE INTO spaces VALUES (?, ?, ?, ?)", row)
+        state.count(check, 1)
         self._spaces[space.number] = space
 
     # Reading. `last` is the journal's last lsn: a record cannot be of a later one.
@@ -151,12 +164,14 @@ class Records:
                 raise Corrupt(f"A small record is in space {number}, which is none of the small ones.")
             records.append(self._record(space, last, row))
             found.count(row[2], 1)
+        for space in self._spaces.values():
+            found.count(self._space_checksum(space), 1)
         for number, ranges in self._dropped.items():
             for each in ranges:
                 found.count(self._range_checksum(number, each), 1)
         if (found.records, found.sum) != (state.records, state.sum):
             raise Corrupt(
-                "The small records are not the ones that were written:"
+                "The tables small, spaces and dropped are not what was written:"
                 f" {found.records} of {state.records} rows are there."
             )
         return records
@@ -204,12 +219,8 @@ class Records:
 
     def _record(self, space: Space, last: int, row: Sequence[Any]) -> Record:
         key, lsn, check, value = row
-        if (
-            type(value) is not bytes
-            or type(key) is not (int if space.paged else bytes)
-            or type(lsn) is not int
-            or checksum(self._seed, space.number, key, lsn, value) != check
-        ):
+        kind = int if space.paged else bytes
+        if type(key) is not kind or not matches(self._seed, space.number, key, lsn, value, check):
             raise Corrupt(f"Record {show(space, key)} is damaged: its checksum does not match.")
         if lsn > last:
             raise Corrupt(f"Record {show(space, key)} is of lsn {lsn}, but the journal ends at {last}.")
@@ -229,7 +240,7 @@ class Records:
         rows = self._db.execute(table.lengths, (first, last, _RECLAIM_ROWS)).fetchall()
         upto, size = last, 0
         for at, (key, length) in enumerate(rows, 1):
-            size += length
+            size += length or 0
             if size >= _RECLAIM_BYTES or at == _RECLAIM_ROWS:
                 upto = key
                 break

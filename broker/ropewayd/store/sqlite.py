@@ -26,7 +26,9 @@ Result = TypeVar("Result")
 
 def connect(path: str) -> sqlite3.Connection:
     """A connection as the store wants it: in autocommit, with room for all of our statements."""
-    return sqlite3.connect(path, isolation_level=None, cached_statements=1024, check_same_thread=False)
+    return sqlite3.connect(
+        path, timeout=0, isolation_level=None, cached_statements=1024, check_same_thread=False
+    )
 
 
 class Connection(aiosqlite.Connection):

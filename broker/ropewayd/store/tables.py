@@ -3,7 +3,7 @@
     journal   lsn, checksum, events         a row a commit
     small     space, key, lsn, checksum, value      the records of all small spaces
     space_N   key, lsn, checksum, value     the records of paged space N, made when it is first used
-    spaces    number, name, paged           what the numbers mean
+    spaces    number, name, paged, checksum     what the numbers mean
     dropped   space, first, last, checksum  ranges whose rows are still to be deleted, and that no read shows
     state     one row, below
 
@@ -36,7 +36,9 @@ CREATE TABLE small (
     space INTEGER NOT NULL, key BLOB NOT NULL, lsn INTEGER NOT NULL, checksum INTEGER NOT NULL,
     value BLOB NOT NULL, PRIMARY KEY (space, key)
 ) WITHOUT ROWID;
-CREATE TABLE spaces (number INTEGER PRIMARY KEY, name TEXT NOT NULL, paged INTEGER NOT NULL);
+CREATE TABLE spaces (
+    number INTEGER PRIMARY KEY, name BLOB NOT NULL, paged INTEGER NOT NULL, checksum INTEGER NOT NULL
+);
 CREATE TABLE dropped (
     space INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, checksum INTEGER NOT NULL,
     PRIMARY KEY (space, first)
@@ -62,8 +64,8 @@ class State(msgspec.Struct):
 
     `clean`: SQLite closed the files in order, so there need be no write-ahead log. `last` is a lower bound of
     the last lsn. `trimmed`: journal rows up to this lsn are no longer needed, whether or not they are deleted
-    yet. `records` and `sum` are the number of rows in `small` and `dropped` together, and the sum of their
-    checksums: a row that gets lost shows.
+    yet. `records` and `sum` are the number of rows in `small`, `spaces` and `dropped` together, and the
+    sum of their checksums: a row that gets lost shows.
     """
 
     identity: bytes
@@ -86,7 +88,7 @@ class State(msgspec.Struct):
         return crc32(self.owner.encode(), crc32(numbers, self.seed))
 
     def count(self, checksum: int, rows: int) -> None:
-        """A row of `small` or `dropped` with this checksum came (1) or went (-1)."""
+        """A row of `small`, `spaces` or `dropped` with this checksum came (1) or went (-1)."""
         self.records += rows
         self.sum = (self.sum + rows * checksum) % SUM
 
