@@ -121,14 +121,20 @@ class Broker:
 
     def list_queues(self, prefix: str = "") -> Iterator[Queue]:
         """As `ropeway.Broker.list_queues`, as an iterator."""
-        loop = self._loop_thread.loop
         after: str | None = None
         while True:
-            found, after = call(loop, lambda after=after: self._inner.page_queues(prefix, after))  # type: ignore[misc]
-            for queue in found:
-                yield Queue(loop, queue)
+            found, after = self.page_queues(prefix, after)
+            yield from found
             if after is None:
                 return
+
+    def page_queues(
+        self, prefix: str = "", after: str | None = None, limit: int | None = None
+    ) -> tuple[list[Queue], str | None]:
+        """As `ropeway.Broker.page_queues`."""
+        loop = self._loop_thread.loop
+        found, following = call(loop, lambda: self._inner.page_queues(prefix, after, limit))
+        return [Queue(loop, queue) for queue in found], following
 
     @property
     def _loop_thread(self) -> LoopThread:

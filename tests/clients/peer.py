@@ -71,6 +71,8 @@ class Peer:
         self.path = path
         self.queues: dict[str, Shelf] = {}
         self.asked: list[Asked] = []
+        self.answered: list[tuple[int, dict[str, Any]]] = []
+        """Actions and parameters, when their answers left."""
         self.script: dict[int, Callable[[dict[str, Any]], Answer | None]] = {}
         """Called with the parameters; None means the usual answer."""
         self.deaf: set[int] = set()
@@ -197,6 +199,7 @@ class Peer:
         self._outstanding[number] -= 1
         if number in self._writers:
             writer.write(pack_frame([request_id, *answer]))
+        self.answered.append((action, params))
         self._news.set()
 
     def _hello(self, params: dict[str, Any], nonce: bytes) -> Answer:

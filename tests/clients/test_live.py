@@ -1,0 +1,197 @@
+"""The library against a real daemon in a process of its own."""
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import ropeway
+from tests.daemon import Daemon
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    with Daemon(tmp_path) as running:
+        yield running
+
+
+async def test_a_message_goes_round(daemon: Daemon) -> None:
+    async with ropeway.connect(daemon.url) as broker:
+        jobs = await broker.create_queue("jobs", visibility_timeout=60, delay=0)
+        sent = await jobs.send("a", attributes={"n": 7, "raw": b"\0\xff", "kind": "jpg"})
+        await jobs.send(b"\xff\0")
+        messages = await jobs.receive(10, wait=5)
+        assert [each.body for each in messages] == ["a", b"\xff\0"]
+        assert messages[0].id == sent
+        assert messages[0].attributes == {"n": 7, "raw": b"\0\xff", "kind": "jpg"}
+        assert messages[1].attributes == {}
+        found = await jobs.attributes()
+        assert (found["visibility_timeout"], found["visible"], found["in_flight"]) == (60, 0, 2)
+        assert found["created_at"] <= messages[0].sent_at <= messages[0].first_received_at
+        await messages[0].extend(120)
+        await messages[1].release()
+        [again] = await jobs.receive()
+        assert (again.id, again.receive_count) == (messages[1].id, 2)
+        await jobs.delete_many([messages[0], again])
+        found = await jobs.attributes()
+        assert (found["visible"], found["in_flight"], found["delayed"]) == (0, 0, 0)
+
+
+async def test_the_daemons_errors_have_their_names(daemon: Daemon) -> None:
+    async with ropeway.connect(daemon.url) as broker:
+        jobs = await broker.create_queue("jobs", delay=1)
+        with pytest.raises(ropeway.QueueNameExists):
+            await broker.create_queue("jobs", delay=2)
+        with pytest.raises(ropeway.QueueDoesNotExist):
+            await broker.queue("other").send("a")
+        with pytest.raises(ropeway.InvalidParameterValue):
+            await broker.create_queue("not a name")
+        with pytest.raises(ropeway.InvalidAttributeName):
+            await jobs.set(colour="red")  # type: ignore[call-arg]
+        with pytest.raises(ropeway.InvalidAttributeValue):
+            await jobs.set(delay=901)
+        with pytest.raises(ropeway.InvalidMessageContents):
+            await jobs.send("")
+        with pytest.raises(ropeway.ReceiptHandleIsInvalid):
+            await jobs.delete_handles([b"guess"])
+
+
+async def test_a_caller_whose_entry_is_out_of_range_harms_no_other(daemon: Daemon) -> None:
+    async with ropeway.connect(daemon.url) as broker:
+        jobs = await broker.create_queue("jobs")
+        sends = [jobs.send(str(index), delay=1000 if index == 5 else 0) for index in range(20)]
+        results = await asyncio.gather(*sends, return_exceptions=True)
+        assert [index for index, each in enumerate(results) if not isinstance(each, str)] == [5]
+        assert isinstance(results[5], ropeway.InvalidParameterValue)
+        assert len(await jobs.receive(100)) == 19
+
+
+async def test_queues_are_listed(daemon: Daemon) -> None:
+    async with ropeway.connect(daemon.url) as broker:
+        for index in range(12):
+            await broker.create_queue(f"jobs-{index:02}")
+        await broker.create_queue("other")
+        names = [f"jobs-{index:02}" for index in range(12)]
+        assert [each.name async for each in broker.list_queues("jobs-")] == names
+        first, after = await broker.page_queues("jobs-", limit=5)
+        assert [each.name for each in first] == names[:5]
+        second, _ = await broker.page_queues("jobs-", after)
+        assert [each.name for each in second] == names[5:]
+        await broker.delete_queue("other")
+        assert len([each async for each in broker.list_queues()]) == 12
+
+
+async def test_a_stream_of_thousands_arrives_once_and_in_order(daemon: Daemon) -> None:
+    async with ropeway.connect(daemon.url) as broker:
+        jobs = await broker.create_queue("jobs")
+        bodies = [f"{index} {'x' * 500}" for index in range(5000)]
+        await jobs.send_many(bodies)
+        found: list[object] = []
+        gone: list[ropeway.Message] = []
+        async with jobs.messages() as messages:
+            async for message in messages:
+                found.append(message.body)
+                gone.append(message)
+                if len(found) == len(bodies):
+                    break
+        assert found == bodies
+        await jobs.delete_many(gone)
+        assert (await jobs.attributes())["in_flight"] == 0
+
+
+async def test_what_a_stream_did_not_hand_out_is_back_at_once(daemon: Daemon) -> None:
+    async with ropeway.connect(daemon.url) as broker:
+        jobs = await broker.create_queue("jobs")
+        await jobs.send_many(str(index) for index in range(100))
+        taken = 0
+        async for message in jobs:
+            await message.delete()
+            taken += 1
+            if taken == 30:
+                break
+    async with ropeway.connect(daemon.url) as broker:
+        found = await broker.queue("jobs").attributes()
+        assert (found["visible"], found["in_flight"]) == (70, 0)
+
+
+async def test_a_killed_daemon_loses_no_message_of_a_worker(daemon: Daemon) -> None:
+    """Killed while messages are handled: the worker carries on, and all that was sent is handled."""
+    done: set[str] = set()
+    everything = {str(index) for index in range(300)}
+    some, all_done = asyncio.Event(), asyncio.Event()
+
+    async def handle(message: ropeway.Message) -> None:
+        done.add(message.text)
+        if len(done) >= 50:
+            some.set()
+        if done == everything:
+            all_done.set()
+
+    async with ropeway.connect(daemon.url) as broker:
+        jobs = await broker.create_queue("jobs", visibility_timeout=2)
+        await jobs.send_many(everything)
+        worker = ropeway.Worker(jobs, handle, concurrency=5)
+        running = asyncio.create_task(worker.run())
+        await some.wait()
+        await asyncio.to_thread(daemon.kill)
+        await asyncio.to_thread(daemon.start)
+        await all_done.wait()
+        worker.stop()
+        await running
+
+
+async def test_a_drained_daemon_loses_no_send(daemon: Daemon) -> None:
+    sent: set[str] = set()
+    stop = False
+
+    async def produce(jobs: ropeway.Queue, name: int) -> None:
+        number = 0
+        while not stop:
+            body = f"{name}-{number}"
+            number += 1
+            try:
+                await jobs.send(body)
+            except ropeway.ConnectionLost:
+                continue  # it may or may not have been accepted
+            sent.add(body)
+
+    async with ropeway.connect(daemon.url) as broker:
+        jobs = await broker.create_queue("jobs")
+        producers = [asyncio.create_task(produce(jobs, name)) for name in range(10)]
+        for _ in range(2):
+            before = len(sent)
+            while len(sent) < before + 100:  # noqa: ASYNC110 - producers go on by themselves
+                await asyncio.sleep(0)
+            await asyncio.to_thread(daemon.stop)
+            await asyncio.to_thread(daemon.start)
+        before = len(sent)
+        while len(sent) < before + 100:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0)
+        stop = True
+        await asyncio.gather(*producers)
+        arrived: set[str] = set()
+        while messages := await jobs.receive(1000, visibility_timeout=600):
+            arrived |= {each.text for each in messages}
+        assert sent <= arrived
+
+
+def test_plain_code_and_a_worker_that_sigterm_stops(daemon: Daemon) -> None:
+    threads = threading.enumerate()
+    with ropeway.sync.connect(daemon.url) as broker:
+        jobs = broker.create_queue("jobs")
+        jobs.send_many(str(index) for index in range(50))
+        done = []
+
+        def handle(message: ropeway.sync.Message) -> None:
+            done.append(message.body)
+            if len(done) == 50:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        ropeway.sync.Worker(jobs, handle).run(signals=True)
+        assert len(done) == 50
+        assert jobs.attributes()["in_flight"] == 0
+    assert [each for each in threading.enumerate() if each not in threads] == []
