@@ -7,6 +7,7 @@ wrongly.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -101,5 +102,11 @@ def whole(text: str) -> int:
     return number
 
 
+def asked_to_end(_number: int, _frame: object) -> None:
+    """SIGTERM ends a run as an interrupt does: servers are stopped and their data is removed."""
+    raise KeyboardInterrupt
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, asked_to_end)
     sys.exit(main())

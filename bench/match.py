@@ -176,6 +176,9 @@ def play(workload: Workload, server: Server, directory: Path, seconds: float, wa
             first = read(tally, server, workers)
             time.sleep(seconds)
             last = read(tally, server, workers)
+            while stalled(workload, first, last):
+                time.sleep(0.01)
+                last = read(tally, server, workers)
             memory = rss_bytes(server.process.pid)
             producers.tell()
             produced = producers.report()
@@ -216,6 +219,21 @@ def read(tally: Tally, server: Server, workers: list[Worker]) -> Reading:
         server=server.cpu(),
         workers=tuple(worker.cpu() for worker in workers),
     )
+
+
+def stalled(workload: Workload, first: Reading, last: Reading) -> bool:
+    """Whether a window must last longer, because nothing has moved in it and something should have.
+
+    A short window may meet a machine that does something else just then. Raises ContestantFailed when it goes
+    on.
+    """
+    if workload.consumers is not None:
+        still = last.deleted == first.deleted
+    else:
+        still = last.sent == first.sent and last.sent - last.deleted <= workload.backlog
+    if still and last.at - first.at > WORKER_SECONDS:
+        raise ContestantFailed(f"nothing moved for {WORKER_SECONDS:.0f} s")
+    return still
 
 
 def wait_for_consumers(tally: Tally, sent: int) -> None:
@@ -274,7 +292,7 @@ def summed_up(
     messages = last.deleted - first.deleted if consumed is not None else last.sent - first.sent
     server = last.server - first.server
     workers = [after - before for before, after in zip(first.workers, last.workers, strict=True)]
-    each = 1e6 / messages if messages else float("nan")
+    each = 1e6 / max(1, messages)  # producers that were held back all the time sent none
     return Result(
         rate=messages / seconds,
         server_us=server * each,

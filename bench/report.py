@@ -110,7 +110,9 @@ def header(console: Console, content: dict[str, Any]) -> None:
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True, markup=False)
     if place["load_average"] > BUSY * place["cores_usable"]:
-        console.print("The machine was busy before the run began: trust no ratio that varies.", soft_wrap=True)
+        console.print(
+            "The machine was busy before the run began: trust no ratio that varies.", soft_wrap=True
+        )
 
 
 def rates(console: Console, comparison: Comparison) -> None:
