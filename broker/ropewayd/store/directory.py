@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from ropewayd.store.lock import Lock
@@ -97,8 +98,11 @@ class Directory:
         """Set the reserve aside, where there is twice the room for it. A disk too full for it is no error."""
         if not self._reserve_bytes or self.size(self._reserve) == self._reserve_bytes:
             return
-        if self.free() < 2 * self._reserve_bytes:
-            return
+        with suppress(OSError):
+            if self.free() >= 2 * self._reserve_bytes:
+                self._write_reserve()
+
+    def _write_reserve(self) -> None:
         handle = os.open(self._reserve, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             os.fchmod(handle, 0o600)
@@ -110,6 +114,7 @@ class Directory:
                     os.pwrite(handle, bytes(min(1 << 20, self._reserve_bytes - at)), at)
         except OSError:
             os.ftruncate(handle, 0)
+            raise
         finally:
             os.close(handle)
 
