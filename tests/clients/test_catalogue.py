@@ -1,0 +1,69 @@
+"""The library against the daemon's own catalogue: codes, actions, parameters and attributes.
+
+The client never imports the daemon; this test imports both.
+"""
+
+import re
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+import msgspec
+
+import ropeway
+from ropeway import wire
+from ropewayd.protocols.catalogue import ACTIONS
+from ropewayd.queues import actions
+from ropewayd.vocabulary import action as definitions
+from ropewayd.vocabulary import errors
+from tests.clients.peer import serving
+
+
+def test_every_code_of_the_daemon_is_an_exception_of_its_name() -> None:
+    theirs, ours = errors.catalogue(), ropeway.errors.catalogue()
+    assert set(ours) == set(theirs)
+    for code, kind in ours.items():
+        assert kind.__name__ == theirs[code].__name__
+        assert kind.retryable == theirs[code].retryable
+        assert getattr(ropeway, kind.__name__) is kind
+        assert kind.__name__ in ropeway.__all__
+
+
+def test_every_action_of_the_daemon_has_its_number() -> None:
+    ours = {int(each): each.name for each in wire.Action if each is not wire.Action.Hello}
+    assert ours == {1: "Ping"} | {code: kind.__name__ for code, kind in ACTIONS.items()}
+
+
+def test_the_limits_are_the_daemons() -> None:
+    assert wire.BATCH_LIMIT == definitions.MAX_BATCH
+    assert wire.ELEMENTS_LIMIT >= definitions.MAX_BATCH
+    assert ropeway.queue.LONGEST_WAIT * 1000 == ropeway.stream.POLL_WAIT * 1000 == actions.MAX_WAIT
+
+
+def test_the_settings_of_a_queue_are_the_daemons() -> None:
+    assert set(get_type_hints(ropeway.QueueSettings)) == set(actions.QueueAttributes.__struct_fields__)
+    shown = set(get_type_hints(ropeway.QueueAttributes)) - set(get_type_hints(ropeway.QueueSettings))
+    assert shown == set(re.findall("`(.*?)`", actions.GetQueueAttributes.answer))
+
+
+async def test_every_parameter_of_every_action_can_be_said(tmp_path: Path) -> None:
+    """Each method with all it takes: the daemon's definitions accept each request, and each field is used."""
+    async with serving(tmp_path / "peer.sock") as peer, ropeway.connect(peer.url) as broker:
+        jobs = await broker.create_queue("jobs", delay=1)
+        await jobs.send("a", delay=0, attributes={"n": 1})
+        [message] = await jobs.receive(1, wait=1, visibility_timeout=5)
+        await message.extend(7)
+        await message.delete()
+        await jobs.attributes()
+        await jobs.set(delay=2)
+        await broker.page_queues("j", after="a", limit=10)
+        await jobs.purge()
+        await jobs.delete()
+        asked = {each.action: each.params for each in peer.asked if each.action in ACTIONS}
+    assert set(asked) == {code for code in ACTIONS if code != 1}
+    for code, params in asked.items():
+        kind = ACTIONS[code]
+        assert set(params) == set(kind.__struct_fields__)
+        msgspec.convert(params, kind)
+        if kind.batch == "entries":
+            [entry] = get_args(get_type_hints(kind)["entries"])
+            assert set(params["entries"][0]) == set(entry.__struct_fields__)
