@@ -110,6 +110,7 @@ class Daemon:
         try:
             report = await self._unless_asked(kernel.start(), ending)
             if report is not None:
+                kernel.ring_by_itself()
                 self._say_start(report)
                 await self._listen(server)
                 assert kernel.failed is not None

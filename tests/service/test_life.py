@@ -42,6 +42,15 @@ def test_files_are_private_and_the_socket_goes_with_the_daemon(tmp_path: Path) -
     assert not path.exists()
 
 
+def test_time_passes_in_the_daemon(tmp_path: Path) -> None:
+    with Daemon(tmp_path) as daemon, Wire(daemon.addresses[0]) as wire:
+        wire.call(CREATE_QUEUE, {"queue": "jobs"})
+        assert wire.receive("jobs", wait=50) == []
+        wire.call(SEND, {"queue": "jobs", "entries": [{"body": "late", "delay": 50}]})
+        assert wire.receive("jobs", wait=20_000, visibility_timeout=50) == ["late"]
+        assert wire.receive("jobs", wait=20_000) == ["late"]
+
+
 @pytest.mark.parametrize("how", ["drain", "kill"])
 def test_a_restart_finds_what_was_acknowledged(tmp_path: Path, how: str) -> None:
     with Daemon(tmp_path) as daemon:
