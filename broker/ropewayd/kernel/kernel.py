@@ -105,8 +105,25 @@ class Kernel:
             raise
 
     def abandon(self, reply: Reply) -> None:
-        """Whoever waited with this reply is gone: its long poll takes no message any more."""
+        """Whoever waited with this reply is gone. What is only good for an answer (Action.fleeting) is not
+        done any more; all else is, and nobody is told."""
         self._polls.forget(reply)
+        for line in self._parked.values():
+            line[:] = [
+                (action, NOBODY if theirs is reply else theirs)
+                for action, theirs in line
+                if theirs is not reply or not action.fleeting
+            ]
+
+    def hurry(self, reply: Reply) -> None:
+        """Whoever waits with this reply has enough to take: its long poll ends now with what it has, and what
+        else is only good for an answer is put off."""
+        for poll in self._polls.expired([reply]):
+            self._answer(poll.reply, poll.answer)
+        for line in self._parked.values():
+            for call in [call for call in line if call[1] is reply and call[0].fleeting]:
+                line.remove(call)
+                self._answer(reply, ServiceUnavailable("Too many answers on this connection are not taken."))
 
     def _run(self, action: Action, reply: Reply) -> None:
         decide = self._deciders.get(type(action))

@@ -190,6 +190,7 @@ class ReceiveMessage(Action):
         "receive_count, first_received_at, attributes (a map or nil)."
     )
     errors: ClassVar[tuple[type[RopewayError], ...]] = (QueueDoesNotExist, OverLimit)
+    fleeting: ClassVar[bool] = True
 
     queue: QueueName
     max_messages: Annotated[int, Meta(ge=1, le=1000, description="At most so many.")] = 1

@@ -33,6 +33,8 @@ class Action(msgspec.Struct, kw_only=True):
     """What can go wrong besides what can always go wrong."""
     batch: ClassVar[str | None] = None
     """The field that holds the entries, if the action takes a batch."""
+    fleeting: ClassVar[bool] = False
+    """Whether it should not happen when nobody is there to take its answer."""
 
 
 class BatchEntry(msgspec.Struct, gc=False):

@@ -1,7 +1,8 @@
 """One connection: bytes in, actions to the kernel, answers out.
 
 Rule 1  Nothing a peer does is unbounded. When its outstanding requests, their bytes, or the answers it has
-        not taken reach their limit, it is not read any further until there is room.
+        not taken reach their limit, it is not read any further until there is room; and a long poll of a
+        peer that does not take its answers takes no message.
 Rule 2  Answers leave as they are ready, in any order, and in one write for all that a turn of the loop
         brings.
 Rule 3  What is not a frame of this protocol ends the connection, with a word of why. A request that is
@@ -19,8 +20,15 @@ import msgspec
 
 from ropewayd.kernel.wheel import Timer
 from ropewayd.protocols.catalogue import ACTIONS
-from ropewayd.vocabulary.action import decode, explain
-from ropewayd.vocabulary.errors import InvalidAction, MalformedRequest, OverLimit, RopewayError
+from ropewayd.vocabulary.action import decode
+from ropewayd.vocabulary.errors import (
+    InvalidAction,
+    InvalidParameterValue,
+    MalformedRequest,
+    OverLimit,
+    RopewayError,
+)
+from ropewayd.vocabulary.fitting import explain
 
 from .frame import HEADER, Frames, FrameTooLong
 from .handshake import Handshake, Hello
@@ -31,6 +39,11 @@ if TYPE_CHECKING:
 HELLO, PING = 0, 1
 OK, ERROR = 0, 1
 MAX_ID = (1 << 32) - 1
+MAX_HELLO = 4096
+"""Bytes of a frame before Hello is answered: nobody is trusted with more until then."""
+LINGER = 2_000
+"""Milliseconds in which a peer that was told why can read it. What it still sends is thrown away: closing on
+unread bytes would take the words back."""
 
 
 class _Request(msgspec.Struct, array_like=True):
@@ -86,7 +99,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, server: BinaryServer) -> None:
         self._server = server
         self._limits = server.limits
-        self._frames = Frames(server.limits.max_frame)
+        self._frames = Frames(min(MAX_HELLO, server.limits.max_frame))
         self._handshake: Handshake | None = server.handshake()
         self._transport: asyncio.Transport | None = None
         self._outstanding: set[Pending] = set()
@@ -98,6 +111,8 @@ class Connection(asyncio.Protocol):
         self._opened = self._asked = server.now()
         self._frame_since = 0
         self._unsent_since = 0
+        self._written = self._taken = 0
+        """Bytes given to the transport, and how many of them the peer had taken at the last look."""
         self._stopped = False
         """Whether it is not read, because a limit is reached."""
         self._leaving = False
@@ -109,7 +124,8 @@ class Connection(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=self._limits.max_unsent)
         if not self._server.admit(self):
             most = self._limits.max_connections
-            self._leave(OverLimit(f"There are {most} connections, and that is the limit."))
+            self._write(encode(0, OverLimit(f"There are {most} connections, and that is the limit.")))
+            self.close()
             return
         assert self._handshake is not None
         self._write(encode(0, self._handshake.greeting()))
@@ -118,7 +134,8 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if not self._leaving:
             self._frames.feed(data)
-            self._pump()
+            if not self._stopped:
+                self._pump()
 
     def eof_received(self) -> bool:
         return False  # a peer that sends no more waits for nothing: close
@@ -136,8 +153,11 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._unsent_since = self._server.now()
+        self._taken = self._taken_now()
         self._watch(self._unsent_since + self._limits.write_timeout)
         self._hold()
+        for pending in list(self._outstanding):
+            self._server.kernel.hurry(pending)
 
     def resume_writing(self) -> None:
         self._unsent_since = 0
@@ -149,6 +169,7 @@ class Connection(asyncio.Protocol):
         """Take frames as long as there is room for what they may bring."""
         try:
             for payload in self._frames.cut():
+                self._frame_since = 0
                 self._take(payload)
                 if self._full() or self._leaving:
                     break
@@ -210,13 +231,15 @@ class Connection(asyncio.Protocol):
             action = decode(kind, request.params)
         except RopewayError as error:
             pending.deliver(pending.prepare(error))
-        except (msgspec.DecodeError, RecursionError) as error:
-            pending.deliver(pending.prepare(MalformedRequest(f"The parameters are not msgpack: {error}.")))
         else:
             self._server.kernel.submit(action, pending)
 
     def _refuse(self, pending: Pending, action: int) -> None:
-        answer: Any = {} if action == PING else InvalidAction(f"There is no action {action}.")
+        answer: Any = {}
+        if action == HELLO:
+            answer = InvalidAction("Hello (0) is the first request of a connection, and comes once.")
+        elif action != PING:
+            answer = InvalidAction(f"There is no action {action}.")
         pending.deliver(pending.prepare(answer))
 
     def _hello(self, request: _Request) -> None:
@@ -230,10 +253,11 @@ class Connection(asyncio.Protocol):
             self._leave(error, request.id)
         except msgspec.ValidationError as error:
             self._leave(explain(error), request.id)
-        except (msgspec.DecodeError, RecursionError) as error:
-            self._leave(MalformedRequest(f"The parameters are not msgpack: {error}."), request.id)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            self._leave(InvalidParameterValue(f"The parameters are not valid: {error}."), request.id)
         else:
             self._handshake = None
+            self._frames.limit = self._limits.max_frame
             self._asked = self._server.now()
             self._watch(self._asked + self._limits.idle_timeout)
             self._write(encode(request.id, answer))
@@ -255,8 +279,10 @@ class Connection(asyncio.Protocol):
 
     def _flush(self) -> None:
         if self._out and self._transport is not None:
-            self._transport.write(self._out[0] if len(self._out) == 1 else b"".join(self._out))
-        self._out.clear()
+            data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
+            self._out.clear()
+            self._written += len(data)
+            self._transport.write(data)
         if not self._outstanding:
             self._asked = self._server.now()
         if self._stopped:
@@ -265,19 +291,29 @@ class Connection(asyncio.Protocol):
     # Leaving
 
     def _leave(self, error: RopewayError, request: int = 0) -> None:
-        """Say why, and close."""
-        if self._transport is not None and not self._leaving:
-            self._write(encode(request, error))
-            self._flush()
-        self.close()
+        """Say why, and close when the peer has read it, or has had the time to."""
+        if self._transport is None or self._leaving:
+            return
+        self._write(encode(request, error))
+        self._leaving = True
+        self._flush()
+        if not self._transport.can_write_eof():
+            self.close()
+            return
+        self._watch(self._server.now() + (self._limits.write_timeout if self._unsent_since else LINGER))
+        self._transport.write_eof()
+        if self._stopped:
+            self._transport.resume_reading()
 
     def close(self) -> None:
         """Send what is ready, and close."""
-        if self._transport is not None and not self._leaving:
-            self._flush()
+        if self._transport is None:
+            return
+        if not self._leaving:
             self._leaving = True
-            self._watch(self._server.now() + self._limits.write_timeout)
-            self._transport.close()
+            self._flush()
+        self._watch(self._server.now() + self._limits.write_timeout)
+        self._transport.close()
 
     def _watch(self, deadline: int) -> None:
         """See to it that the timer looks at this time, or before."""
@@ -294,6 +330,9 @@ class Connection(asyncio.Protocol):
         self._timer = None
         if transport is None:
             return
+        if self._unsent_since and self._taken_now() > self._taken:
+            self._taken = self._taken_now()
+            self._unsent_since = now
         if self._leaving or (self._unsent_since and now >= self._unsent_since + limits.write_timeout):
             transport.abort()
             return
@@ -305,6 +344,10 @@ class Connection(asyncio.Protocol):
             self.close()
         else:
             self._watch(self._next_look(now))
+
+    def _taken_now(self) -> int:
+        assert self._transport is not None
+        return self._written - self._transport.get_write_buffer_size()
 
     def _next_look(self, now: int) -> int:
         limits = self._limits

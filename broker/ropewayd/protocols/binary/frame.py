@@ -23,12 +23,12 @@ _MANY = 1024
 
 
 class Frames:
-    """See the module. `pending` is how many bytes are held."""
+    """See the module. `limit` is what a frame may have, `pending` how many bytes are held."""
 
-    __slots__ = ("_limit", "_need", "_pieces", "pending")
+    __slots__ = ("_need", "_pieces", "limit", "pending")
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._pieces: list[bytes] = []
         self._need = HEADER
         self.pending = 0
@@ -54,8 +54,8 @@ class Frames:
         try:
             while end - start >= HEADER:
                 length = int.from_bytes(data[start : start + HEADER], "big")
-                if not 0 < length <= self._limit:
-                    raise FrameTooLong(length, self._limit)
+                if not 0 < length <= self.limit:
+                    raise FrameTooLong(length, self.limit)
                 stop = start + HEADER + length
                 if stop > end:
                     need = HEADER + length

@@ -16,7 +16,7 @@ from .connection import Connection
 from .handshake import Handshake
 from .settings import BinaryLimits
 
-BACKLOG = 1024
+BACKLOG = 4096
 
 
 class BinaryServer:
@@ -49,7 +49,8 @@ class BinaryServer:
         bound.setblocking(False)
         unix = bound.family == socket.AF_UNIX
         start: Any = self.loop.create_unix_server if unix else self.loop.create_server
-        self._servers.append(await start(self._connect, sock=bound, ssl=tls, backlog=BACKLOG))
+        patience = {} if tls is None else {"ssl_handshake_timeout": self.limits.handshake_timeout / 1000}
+        self._servers.append(await start(self._connect, sock=bound, ssl=tls, backlog=BACKLOG, **patience))
 
     def _connect(self) -> Connection:
         return Connection(self)
