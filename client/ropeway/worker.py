@@ -75,6 +75,7 @@ class Worker:
         """Messages that are here, and when to extend each; the earliest first."""
         self._extender: asyncio.TimerHandle | None = None
         self._poll: Poll | None = None
+        self._fetching: asyncio.Handle | None = None
         self._retry: asyncio.TimerHandle | None = None
         self._failures = 0
         self._error: RopewayError | None = None
@@ -144,6 +145,9 @@ class Worker:
         if self._stopping or self._loop is None:
             return
         self._stopping = True
+        if self._fetching is not None:
+            self._fetching.cancel()
+            self._fetching = None
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None
@@ -162,7 +166,13 @@ class Worker:
 
     # Fetching.
 
+    def _fetch_soon(self) -> None:
+        """Fetch at the end of this turn of the loop: runners that become idle together are served together."""
+        if self._fetching is None and self._loop is not None:
+            self._fetching = self._loop.call_soon(self._fetch)
+
     def _fetch(self) -> None:
+        self._fetching = None
         wanted = self._idle + self._prefetch - self._inbox.qsize()
         if self._stopping or self._poll is not None or self._retry is not None or wanted <= 0:
             return
@@ -179,7 +189,7 @@ class Worker:
             for message in future.result():
                 self._hold(message)
                 self._inbox.put_nowait(message)
-            self._fetch()
+            self._fetch_soon()
         elif isinstance(error, RopewayError) and passes(error):
             self._failures += 1
             delay = RETRY.delay(self._failures)
@@ -203,7 +213,7 @@ class Worker:
         while True:
             self._idle += 1
             try:
-                self._fetch()
+                self._fetch_soon()
                 message = await self._inbox.get()
             finally:
                 self._idle -= 1
