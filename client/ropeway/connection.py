@@ -12,7 +12,7 @@ import asyncio
 import hmac
 import os
 import socket
-from typing import Protocol
+from typing import Protocol, cast
 
 from ropeway.address import Address
 from ropeway.errors import (
@@ -81,8 +81,8 @@ class Connection(asyncio.Protocol):
     # What asyncio calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are no subclasses of asyncio's.
+        self._transport = transport = cast(asyncio.Transport, transport)
         # Any byte that the socket did not take pauses us, and it resumes when all are gone: rule 1.
         transport.set_write_buffer_limits(high=1, low=0)
         sock = transport.get_extra_info("socket")

@@ -167,7 +167,7 @@ class Worker:
     # Fetching.
 
     def _fetch_soon(self) -> None:
-        """Fetch at the end of this turn of the loop: runners that become idle together are served together."""
+        """Fetch at the end of this turn of the loop: runners that become idle together share a receive."""
         if self._fetching is None and self._loop is not None:
             self._fetching = self._loop.call_soon(self._fetch)
 
