@@ -158,11 +158,11 @@ def test_a_body_is_the_same_by_the_quick_way_and_by_the_slow_one(body: Any) -> N
     assert slow.attributes == {"a": ("Binary", b"\0"), "b": ("Number", "7")}
 
 
-def test_defaults_are_the_same_by_the_slow_way() -> None:
-    entries = [{"handle": b"x"}, 5]
+def test_a_change_of_visibility_says_the_time() -> None:
+    entries = [{"handle": b"x", "visibility_timeout": 7}, {"handle": b"x"}]
     first, second = decode(ChangeMessageVisibility, pack({"queue": "q", "entries": entries})).entries
-    assert (first.handle, first.visibility_timeout) == (b"x", 0)
-    assert isinstance(second.handle, RopewayError)
+    assert (first.handle, first.visibility_timeout) == (b"x", 7)
+    assert isinstance(second.handle, MissingParameter)
 
 
 @pytest.mark.parametrize(

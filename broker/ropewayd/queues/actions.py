@@ -37,6 +37,11 @@ Delay = Annotated[
 ]
 WaitTime = Annotated[int, Meta(ge=0, le=MAX_WAIT, description="How long an empty queue is waited for.")]
 
+Handle = Annotated[
+    Any, Meta(description="A receipt handle, as received.", extra_json_schema={"type": "bytes"})
+]
+"""Any bytes are taken: what is no handle is told one by one."""
+
 _BATCH: tuple[type[RopewayError], ...] = (QueueDoesNotExist, EmptyBatchRequest, TooManyEntriesInBatchRequest)
 
 
@@ -177,7 +182,7 @@ class SendMessage(Action):
     )
 
     queue: QueueName
-    entries: Annotated[list[SendEntry], BatchSize]
+    entries: Annotated[list[SendEntry], BatchSize, Meta(description="The messages, in order.")]
 
 
 class ReceiveMessage(Action):
@@ -207,14 +212,16 @@ class DeleteMessage(Action):
     errors: ClassVar[tuple[type[RopewayError], ...]] = (*_BATCH, ReceiptHandleIsInvalid)
 
     queue: QueueName
-    handles: Annotated[list[Any], BatchSize, Meta(description="Receipt handles, as received.")]
+    handles: Annotated[list[Handle], BatchSize, Meta(description="Receipt handles, as received.")]
 
 
 class VisibilityEntry(BatchEntry):
     """One message whose visibility timeout changes."""
 
-    handle: Annotated[Any, Meta(description="A receipt handle, as received.")]
-    visibility_timeout: Visibility = 0
+    handle: Handle
+    visibility_timeout: Annotated[
+        int, Meta(ge=0, le=MAX_VISIBILITY, description="From now on, how long it stays invisible.")
+    ]
 
 
 class ChangeMessageVisibility(Action):
@@ -231,7 +238,7 @@ class ChangeMessageVisibility(Action):
     )
 
     queue: QueueName
-    entries: Annotated[list[VisibilityEntry], BatchSize]
+    entries: Annotated[list[VisibilityEntry], BatchSize, Meta(description="The changes.")]
 
 
 class Wake(Action):

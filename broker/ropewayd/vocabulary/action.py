@@ -43,7 +43,8 @@ class BatchEntry(msgspec.Struct, gc=False):
     @classmethod
     def rejected(cls, error: RopewayError) -> BatchEntry:
         """An entry that holds nothing but its error, in its first field."""
-        return cls(error)
+        required = sum(field.required for field in msgspec.structs.fields(cls))
+        return cls(error, *[None] * (required - 1))
 
 
 A = TypeVar("A", bound=Action)
