@@ -255,6 +255,7 @@ class Kernel:
                 for reply, prepared in batch.answers:
                     reply.deliver(prepared)
                 self._let_go(batch.slice)
+                self.alarm()  # under a steady load this loop goes on and on
             self._commit = None
             self._settle()
         except Exception as error:  # noqa: BLE001  # Rule 3: whatever it is, it ends the kernel
