@@ -136,8 +136,8 @@ class Worker:
                 self._extender.cancel()
                 self._extender = None
             if self._pool is not None:
-                # After a stop its threads are idle and end at once. Else they may be in the midst of handlers,
-                # and waiting for those would block the loop.
+                # After a stop its threads are idle and end at once. Else they may be in handlers still, and
+                # waiting for those would block the loop.
                 self._pool.shutdown(wait=at_rest, cancel_futures=True)
                 self._pool = None
             await asyncio.wait(runners)
