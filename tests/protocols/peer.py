@@ -119,6 +119,16 @@ def resident(daemon: Daemon) -> int:
     return int(found.stdout) * 1024
 
 
+def peak(daemon: Daemon) -> int:
+    """The most that it ever had, where the system tells; elsewhere what it has."""
+    assert daemon.process is not None
+    status = Path(f"/proc/{daemon.process.pid}/status")
+    if not status.exists():
+        return resident(daemon)
+    [found] = [line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
+    return int(found) * 1024
+
+
 def short(directory: Path, listen: Sequence[str] | None = None, **limits: Any) -> Daemon:
     """A daemon with limits that are reached soon: those of [protocol]."""
     flags = [word for name, n in limits.items() for word in (f"--protocol-{name.replace('_', '-')}", str(n))]
