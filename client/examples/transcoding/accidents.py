@@ -44,7 +44,7 @@ class Accidents:
         problem = f"{heir} did it" if heir == self._worker else "nobody did it" if heir is None else ""
         return [
             Claim(
-                f"{self._worker} was killed in the middle of {self._job}, and {heir} did it",
+                f"{self._worker} was killed amid {self._job}, and {heir} did it",
                 [problem] if problem else [],
             ),
             Claim(

@@ -90,6 +90,7 @@ async def unless_interrupted(given: argparse.Namespace) -> int:
 
 async def tell(given: argparse.Namespace) -> int:
     """The story: make videos, run the site, report."""
+    files = [] if given.folder is None else videos_in(given.folder)
     board = Board(plain=given.plain or not sys.stdout.isatty())
     logging.getLogger("ropeway").addHandler(Listener(board))
     with empty_folder(given.output) as output, tempfile.TemporaryDirectory(prefix="ropeway-") as temporary:
@@ -100,7 +101,8 @@ async def tell(given: argparse.Namespace) -> int:
                 board.phase, board.files = "making videos", given.files
                 (output / "inputs").mkdir()
                 await make_samples(output / "inputs", given.files)
-            await run.go(videos_in(given.folder or output / "inputs"))
+                files = videos_in(output / "inputs")
+            await run.go(files)
         report(run)
         say(f"  Open     {output / 'contact-sheet.html'}")
         say(f"  Look at  {output / 'index.sqlite'} and {output / 'logs'}")

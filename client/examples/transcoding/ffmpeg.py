@@ -51,10 +51,11 @@ async def best_codec() -> str:
 async def length(video: Path) -> float:
     """How long it is by its own account, in seconds; 0 if it does not say. Raises Failed if it is no
     video."""
-    # Asked for no output, ffmpeg describes the input and ends with an error.
-    _, said = await _run("-i", str(video), fails=True)
-    if "Video:" not in said:
-        raise Failed(_last_words(said))
+    describe = ["-map", "0:v:0", "-c", "copy", "-t", "0", "-f", "null", "-"]  # by copying none of it
+    try:
+        _, said = await _run("-i", str(video), *describe)
+    except Failed as failure:
+        raise Failed(f"cannot be read as a video ({failure})") from None
     found = re.search(r"Duration: (\d+):(\d+):([\d.]+)", said)
     return 0.0 if found is None else int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3])
 
@@ -102,9 +103,7 @@ async def decode(video: Path) -> int:
     return int(frames[-1]) if frames else 0
 
 
-async def _run(
-    *arguments: str, heard: Callable[[str], None] | None = None, fails: bool = False
-) -> tuple[bytes, str]:
+async def _run(*arguments: str, heard: Callable[[str], None] | None = None) -> tuple[bytes, str]:
     """What it wrote to its standard output (unless `heard` takes that by the line) and standard error."""
     process = await asyncio.create_subprocess_exec(
         program(), "-nostdin", "-hide_banner", *arguments, stdin=DEVNULL, stdout=PIPE, stderr=PIPE
@@ -119,7 +118,7 @@ async def _run(
             process.kill()
             await process.wait()
     said = errors.decode(errors="replace")
-    if code != 0 and not fails:
+    if code != 0:
         raise Failed(_last_words(said) or f"ffmpeg ended with {code}")
     return output, said
 

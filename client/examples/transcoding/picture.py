@@ -18,7 +18,7 @@ from pool import Hand
 
 REFRESH_INTERVAL = 0.2
 WORKER_LINES = 4
-BAR = 24
+BAR = 20
 OTHER_LINES = 19
 """All but the events."""
 
@@ -57,7 +57,7 @@ def _progress(board: Board) -> RenderableType:
 
 def _queues(board: Board) -> RenderableType:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("queue", width=10)
+    table.add_column("queue", min_width=9)
     for name in ("visible", "in flight", "delayed"):
         table.add_column(name, justify="right", width=10)
     table.add_column("")
@@ -73,12 +73,12 @@ def _queues(board: Board) -> RenderableType:
 
 
 def _workers(board: Board) -> RenderableType:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("worker", width=10)
-    table.add_column("does", width=34, no_wrap=True, overflow="ellipsis")
-    table.add_column("", width=BAR)
-    table.add_column("", justify="right", width=6)
-    table.add_column("done", justify="right", width=4)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, expand=True)
+    table.add_column("worker", min_width=9, no_wrap=True)
+    table.add_column("does", ratio=1, no_wrap=True, overflow="ellipsis")
+    table.add_column("", min_width=BAR)
+    table.add_column("", justify="right", min_width=6, no_wrap=True)
+    table.add_column("done", justify="right", min_width=4)
     hands = list(board.hands)
     for hand in hands:
         table.add_row(*_worker(hand))

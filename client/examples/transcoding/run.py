@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import sys
 from collections import Counter
@@ -87,7 +88,7 @@ class Run:
         self._board.files = len(files)
         self._board.tell("demo", f"{len(files)} files, to be transcoded by {codec}")
         stems = Counter(file.stem for file in files)
-        names = [file.stem if stems[file.stem] == 1 else file.name for file in files]
+        names = [_readable(file.stem if stems[file.stem] == 1 else file.name) for file in files]
         folder = self._output / VIDEOS
         return [
             Job(name, str(file), str(folder / f"{name}{suffix}"), codec)
@@ -180,17 +181,22 @@ class Run:
     def _tell_facts(self, files: int, videos: Sequence[Video], arrivals: int) -> None:
         starts = self._pool.starts.total()
         self.facts = [
-            f"For {files} files work was begun {starts} times, so {starts - files} times it was repeated.",
-            f"{arrivals} results came to the index. It recognised {arrivals - len(videos)} as repetitions.",
-            f"At most {self._pool.largest_seen} workers were there at a time, {self._pool.hired} in all.",
+            f"Files: {files}. Transcodings begun: {starts}. So work was repeated: {starts - files}.",
+            f"Results: {arrivals}. Recognised by the index as repetitions: {arrivals - len(videos)}.",
+            f"Workers: {self._pool.hired} in all, at most {self._pool.largest_seen} at a time.",
         ]
         longest = max(videos, key=lambda video: video.took, default=None)
         if longest is not None and longest.took > VISIBILITY:
-            long = f"{longest.name} took {longest.took:.1f} s with a visibility timeout of {VISIBILITY:.0f} s"
-            self.facts.append(f"{long}: its worker kept extending that.")
+            long = f"{longest.name} took {longest.took:.1f} s (visibility timeout: {VISIBILITY:.0f} s)"
+            self.facts.append(f"{long}: its worker extended it.")
 
     def _claim(self, text: str, *problems: str | Literal[False]) -> None:
         self.claims.append(Claim(text, [problem for problem in problems if problem]))
+
+
+def _readable(name: str) -> str:
+    """A file name that is no UTF-8 with its odd bytes written out, so that it can be printed and indexed."""
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 async def _depth(queue: ropeway.Queue) -> Depth:

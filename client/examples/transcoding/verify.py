@@ -36,7 +36,8 @@ def in_the_index(jobs: Sequence[Job], videos: Sequence[Video]) -> Claim:
     problems = [f"{name} is missing" for name in sorted(wanted - found)]
     problems += [f"{name} is in the index, and nobody sent it" for name in sorted(found - wanted)]
     problems += [f"{video.name} was given up: {video.error}" for video in videos if video.error is not None]
-    return Claim(f"each of the {len(wanted)} files is in the index once, and nothing else", problems)
+    score = f"{len(wanted & found)} of {len(wanted)}"
+    return Claim(f"every file is in the index once, and nothing else is ({score})", problems)
 
 
 def in_the_folder(jobs: Sequence[Job], folder: Path) -> Claim:
@@ -44,7 +45,7 @@ def in_the_folder(jobs: Sequence[Job], folder: Path) -> Claim:
     wanted, found = {Path(job.target).name for job in jobs}, {path.name for path in folder.iterdir()}
     problems = [f"{name} is missing" for name in sorted(wanted - found)]
     problems += [f"{name} is left over" for name in sorted(found - wanted)]
-    return Claim(f"each has one transcoded video in {folder.name}/, and nothing else is there", problems)
+    return Claim(f"every file has one video in {folder.name}/, and nothing else is there", problems)
 
 
 async def playable(jobs: Sequence[Job]) -> Claim:
@@ -57,7 +58,7 @@ async def playable(jobs: Sequence[Job]) -> Claim:
 
     found = zip(jobs, await asyncio.gather(*map(look, jobs)), strict=True)
     problems = [f"{job.name} {problem}" for job, problem in found if problem is not None]
-    return Claim("each plays to its end, and is as long as its source", problems)
+    return Claim("every video plays to its end, and is as long as its source", problems)
 
 
 async def _problem(source: Path, target: Path) -> str | None:
