@@ -84,6 +84,12 @@ class Fitting:
             packed[batch] = Annotated[list[msgspec.Raw], Meta(max_length=most)]
         self._shell = _Shape(kind, packed)
         self._entry = _Shape(entry_kind, {}) if entry_kind else None
+        self._peek = _Peek(str(batch), entry_kind) if entry_kind else None
+
+    def harmless(self, raw: bytes | msgspec.Raw, most: int) -> bool:
+        """Whether it can be unpacked as it is: of its free values no more than `most` bytes may be anything
+        but text, bytes or a number."""
+        return self._peek is not None and self._peek.harmless(raw, most)
 
     def fit(self, raw: bytes | msgspec.Raw) -> Any:
         """See the module. Raises RopewayError."""
@@ -124,6 +130,37 @@ def _fit_free(raw: msgspec.Raw, path: str) -> Any:
         return _settle(raw, path)
     except InvalidParameterValue:
         return None  # as anything else that no free value is
+
+
+class _Peek:
+    """A look at the entries of a batch with everything left packed: in C, but for a few bytes of each."""
+
+    def __init__(self, batch: str, entry_kind: type) -> None:
+        hints = get_type_hints(entry_kind, include_extras=True)
+        self._first, *others = entry_kind.__struct_fields__  # type: ignore[attr-defined]  # it is a Struct
+        self._others = [name for name in others if _packed(hints[name]) != hints[name]]
+        unset = msgspec.UNSET
+        packed = [(name, msgspec.Raw | msgspec.UnsetType, unset) for name in (self._first, *self._others)]
+        entry = msgspec.defstruct("Entry", packed)
+        entries = Annotated[list[entry], Meta(max_length=1000)]  # type: ignore[valid-type]  # made just now
+        self._batch = batch
+        self._decoder = msgspec.msgpack.Decoder(msgspec.defstruct("Entries", [(batch, entries)]))
+
+    def harmless(self, raw: bytes | msgspec.Raw, most: int) -> bool:
+        try:
+            entries = getattr(self._decoder.decode(raw), self._batch)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return False
+        size = 0
+        for entry in entries:
+            first = getattr(entry, self._first)
+            if first is msgspec.UNSET or memoryview(first)[0] in _NOT_SCALAR:
+                return False
+            for name in self._others:
+                other = getattr(entry, name)
+                if other is not msgspec.UNSET:
+                    size += len(other)
+        return size <= most
 
 
 class _Shape:

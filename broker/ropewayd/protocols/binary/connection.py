@@ -340,10 +340,14 @@ class Connection(asyncio.Protocol):
             self._leave(MalformedRequest(f"Hello did not come within {limits.handshake_timeout} ms."))
         elif self._frame_since and now >= self._frame_since + limits.frame_timeout:
             self._leave(MalformedRequest(f"A frame did not end within {limits.frame_timeout} ms."))
-        elif not self._outstanding and now >= self._asked + limits.idle_timeout:
+        elif not self._busy() and now >= self._asked + limits.idle_timeout:
             self.close()
         else:
             self._watch(self._next_look(now))
+
+    def _busy(self) -> bool:
+        """Whether there is a request without an answer, or an answer that this turn of the loop sends."""
+        return bool(self._outstanding or self._out)
 
     def _taken_now(self) -> int:
         assert self._transport is not None
@@ -351,7 +355,7 @@ class Connection(asyncio.Protocol):
 
     def _next_look(self, now: int) -> int:
         limits = self._limits
-        times = [(now if self._outstanding else self._asked) + limits.idle_timeout]
+        times = [(now if self._busy() else self._asked) + limits.idle_timeout]
         if self._handshake is not None:
             times.append(self._opened + limits.handshake_timeout)
         if self._frame_since:
