@@ -1,12 +1,13 @@
 """One connection on a transport that is not there, in virtual time: deadlines, order, and what is held."""
 
 import asyncio
+import itertools
 from typing import Any, cast
 
 import msgspec
 import pytest
 
-from ropewayd.protocols.binary.connection import LINGER, Connection
+from ropewayd.protocols.binary.connection import LINGER, TURN, Connection
 from ropewayd.protocols.binary.frame import Frames
 from ropewayd.protocols.binary.server import BinaryServer
 from ropewayd.protocols.binary.settings import BinaryLimits
@@ -251,3 +252,24 @@ async def test_after_the_end_nothing_is_done_and_nothing_is_left(house: House, l
     await house.wait(120_000)
     assert (await house.call(ListQueues())) == {"queues": ["jobs"], "next": None}
     assert not line.server._connections
+
+
+async def test_a_connection_that_has_much_to_do_lets_the_others_have_their_turn(
+    house: House, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = itertools.count()
+    monkeypatch.setattr("ropewayd.protocols.binary.connection.monotonic", lambda: next(ticks) * TURN * 0.6)
+    other = Line(house, LIMITS, line.server)
+    await other.hello()
+    line.connection.data_received(b"".join(frame([2 + n, 1, {}]) for n in range(50)))
+    assert len(line.connection._out) == 2
+    assert not line.transport.reading
+    other.connection.data_received(frame([2, 1, {}]))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert other.heard() == [[2, 0, {}]]
+    assert len(line.heard()) < 20
+    for _ in range(3):
+        await settle()
+    assert line.connection._frames.pending == 0
+    assert line.transport.reading

@@ -14,6 +14,7 @@ Rule 4  One timer a connection. It looks at all four deadlines (hello, frame, un
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -41,6 +42,8 @@ OK, ERROR = 0, 1
 MAX_ID = (1 << 32) - 1
 MAX_HELLO = 4096
 """Bytes of a frame before Hello is answered: nobody is trusted with more until then."""
+TURN = 0.02
+"""Seconds of work for one connection before the others have theirs."""
 LINGER = 2_000
 """Milliseconds in which a peer that was told why can read it. What it still sends is thrown away: closing on
 unread bytes would take the words back."""
@@ -167,11 +170,13 @@ class Connection(asyncio.Protocol):
 
     def _pump(self) -> None:
         """Take frames as long as there is room for what they may bring."""
+        end, over = monotonic() + TURN, False
         try:
             for payload in self._frames.cut():
                 self._frame_since = 0
                 self._take(payload)
-                if self._full() or self._leaving:
+                over = monotonic() > end
+                if over or self._full() or self._leaving:
                     break
         except FrameTooLong as error:
             self._leave(MalformedRequest(f"This is not a frame: {error}."))
@@ -180,6 +185,9 @@ class Connection(asyncio.Protocol):
             return
         if self._full():
             self._hold()
+        elif over:
+            self._hold()
+            self._server.loop.call_soon(self._resume)
         elif self._frames.partial:
             if not self._frame_since:
                 self._frame_since = self._server.now()
