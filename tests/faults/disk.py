@@ -159,7 +159,8 @@ class Disk:
         self._durable_names: dict[str, File] = {}
         self._name_changes: list[tuple[str, File | None]] = []
         self._closed: list[File] = []
-        self._image: dict[str, bytes] = {}
+        self.image: dict[str, bytes] = {}
+        """What the last cut has left."""
         self._half: Callable[[], object] = lambda: None
 
     # What is asked of it
@@ -188,8 +189,8 @@ class Disk:
         try:
             self._step(Operation.WRITE, lambda: file.write(data, offset))
         except Failed:
-            if not self.dead and self.chance.random() < 0.5:  # a short write
-                file.write(data[: self.chance.randrange(len(data))], offset)
+            if not self.dead and self.chance.random() < 0.5:  # a short write, up to some sector's end
+                file.write(data[: self.chance.randrange(len(data)) // SECTOR * SECTOR], offset)
             raise
         file.write(data, offset)
 
@@ -261,7 +262,7 @@ class Disk:
                 names.pop(name, None)
             else:
                 names[name] = file
-        self._image = {
+        self.image = {
             name: bytes(survive(file.durable, file.since, self.chance)) for name, file in names.items()
         }
         self.dead = True
@@ -269,7 +270,7 @@ class Disk:
     def restore(self) -> None:
         """The power is back: the files are what the cut has left."""
         assert self.dead
-        self.load(self._image)
+        self.load(self.image)
 
     def restart(self) -> None:
         """The process has ended and begins anew, but the power stayed: what could be read still can be, and

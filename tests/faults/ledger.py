@@ -22,6 +22,7 @@ class Broken(Exception):
     def __init__(self, kind: str, what: str) -> None:
         super().__init__(f"{kind}: {what}")
         self.kind = kind
+        self.what = what
 
 
 class Append(NamedTuple):
@@ -89,6 +90,12 @@ class Ledger:
         """Appends that were under way at a fault, and were there after it."""
         self.gone = 0
         """The same, and were not."""
+
+    def copy(self) -> Ledger:
+        twin = Ledger()
+        twin.__dict__.update(self.__dict__)
+        twin.state = self.state.copy()
+        return twin
 
     def begin(self, append: Append) -> None:
         assert self.pending is None

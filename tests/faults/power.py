@@ -59,14 +59,15 @@ class History:
         # The only chance in the store itself is the identity that it gives to a new one.
         with mock.patch("os.urandom", self._chance.randbytes):
             try:
-                for _ in range(lives):
-                    await self._life()
+                for number in range(lives):
+                    await self._life(killed=number % 10 == 9)
                 self._disk.trouble = lambda number, operation: None
                 await self._open()
                 await self._store.close()
             except Broken as broken:
                 raise Broken(
-                    broken.kind, f"{broken}; replay with: python -m tests.faults power --seed {self._seed}"
+                    broken.kind,
+                    f"{broken.what}; replay with: python -m tests.faults power --seed {self._seed}",
                 ) from broken
             finally:
                 self._disk.dead = True
@@ -76,8 +77,7 @@ class History:
         self.figures["batches"] = self.ledger.acknowledged
         self.figures["found"], self.figures["gone"] = self.ledger.found, self.ledger.gone
 
-    async def _life(self) -> None:
-        killed = self._chance.random() < 0.1
+    async def _life(self, killed: bool) -> None:
         self._arm(killed)
         self.figures["kills" if killed else "cuts"] += 1
         try:
@@ -97,7 +97,7 @@ class History:
 
     def _arm(self, killed: bool) -> None:
         """Choose the operation in whose middle this life ends."""
-        within = self._chance.choice((60, 500, 500, 500, 500))  # a start takes about sixty
+        within = self._chance.choice((60, 600, 600, 600, 600))  # a start takes about sixty
         at = self._disk.operations + self._chance.randint(1, within)
         disk = self._disk
         self._place = "in a start"

@@ -3,16 +3,20 @@ silent."""
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from ropewayd.store import engine
 from ropewayd.store.engine import Engine
-from ropewayd.store.protocol import Claim, Slice
+from ropewayd.store.failures import translate
+from ropewayd.store.protocol import Claim, Refused, Slice, StoreError, Unknown
 from ropewayd.store.sqlite import SqliteStore
 from tests.faults.ledger import Broken
+from tests.faults.operations import fail_all
 from tests.faults.power import history
 
 SEEDS = range(2000, 2020)
@@ -81,3 +85,35 @@ def test_a_drop_that_is_forgotten_returns(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(Engine, "_append_slice", without_drops)
     assert found(lambda seed: history(seed, tmp_path)).kind == "returned"
+
+
+# Operations that fail
+
+
+def test_an_error_that_is_swallowed_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Swallows(SqliteStore):
+        async def append(self, claim: Claim, expect: int, batch: bytes, slice: Slice | None = None) -> int:
+            try:
+                return await super().append(claim, expect, batch, slice)
+            except Unknown:
+                return expect + bool(batch)
+
+    with pytest.raises(Broken, match=r"lost|appended"):
+        fail_all(3, tmp_path, range(3), every=10, store=Swallows)
+
+
+def test_a_failed_sync_that_is_taken_for_a_refusal_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "translate", lambda error, doing: Refused(f"{error} while {doing}"))
+    with pytest.raises(Broken):
+        fail_all(3, tmp_path, range(3), every=10)
+
+
+def test_a_store_that_goes_on_after_unknown_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def judge(self: Engine, error: sqlite3.Error, doing: str) -> StoreError:
+        return translate(error, doing)
+
+    monkeypatch.setattr(Engine, "_judge", judge)
+    with pytest.raises(Broken):
+        fail_all(3, tmp_path, range(3), every=10)
