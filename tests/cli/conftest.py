@@ -3,22 +3,50 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import logging
 import os
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, TypeVar, Unpack
+from unittest import mock
 
 import pytest
 
 import ropeway
+from ropeway.cli import command
 from tests.cli.terminal import Terminal
-from tests.daemon import PATIENCE, Daemon
+from tests.daemon import Daemon
 
 COMMAND = (sys.executable, "-m", "ropeway")
 T = TypeVar("T")
 Done = subprocess.CompletedProcess[bytes]
+
+
+@contextlib.contextmanager
+def standing_in(streams: Sequence[int]) -> Iterator[None]:
+    """Put these descriptors in the place of standard input, output and error."""
+    logger = logging.getLogger("ropeway")
+    heard = logger.handlers[:], logger.propagate
+    before = [os.dup(number) for number in range(3)]
+    try:
+        for number, descriptor in enumerate(streams):
+            os.dup2(descriptor, number)
+        with (
+            open(0, closefd=False) as stdin,
+            open(1, "w", closefd=False) as stdout,
+            open(2, "w", closefd=False) as stderr,
+            mock.patch.multiple(sys, stdin=stdin, stdout=stdout, stderr=stderr),
+        ):
+            yield
+    finally:
+        for number, descriptor in enumerate(before):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+        logger.handlers[:], logger.propagate = heard
 
 
 class Cli:
@@ -32,18 +60,29 @@ class Cli:
         self._numbers = itertools.count(1)
 
     def run(
-        self, *words: str, stdin: bytes = b"", environ: dict[str, str] | None = None, **more: Any
+        self,
+        *words: str,
+        stdin: bytes = b"",
+        environ: dict[str, str] | None = None,
+        stdout: int | None = None,
     ) -> Done:
-        """To its end; in pipes."""
-        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | more
-        return subprocess.run(
-            [*COMMAND, *words],
-            input=stdin,
-            env=self.environ | (environ or {}),
-            timeout=PATIENCE,
-            check=False,
-            **streams,
-        )
+        """To its end, with files in place of pipes, and in this process: a new one takes far longer."""
+        with (
+            tempfile.TemporaryFile() as given,
+            tempfile.TemporaryFile() as out,
+            tempfile.TemporaryFile() as err,
+        ):
+            given.write(stdin)
+            given.seek(0)
+            streams = (given.fileno(), out.fileno() if stdout is None else stdout, err.fileno())
+            with (
+                standing_in(streams),
+                mock.patch.dict(os.environ, self.environ | (environ or {}), clear=True),
+            ):
+                code = command.run(words)
+            out.seek(0)
+            err.seek(0)
+            return Done(words, code, out.read(), err.read())
 
     def ok(self, *words: str, stdin: bytes = b"") -> str:
         """What it prints, if all goes well and nothing is said on standard error."""

@@ -105,7 +105,7 @@ def test_a_message_that_cannot_be_written_stays(cli: Cli, tmp_path: Path) -> Non
     assert done.returncode == 5
     assert cli.numbers(queue) == (1, 0, 0)
     with Path("/dev/full").open("wb") as full:
-        done = cli.run("receive", queue, "--delete", stdout=full)
+        done = cli.run("receive", queue, "--delete", stdout=full.fileno())
     assert done.returncode == 5
     assert cli.numbers(queue) == (1, 0, 0)
 
@@ -227,7 +227,7 @@ def test_a_terminal_shows_facts_and_obeys_nothing_in_a_body(cli: Cli) -> None:
 def test_colour_is_for_terminals_that_want_it(cli: Cli) -> None:
     queue = cli.queue()
     cli.fill(queue, "x")
-    for environ, coloured in (({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)):
+    for environ, coloured in (({}, True), ({"NO_COLOR": "1"}, False)):
         for words in (
             ("receive", queue, "--visibility-timeout", "0"),
             ("queue", "list"),
