@@ -57,7 +57,7 @@ def kill_after(process: subprocess.Popen[str], count: int) -> int:
 
 
 @pytest.mark.parametrize(
-    ("rounds", "most"), [pytest.param(4, 60), pytest.param(60, 400, marks=pytest.mark.proof)]
+    ("rounds", "most"), [pytest.param(4, 60), pytest.param(25, 200, marks=pytest.mark.proof)]
 )
 def test_killed_while_it_appends(tmp_path: Path, rounds: int, most: int) -> None:
     rng = random.Random(rounds)

@@ -16,7 +16,7 @@ from ropewayd.store.protocol import Corrupt, Newer, StoreError
 from ropewayd.store.wal import scan
 from tests.store.damage import Contents, Sample, copy, flip, judge, make_sample
 
-FAST, PROOF = 1, 12
+FAST, PROOF = 1, 5
 """How many times the flips of one test are made."""
 
 ROUNDS = [pytest.param(FAST, id="fast"), pytest.param(PROOF, id="proof", marks=pytest.mark.proof)]

@@ -229,4 +229,4 @@ class LongSqliteLife(SqliteLife):
 
 
 TestLongSqlite = pytest.mark.proof(LongSqliteLife.TestCase)
-TestLongSqlite.settings = settings(max_examples=300, stateful_step_count=60)
+TestLongSqlite.settings = settings(max_examples=100, stateful_step_count=50)
