@@ -32,6 +32,8 @@ class Decision(msgspec.Struct, gc=False):
 
     answer: Any
     events: tuple[Event, ...] = ()
+    ahead: Needs | None = None
+    """What the next call of this kind will need from disk: read it now, and let nobody wait for it."""
 
 
 class Wait(msgspec.Struct, gc=False):

@@ -263,14 +263,15 @@ class Decider:
             handle = make(number, m.sequence, count, now)
             answer.append((m.id, handle, m.body, m.sent_at, count, m.first_received_at or now, m.attributes))
         event = e.MessagesReceived(number, now, deadline, sequences)
-        return Decision(answer, (*expired, event))
+        low = queue.on_disk and queue.ready.window < self._limits.page_messages
+        return Decision(answer, (*expired, event), self._page(queue) if low else None)
 
     def _pick(
         self, queue: Queue, count: int, now: int
     ) -> tuple[list[Message], tuple[e.MessagesExpired, ...]]:
         """The next messages in order, at most as many as an answer holds, and those found to be past
         retention."""
-        picked = queue.ready.first(count)
+        picked = queue.first(count)
         if not picked:
             return picked, ()
         horizon = now - queue.attributes.retention_period
@@ -292,7 +293,7 @@ class Decider:
         """Messages are in order of sending, so the expired ones are in front."""
         look = count
         while True:
-            seen = queue.ready.first(look)
+            seen = queue.first(look)
             gone = bisect_right(seen, horizon, key=lambda m: m.sent_at)
             if len(seen) - gone >= count or len(seen) < look:
                 break
@@ -451,7 +452,7 @@ class Decider:
         if queue is None or not queue.live:
             return Decision(None)
         horizon = now - queue.attributes.retention_period
-        seen = queue.ready.first(self._limits.page_messages)
+        seen = queue.first(self._limits.page_messages)
         if queue.on_disk and (not seen or seen[0].sequence > queue.paged_through):
             return self._page(queue)
         gone = [m.sequence for m in seen[: bisect_right(seen, horizon, key=lambda m: m.sent_at)]]

@@ -4,6 +4,9 @@ Most are sent in order and leave in order: a deque. What comes back (a visibilit
 from disk) goes through a heap. A message that must leave from the middle is only hidden; should it come back
 before it is reached, its old place is the right one.
 
+While a part of the queue is on disk alone there is a gap: what is sent then waits behind it, and is not
+looked at before the gap is closed. What is before the gap is the head window.
+
 Looking at the first ones may rearrange how they are held. It never changes what is held.
 """
 
@@ -25,24 +28,35 @@ def _sequence(message: Message) -> int:
 class Ready:
     """See the module. A message is in it at most once."""
 
-    __slots__ = ("_front", "_heap", "_hidden", "_line")
+    __slots__ = ("_behind", "_front", "_heap", "_hidden", "_line", "_written")
 
     def __init__(self, messages: Iterable[Message] = ()) -> None:
         self._line = deque(messages)
         self._heap: list[tuple[int, Message]] = []
         self._front: list[Message] = []
         self._hidden: set[int] = set()
+        self._behind: deque[Message] | None = None
+        self._written = 0
 
     def __len__(self) -> int:
-        return len(self._line) + len(self._heap) + len(self._front) - len(self._hidden)
+        return self.window + len(self._behind or ()) - len(self._hidden)
+
+    @property
+    def gap(self) -> bool:
+        return self._behind is not None
+
+    @property
+    def window(self) -> int:
+        """About how many are before the gap (all, if there is none)."""
+        return len(self._line) + len(self._heap) + len(self._front)
 
     def __iter__(self) -> Iterator[Message]:
-        held = [*self._front, *(m for _, m in self._heap), *self._line]
+        held = [*self._front, *(m for _, m in self._heap), *self._line, *(self._behind or ())]
         yield from sorted((m for m in held if m.sequence not in self._hidden), key=_sequence)
 
     def add(self, message: Message) -> None:
         """One whose sequence is higher than all that were ever here."""
-        self._line.append(message)
+        (self._line if self._behind is None else self._behind).append(message)
 
     def put_back(self, message: Message) -> None:
         """One of any sequence."""
@@ -80,6 +94,57 @@ class Ready:
                 line.popleft()
             else:
                 hidden.add(message.sequence)
+
+    def let_go(self, keep_bytes: int, written: int) -> list[Message]:
+        """Take out messages that the disk has as they are, but for about the first `keep_bytes` of them. What
+        is in memory alone stays, behind a gap. `written`: how many rows were written since the last time."""
+        gone: list[Message] = []
+        if self._behind is None:
+            self._open_gap(keep_bytes)
+        behind, hidden = self._behind, self._hidden
+        while behind and (behind[0].on_disk or behind[0].sequence in hidden):
+            message = behind.popleft()
+            if message.sequence in hidden:
+                hidden.remove(message.sequence)
+            else:
+                gone.append(message)
+        # Those that came back are held in no order. Sorting them is paid for by as many that were written.
+        self._written += written
+        if self._heap and 8 * self._written >= len(self._heap):
+            self._written = 0
+            gone += self._let_go_of_heap(keep_bytes)
+        return gone
+
+    def _open_gap(self, keep_bytes: int) -> None:
+        line = self._line
+        for index, message in enumerate(line):
+            keep_bytes -= message.size
+            if keep_bytes < 0:
+                self._behind = deque(islice(line, index, None))
+                self._line = deque(islice(line, index))
+                return
+
+    def _let_go_of_heap(self, keep_bytes: int) -> list[Message]:
+        self._heap.sort()
+        kept: list[tuple[int, Message]] = []
+        gone: list[Message] = []
+        for place in self._heap:
+            message = place[1]
+            keep_bytes -= message.size
+            if keep_bytes < 0 and message.on_disk and message.sequence not in self._hidden:
+                gone.append(message)
+            else:
+                kept.append(place)
+        self._heap = kept
+        return gone
+
+    def close_gap(self) -> None:
+        """Nothing is on disk alone any more."""
+        behind, self._behind = self._behind, None
+        if behind and self._line:
+            self._line.extend(behind)
+        elif behind:
+            self._line = behind
 
     def _bring_forward(self, count: int) -> None:
         front, heap, line, hidden = self._front, self._heap, self._line, self._hidden

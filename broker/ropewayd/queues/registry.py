@@ -14,12 +14,13 @@ from ropewayd.store.protocol import Corrupt, Record
 from .actions import QueueAttributes
 from .handle import Handles
 from .message import Message, MessageRecord, size_of
-from .queue import Queue
+from .queue import Memory, Queue
 from .records import MAX_SEQUENCE, VERSION, QueueRecord, split_row_key
 from .settings import QueueLimits
 
 _rows = msgspec.msgpack.Decoder(MessageRecord)
 _MAX_ABSENT = 10_000
+_MAX_WINDOW = 8 << 20
 
 
 def message_of(record: Record) -> Message:
@@ -47,6 +48,7 @@ class Registry:
 
     def __init__(self, limits: QueueLimits, wheel: Wheel, owner: Any) -> None:
         self.limits = limits
+        self.memory = Memory()
         self.by_name: dict[str, Queue] = {}
         self.by_number: dict[int, Queue] = {}
         self.names: list[str] = []
@@ -63,9 +65,20 @@ class Registry:
             self._handles = Handles(self.handle_key)
         return self._handles
 
+    def window_bytes(self) -> int:
+        """The head window of one queue where memory is short: a fair part of it, within reason."""
+        part = self.limits.memory_bytes // (2 * max(1, len(self.by_number)))
+        return max(self.limits.min_window_bytes, min(part, _MAX_WINDOW))
+
     def add(self, number: int, name: str, attributes: dict[str, Any], at: int) -> Queue:
         queue = Queue(
-            number, name, msgspec.convert(attributes, QueueAttributes), at, self._wheel, self._owner
+            number,
+            name,
+            msgspec.convert(attributes, QueueAttributes),
+            at,
+            self._wheel,
+            self._owner,
+            self.memory,
         )
         self.by_name[name] = queue
         self.by_number[number] = queue
