@@ -75,7 +75,8 @@ class Batch(Request):
         if not isinstance(result, tuple) or len(result) != sum(len(part.entries) for part in self._parts):
             raise ProtocolError(f"the daemon's answer to {self.action.name} does not match its entries")
         results: list[Result] = [
-            each if each is None or isinstance(each, bytes) else read_error(each) for each in result
+            each if each is None or isinstance(each, bytes) else self._entry_error(each, index)
+            for index, each in enumerate(result)
         ]
         wanted = bytes if self.action is Action.SendMessage else type(None)
         if not all(isinstance(each, (wanted, RopewayError)) for each in results):
@@ -97,6 +98,16 @@ class Batch(Request):
         for part in self._parts:
             if not part.future.done():
                 part.future.set_exception(renewed(error))
+
+    def _entry_error(self, value: object, index: int) -> RopewayError:
+        """An entry's error, without the entry's place: the caller knows its own, not that in this request."""
+        error = read_error(value)
+        place = f"{FIELDS[self.action]}[{index}]"
+        for old, new in ((f"{place}.", ""), (place, "handle" if place.startswith("handles") else "entry")):
+            error.message = error.message.replace(old, new)
+            error.field = error.field.replace(old, new) if error.field else error.field
+        error.args = (error.message,)
+        return error
 
     def _time_left(self) -> float:
         return max(0.0, self.deadline - self._link.loop.time())

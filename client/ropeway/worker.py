@@ -124,8 +124,10 @@ class Worker:
         if not _is_async(self.handler):
             self._pool = ThreadPoolExecutor(self.concurrency, thread_name_prefix=f"ropeway-{self.queue.name}")
         runners = [asyncio.create_task(self._run_handlers()) for _ in range(self.concurrency)]
+        at_rest = False
         try:
             await asyncio.gather(*runners)
+            at_rest = True
         finally:
             self._stop()
             for runner in runners:
@@ -134,8 +136,9 @@ class Worker:
                 self._extender.cancel()
                 self._extender = None
             if self._pool is not None:
-                # After a stop its threads are idle; after a cancellation they are not waited for.
-                self._pool.shutdown(wait=False, cancel_futures=True)
+                # After a stop its threads are idle and end at once. Else they may be in handlers still, and
+                # waiting for those would block the loop.
+                self._pool.shutdown(wait=at_rest, cancel_futures=True)
                 self._pool = None
             await asyncio.wait(runners)
         if self._error is not None:

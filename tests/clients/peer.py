@@ -244,7 +244,7 @@ class Peer:
         elif action == 15:
             shelf.messages.clear()
         elif action == 20:
-            return 0, [self._send(shelf, entry) for entry in params["entries"]]
+            return 0, [self._send(shelf, entry, index) for index, entry in enumerate(params["entries"])]
         elif action == 22:
             gone = {handle[1:] for handle in params["handles"]}
             shelf.messages = [each for each in shelf.messages if each.id not in gone]
@@ -261,9 +261,9 @@ class Peer:
         page = names[: params.get("limit", 3)]
         return 0, {"queues": page, "next": page[-1] if len(page) < len(names) else None}
 
-    def _send(self, shelf: Shelf, entry: dict[str, Any]) -> Any:
+    def _send(self, shelf: Shelf, entry: dict[str, Any], index: int) -> Any:
         if not entry["body"]:
-            return ["InvalidMessageContents", "The body is empty.", "body"]
+            return ["InvalidMessageContents", f"entries[{index}].body is empty", f"entries[{index}].body"]
         stored = Stored(uuid.uuid4().bytes, entry["body"], entry.get("attributes"), entry.get("delay"))
         shelf.messages.append(stored)
         shelf.news.set()

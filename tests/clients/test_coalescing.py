@@ -68,6 +68,9 @@ async def test_one_failed_entry_is_its_callers_alone(peer: Peer, broker: ropeway
         str,
     ]
     assert [each.body for each in peer.queues["jobs"].messages] == ["a", "b", "c", "d"]
+    # Its place in the request that they shared means nothing to it.
+    for each in (results[1], results[2].errors[1]):  # type: ignore[union-attr]
+        assert (str(each), each.field) == ("body is empty", "body")  # type: ignore[union-attr]
     assert len(peer.params(SEND)) == 1
 
 

@@ -66,7 +66,10 @@ async def test_a_caller_whose_entry_is_out_of_range_harms_no_other(daemon: Daemo
         sends = [jobs.send(str(index), delay=1000 if index == 5 else 0) for index in range(20)]
         results = await asyncio.gather(*sends, return_exceptions=True)
         assert [index for index, each in enumerate(results) if not isinstance(each, str)] == [5]
-        assert isinstance(results[5], ropeway.InvalidParameterValue)
+        refused = results[5]
+        assert isinstance(refused, ropeway.InvalidParameterValue)
+        assert refused.field == "delay"
+        assert "entries" not in str(refused)
         assert len(await jobs.receive(100)) == 19
 
 

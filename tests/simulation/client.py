@@ -24,7 +24,7 @@ class Client:
         self._dice = dice
         self._sent = 0
         self._handles: list[tuple[str, bytes]] = []
-        self._pace = dice.choice([5, 50, 1_000])
+        self._pace = dice.choice([0, 5, 50, 1_000])
         self._acts: list[tuple[int, Callable[[], Any]]] = [
             (30, self._send),
             (34, self._receive),
@@ -52,9 +52,9 @@ class Client:
 
     def _pause(self) -> int:
         roll = self._dice.random()
-        if roll < 0.01:
+        if self._pace and roll < 0.01:
             return self._dice.randint(1, 5 * 86_400_000)
-        if roll < 0.08:
+        if self._pace and roll < 0.08:
             return self._dice.randint(1, 90_000)
         return self._dice.randint(0, self._pace)
 

@@ -80,8 +80,8 @@ class World:
         self._say = say
         dice = self.dice
         self.trouble = dice.choice([0.0, 0.003, 0.01, 0.03])
-        self.slowness = dice.choice([1, 3, 10])
-        self.clients = dice.randint(2, 5)
+        self.slowness = dice.choice([1, 3, 10, 40])
+        self.clients = dice.choice([2, 3, 4, 5, 8, 12])
         self.wall_step = 0
         self.settings = KernelSettings(
             max_batch_bytes=dice.choice([300, 2_000, 1 << 20]),
@@ -90,7 +90,10 @@ class World:
             idle_spill_after=dice.choice([50, 1_000]),
         )
         self.limits = QueueLimits(
-            page_messages=dice.choice([3, 10, 50]), page_bytes=dice.choice([200, 5_000])
+            page_messages=dice.choice([3, 10, 50]),
+            page_bytes=dice.choice([200, 5_000]),
+            memory_bytes=dice.choice([0, 1_000, 1 << 20]),
+            min_window_bytes=dice.choice([0, 300]),
         )
 
     # What a bug can be planted in

@@ -280,6 +280,7 @@ class Kernel:
                     reply.deliver(prepared)
                 self._let_go(batch.slice)
                 self._hasten()
+                self.alarm()  # under a steady load this loop goes on and on
             self._commit = asyncio.get_running_loop().create_task(self._tidy()) if self._slowed else None
             self._settle()
         except Exception as error:  # noqa: BLE001  # Rule 3: whatever it is, it ends the kernel

@@ -155,6 +155,12 @@ class Queue:
         messages = self.messages
         if self.replaying:
             taken = [m for m in map(messages.get, sequences) if m is not None and lsn > m.stored]
+            for message in taken:
+                # The record of one that ends later in the tail may be older than the tail, and then says
+                # that it is invisible: how it became visible was trimmed when it had ended already.
+                if message.state != VISIBLE:
+                    self._release(message)
+                    message.state = VISIBLE
         else:
             taken = [messages[s] for s in sequences]
             self.ready.take(taken)
@@ -259,8 +265,7 @@ class Queue:
         self.expiry = self.wheel.add(when, self.owner, self.number)
 
     def _show(self, message: Message) -> None:
-        """It is visible again. It may be older than the one that the next look for expired messages was set
-        for."""
+        """It is visible again. It may be older than the one for which the next look at retention was set."""
         message.state = VISIBLE
         self.ready.put_back(message)
         expires_at = message.sent_at + self.attributes.retention_period
