@@ -357,6 +357,8 @@ async def everything(house: House) -> Any:
     for queue in list(registry.by_number.values()):
         while queue.on_disk:
             needs = house.queues._decider._page(queue)
+            assert needs.begin is not None
+            needs.begin()
             records = await house.store.page(
                 house.kernel._claim, needs.space, needs.first, needs.last, needs.limit, needs.max_bytes
             )

@@ -138,8 +138,7 @@ class Kernel:
         outcome = decide(action, self.clock.now())
         kind = type(outcome)
         if kind is Decision:
-            for event in outcome.events:  # type: ignore[union-attr]  # kind says so, without an isinstance
-                self._apply(event)
+            self._apply_all(outcome.events)  # type: ignore[union-attr]  # kind says so, without an isinstance
             self._answer(reply, outcome.answer)  # type: ignore[union-attr]  # likewise
             if outcome.ahead is not None:  # type: ignore[union-attr]  # likewise
                 self._fetch(outcome.ahead)  # type: ignore[union-attr]  # likewise
@@ -151,11 +150,15 @@ class Kernel:
             assert isinstance(outcome, RopewayError)
             self._answer(reply, outcome)
 
+    def _apply_all(self, events: tuple[Event, ...]) -> None:
+        """What one action does is in one batch: a crash leaves all of it or nothing."""
+        if len(self._open.events) >= self._settings.max_batch_bytes:
+            self._close()
+        for event in events:
+            self._apply(event)
+
     def _apply(self, event: Event) -> None:
         batch = self._open
-        if len(batch.events) >= self._settings.max_batch_bytes:
-            self._close()
-            batch = self._open
         service, apply = self._appliers[type(event)]
         touch = apply(event, batch.lsn)
         batch.add(event)
@@ -206,8 +209,7 @@ class Kernel:
             if isinstance(outcome, Needs):
                 self._park(poll.action, poll.reply, outcome)
             elif isinstance(outcome, Decision):
-                for event in outcome.events:
-                    self._apply(event)
+                self._apply_all(outcome.events)
                 self._answer(poll.reply, outcome.answer)
             else:
                 self._answer(poll.reply, outcome)
@@ -223,6 +225,8 @@ class Kernel:
         if line is not None:
             return line
         line = self._parked[needs.key] = []
+        if needs.begin is not None:
+            needs.begin()
         task = asyncio.get_running_loop().create_task(self._read(needs))
         self._reads.add(task)
         task.add_done_callback(self._reads.discard)

@@ -60,6 +60,8 @@ class Needs(msgspec.Struct, gc=False):
     last: int = 0
     limit: int = 0
     max_bytes: int = 0
+    begin: Callable[[], None] | None = None
+    """Called when the read begins: from then until `fill`, memory may know better than what is read."""
 
 
 Outcome = Decision | Wait | Needs | RopewayError

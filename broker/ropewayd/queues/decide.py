@@ -263,7 +263,7 @@ class Decider:
             handle = make(number, m.sequence, count, now)
             answer.append((m.id, handle, m.body, m.sent_at, count, m.first_received_at or now, m.attributes))
         event = e.MessagesReceived(number, now, deadline, sequences)
-        low = queue.on_disk and queue.ready.window < self._limits.page_messages
+        low = queue.on_disk and queue.ready.window(queue.paged_through) < self._limits.page_messages
         return Decision(answer, (*expired, event), self._page(queue) if low else None)
 
     def _pick(
@@ -271,7 +271,7 @@ class Decider:
     ) -> tuple[list[Message], tuple[e.MessagesExpired, ...]]:
         """The next messages in order, at most as many as an answer holds, and those found to be past
         retention."""
-        picked = queue.first(count)
+        picked = queue.ready.first(count)
         if not picked:
             return picked, ()
         horizon = now - queue.attributes.retention_period
@@ -293,7 +293,7 @@ class Decider:
         """Messages are in order of sending, so the expired ones are in front."""
         look = count
         while True:
-            seen = queue.first(look)
+            seen = queue.ready.first(look)
             gone = bisect_right(seen, horizon, key=lambda m: m.sent_at)
             if len(seen) - gone >= count or len(seen) < look:
                 break
@@ -313,8 +313,7 @@ class Decider:
         number, first = queue.number, queue.paged_through + 1
 
         def fill(records: list[Record]) -> None:
-            limits = self._limits
-            self._registry.fill(number, records, limits.page_messages, limits.page_bytes)
+            self._registry.fill(number, first, records)
 
         return Needs(
             key=(number, "page"),
@@ -324,6 +323,7 @@ class Decider:
             last=row_key(number, MAX_SEQUENCE),
             limit=self._limits.page_messages,
             max_bytes=self._limits.page_bytes,
+            begin=queue.begin_page,
         )
 
     # Handles
@@ -452,7 +452,7 @@ class Decider:
         if queue is None or not queue.live:
             return Decision(None)
         horizon = now - queue.attributes.retention_period
-        seen = queue.first(self._limits.page_messages)
+        seen = queue.ready.first(self._limits.page_messages)
         if queue.on_disk and (not seen or seen[0].sequence > queue.paged_through):
             return self._page(queue)
         gone = [m.sequence for m in seen[: bisect_right(seen, horizon, key=lambda m: m.sent_at)]]

@@ -24,6 +24,7 @@ from .actions import QueueAttributes
 from .events import MessagesReceived, MessagesSent, VisibilityChanged
 from .message import DELAYED, GONE, IN_FLIGHT, VISIBLE, Lease, Message, size_of
 from .ready import Ready
+from .records import MAX_SEQUENCE
 
 OVERHEAD = 300
 """Bytes that a message in memory takes besides its body and attributes, about."""
@@ -52,6 +53,7 @@ class Queue:
         "floor",
         "in_flight",
         "live",
+        "lowest_gone",
         "memory",
         "messages",
         "modified_at",
@@ -92,6 +94,7 @@ class Queue:
         self.absent: set[int] = set()
         self.expiry: Timer | None = None
         self.paged_through = 0
+        self.lowest_gone = MAX_SEQUENCE + 1
         self.spilled_through = 0
         self.stored = 0
         self.changed = 0
@@ -308,21 +311,20 @@ class Queue:
         visible.sort(key=lambda m: m.sequence)
         self.ready = Ready(visible)
 
-    def first(self, count: int) -> list[Message]:
-        """The first visible messages that are in memory, at most `count`, without taking them."""
-        ready = self.ready
-        if ready.gap and not self.on_disk:
-            ready.close_gap()
-        return ready.first(count)
+    def begin_page(self) -> None:
+        """A page is being read: what memory lets go of from now on may not be in it."""
+        self.lowest_gone = MAX_SEQUENCE + 1
 
     def let_go(self, keep_bytes: int, written: int) -> None:
         """Leave to the disk what it has: all but a head window of about `keep_bytes`, and what memory alone
         knows."""
-        gone = self.ready.let_go(keep_bytes, written)
+        through = self.paged_through if self.on_disk else MAX_SEQUENCE
+        gone = self.ready.let_go(keep_bytes, through, written)
         if not gone:
             return
-        lowest = min(message.sequence for message in gone) - 1
-        self.paged_through = min(self.paged_through, lowest) if self.on_disk else lowest
+        lowest = min(message.sequence for message in gone)
+        self.paged_through = min(self.paged_through, lowest - 1) if self.on_disk else lowest - 1
+        self.lowest_gone = min(self.lowest_gone, lowest)
         for message in gone:
             del self.messages[message.sequence]
             self.memory.used -= message.size + OVERHEAD

@@ -4,8 +4,8 @@ Most are sent in order and leave in order: a deque. What comes back (a visibilit
 from disk) goes through a heap. A message that must leave from the middle is only hidden; should it come back
 before it is reached, its old place is the right one.
 
-While a part of the queue is on disk alone there is a gap: what is sent then waits behind it, and is not
-looked at before the gap is closed. What is before the gap is the head window.
+Where memory is short, the deque is parted in two: the head window, and what is behind it, from whose head
+messages are let go once the disk has them. Both parts stay in order, one after the other.
 
 Looking at the first ones may rearrange how they are held. It never changes what is held.
 """
@@ -39,16 +39,14 @@ class Ready:
         self._written = 0
 
     def __len__(self) -> int:
-        return self.window + len(self._behind or ()) - len(self._hidden)
+        held = len(self._front) + len(self._heap) + len(self._line) + len(self._behind or ())
+        return held - len(self._hidden)
 
-    @property
-    def gap(self) -> bool:
-        return self._behind is not None
-
-    @property
-    def window(self) -> int:
-        """About how many are before the gap (all, if there is none)."""
-        return len(self._line) + len(self._heap) + len(self._front)
+    def window(self, through: int) -> int:
+        """About how many have a sequence up to `through`."""
+        line = self._line
+        near = len(line) if line and line[0].sequence <= through else 0
+        return near + len(self._heap) + len(self._front)
 
     def __iter__(self) -> Iterator[Message]:
         held = [*self._front, *(m for _, m in self._heap), *self._line, *(self._behind or ())]
@@ -76,11 +74,18 @@ class Ready:
             self._hidden.add(message.sequence)
 
     def first(self, count: int) -> list[Message]:
-        """The first ones, at most `count`, without taking them."""
+        """The first ones, at most `count` and at least one if there is any, without taking them."""
+        if not self._line and self._behind is not None:
+            self._join()
         if not (self._heap or self._front or self._hidden):
             return list(islice(self._line, count))
         self._bring_forward(count)
         return self._front[:count]
+
+    def _join(self) -> None:
+        """The head window is used up: what is behind it is the line."""
+        assert self._behind is not None
+        self._line, self._behind = self._behind, None
 
     def take(self, messages: list[Message]) -> None:
         """Take out what `first` gave, or any others that are here."""
@@ -95,12 +100,12 @@ class Ready:
             else:
                 hidden.add(message.sequence)
 
-    def let_go(self, keep_bytes: int, written: int) -> list[Message]:
-        """Take out messages that the disk has as they are, but for about the first `keep_bytes` of them. What
-        is in memory alone stays, behind a gap. `written`: how many rows were written since the last time."""
+    def let_go(self, keep_bytes: int, through: int, written: int) -> list[Message]:
+        """Take out messages that the disk has as they are, but for about the first `keep_bytes` of those with
+        a sequence up to `through`. `written`: how many rows were written since the last time."""
         gone: list[Message] = []
         if self._behind is None:
-            self._open_gap(keep_bytes)
+            self._part(keep_bytes, through)
         behind, hidden = self._behind, self._hidden
         while behind and (behind[0].on_disk or behind[0].sequence in hidden):
             message = behind.popleft()
@@ -115,11 +120,11 @@ class Ready:
             gone += self._let_go_of_heap(keep_bytes)
         return gone
 
-    def _open_gap(self, keep_bytes: int) -> None:
+    def _part(self, keep_bytes: int, through: int) -> None:
         line = self._line
         for index, message in enumerate(line):
             keep_bytes -= message.size
-            if keep_bytes < 0:
+            if keep_bytes < 0 or message.sequence > through:
                 self._behind = deque(islice(line, index, None))
                 self._line = deque(islice(line, index))
                 return
@@ -138,26 +143,26 @@ class Ready:
         self._heap = kept
         return gone
 
-    def close_gap(self) -> None:
-        """Nothing is on disk alone any more."""
-        behind, self._behind = self._behind, None
-        if behind and self._line:
-            self._line.extend(behind)
-        elif behind:
-            self._line = behind
-
     def _bring_forward(self, count: int) -> None:
-        front, heap, line, hidden = self._front, self._heap, self._line, self._hidden
+        front, hidden = self._front, self._hidden
         if hidden and front:
             kept = [m for m in front if m.sequence not in hidden]
             hidden.difference_update(m.sequence for m in front)
             front[:] = kept
-        while len(front) < count and (heap or line):
-            if heap and (not line or heap[0][0] < line[0].sequence):
-                message = heapq.heappop(heap)[1]
-            else:
-                message = line.popleft()
+        while len(front) < count:
+            message = self._pop()
+            if message is None:
+                return
             if message.sequence in hidden:
                 hidden.remove(message.sequence)
             else:
                 front.append(message)
+
+    def _pop(self) -> Message | None:
+        """The lowest that is not in front."""
+        if not self._line and self._behind is not None:
+            self._join()
+        heap, line = self._heap, self._line
+        if heap and (not line or heap[0][0] < line[0].sequence):
+            return heapq.heappop(heap)[1]
+        return line.popleft() if line else None

@@ -108,20 +108,21 @@ class Registry:
         queue.spilled_through = record.spilled_through
         queue.stored = queue.changed = lsn
 
-    def fill(self, number: int, records: list[Record], limit: int, max_bytes: int) -> None:
-        """A page that was read, beginning right after `paged_through`."""
+    def fill(self, number: int, first: int, records: list[Record]) -> None:
+        """A page that was read, of rows from sequence `first` on."""
         queue = self.by_number.get(number)
         if queue is None:
             return
-        queue.fill(map(message_of, records))
-        full = len(records) >= limit or sum(len(r.value) for r in records) >= max_bytes
-        if full:
-            last = records[-1].key
-            assert type(last) is int
-            queue.paged_through = max(queue.paged_through, split_row_key(last)[1])
-            return
-        queue.paged_through = MAX_SEQUENCE
-        if queue.on_disk:
+        # What memory has let go of since the read began may be on disk in another form than was read.
+        lowest_gone = queue.lowest_gone
+        queue.fill(m for m in map(message_of, records) if m.sequence < lowest_gone)
+        limits = self.limits
+        full = len(records) >= limits.page_messages or sum(len(r.value) for r in records) >= limits.page_bytes
+        end = split_row_key(int(records[-1].key))[1] if full else MAX_SEQUENCE
+        if queue.paged_through < first - 1:
+            return  # memory has let go of what is before the page since
+        queue.paged_through = max(queue.paged_through, min(end, lowest_gone - 1))
+        if queue.paged_through == MAX_SEQUENCE and queue.on_disk:
             raise Corrupt(
                 f"queue {queue.name} (number {number}) counts {queue.on_disk} messages that are not on disk"
             )

@@ -78,7 +78,7 @@ class Queues:
             if queue is None:
                 continue
             queue.expiry = None
-            oldest = queue.first(1)
+            oldest = queue.ready.first(1)
             if not oldest and not queue.on_disk:
                 continue  # what is invisible is asked when it wakes
             if oldest and (not queue.on_disk or oldest[0].sequence <= queue.paged_through):
@@ -173,8 +173,6 @@ class Queues:
                 raise Corrupt(
                     f"queue {queue.name} (number {queue.number}) counts fewer messages than there are"
                 )
-            if queue.on_disk:
-                queue.let_go(0, len(queue.messages))
             if queue.live:
                 queue.expire_at(0)
 
