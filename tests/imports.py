@@ -22,6 +22,7 @@ FLOORS = {
     "topics": 4,
     "protocols": 5,
     "console": 5,
+    "inspection": 6,
 }
 COMPOSITION = 6
 """The floor of the files that stand beside the packages: __main__.py, settings.py and the like."""

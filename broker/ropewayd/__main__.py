@@ -1,4 +1,4 @@
-"""The command `ropewayd`: serve, or say what is configured.
+"""The command `ropewayd`: serve, say what is configured, or look at a store or the machine.
 
 Only the standard library is imported at the top: without its extra the daemon must still be able to say what
 is missing. The rest is imported when the command line has been read.
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ropewayd.settings import Setting
 
 OWN_FLAGS = ("--help", "--version", "--config", "--json", "--example")
+LOOKING = ("store", "doctor")
+"""Commands with a command line of their own: inspection/command.py."""
 NEEDED = ("uvloop", "msgpack", "msgspec", "aiosqlite", "structlog")
 
 EXAMPLES = """\
@@ -31,11 +33,14 @@ examples:
   ropewayd --config /etc/ropeway/ropeway.toml
   ropewayd config                                      print the settings in force and where each was set
   ropewayd config --example > ropeway.toml             begin a file of settings
+  ropewayd store check DIR                             look for damage in a store that is not served
+  ropewayd store show DIR                              what is in it
+  ropewayd doctor [DIR]                                is the disk honest, and the machine fit?
 
 Every setting can be given as a flag, as a variable (ROPEWAY_LISTEN for --listen, with commas between several
 values), or in a file. Flags come first, then variables, then the file.
 
-exit codes: 0 clean, 65 damaged store, 70 internal error, 74 disk, 78 configuration
+exit codes: 0 clean, 1 doctor found a fault, 65 damaged store, 70 internal error, 74 disk, 78 configuration
 """
 
 
@@ -66,12 +71,18 @@ def _said(stop: Exit) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
+    if arguments and arguments[0] in LOOKING:
+        from ropewayd.inspection.command import run  # noqa: PLC0415 - see the module
+
+        return run(arguments)
     from ropewayd.settings import catalogue  # noqa: PLC0415 - see the module
     from ropewayd.sources import gather  # noqa: PLC0415 - see the module
 
     settings = catalogue().values()
     _check_flags(arguments, list(settings))
     given = vars(_parser(list(settings)).parse_args(arguments))
+    if given["command"] in LOOKING:
+        raise Misconfigured(f"{given['command']} comes first; see ropewayd {given['command']} --help")
     if given["command"] != "config" and (given["json"] or given["example"]):
         raise Misconfigured("--json and --example go with the command config; see ropewayd --help")
     if given["example"]:
@@ -112,7 +123,9 @@ def _print_example() -> int:
 def _parser(settings: Sequence[Setting]) -> argparse.ArgumentParser:
     parser = _Parser(
         prog="ropewayd",
-        usage="ropewayd [serve | config] [--config FILE] [--SETTING VALUE ...]",
+        usage="ropewayd [serve | config] [--config FILE] [--SETTING VALUE ...]\n"
+        "       ropewayd store check|show DIR [--json]\n"
+        "       ropewayd doctor [DIR] [--config FILE] [--json]",
         description="Durable message queues from one daemon.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -121,9 +134,10 @@ def _parser(settings: Sequence[Setting]) -> argparse.ArgumentParser:
     parser.add_argument(
         "command",
         nargs="?",
-        choices=("serve", "config"),
+        choices=("serve", "config", *LOOKING),
         default="serve",
-        help="serve (what happens without a command), or print the settings in force and where each was set",
+        help="serve (what happens without a command), config: print the settings in force and where each was"
+        " set, store: look at a store, doctor: look at the machine",
     )
     parser.add_argument("--version", action="version", version=f"ropewayd {__version__}")
     parser.add_argument("--config", metavar="FILE", help="file of settings, TOML (variable ROPEWAY_CONFIG)")

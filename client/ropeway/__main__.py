@@ -12,6 +12,9 @@ NEEDED = ("click", "rich")
 
 def main() -> int:
     """Run the command; gives the exit code, unless a signal ended it: that ends the process too."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # Ctrl-C ends us, without a traceback, except where `cli` has something to put in order first.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         verb = "is" if len(missing) == 1 else "are"

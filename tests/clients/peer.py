@@ -18,6 +18,9 @@ from typing import Any
 
 import msgpack
 
+PATIENCE = 30.0
+"""Seconds to wait for what should take a moment: then the test fails, and does not hang."""
+
 Answer = tuple[int, Any]
 """0 and a result, or 1 and an error array."""
 
@@ -128,9 +131,10 @@ class Peer:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for something that a request, its answer or a connection's end brings about."""
-        while not condition():
-            self._news.clear()
-            await self._news.wait()
+        async with asyncio.timeout(PATIENCE):
+            while not condition():
+                self._news.clear()
+                await self._news.wait()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -305,8 +309,9 @@ class Peer:
 
 async def reached(condition: Callable[[], object]) -> None:
     """Let the loop turn until this holds."""
-    while not condition():  # noqa: ASYNC110 - nothing tells of what goes on inside the library
-        await asyncio.sleep(0)
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110 - nothing tells of what goes on inside the library
+            await asyncio.sleep(0)
 
 
 @asynccontextmanager

@@ -2,9 +2,9 @@
 
 `python -m tests.protocols.conversation docs/protocol.md` writes the bytes below each value anew.
 
-A frame is `S` (the daemon sends) or `C` (the client sends), a value as in Python with nil, true and false,
-and bare names for what differs each time; below it stand the bytes. `K` gives the daemon an access key, and `X`
-says that the daemon closes the connection at the end.
+A frame is `S` (the daemon sends) or `C` (the client sends), a value as in Python with nil, true, false, and
+bare names for what differs each time; below it stand the bytes. `K` gives the daemon an access key; `X` says
+that it closes the connection.
 """
 
 from __future__ import annotations

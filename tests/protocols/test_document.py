@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from ropewayd.protocols.reference import renew
 from tests.daemon import Daemon
 from tests.protocols.conversation import Conversation, Player, read, tokens, write
 
@@ -52,7 +51,3 @@ def test_a_conversation_that_is_not_so_is_noticed(tmp_path: Path) -> None:
     frames = iter(b"\0\0\0\1\x01" for _ in lie.frames)
     with pytest.raises(AssertionError, match="a lie"):
         Player(lie, lambda: next(frames), lambda data: None).play()
-
-
-def test_the_reference_is_the_catalogue() -> None:
-    assert renew(TEXT) == TEXT, "run python -m ropewayd.protocols.reference docs/protocol.md"

@@ -69,6 +69,38 @@ def test_killed_while_it_appends(tmp_path: Path, rounds: int, most: int) -> None
         last = check(read(path), said)
 
 
+ENDINGS = {
+    "returns": "return",
+    "raises": "raise SystemExit(3)",
+    "forgets": "del store; gc.collect(); await asyncio.sleep(0.05)",
+    "forgets in a cycle": "store.cycle = store; del store; gc.collect()",
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
+def test_a_process_that_ends_without_closing_leaves_a_crash_and_no_more(tmp_path: Path, ending: str) -> None:
+    code = f"""
+import asyncio, gc, sys
+from pathlib import Path
+from ropewayd.store.sqlite import SqliteStore
+
+async def main():
+    store = SqliteStore(Path(sys.argv[1]), reserve_bytes=0)
+    claim = await store.claim("x")
+    for lsn in range(20):
+        await store.append(claim, lsn, bytes(1000))
+    {ending}
+
+asyncio.run(main())
+"""
+    process = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code, str(tmp_path / "data")], check=False, timeout=60
+    )
+    assert process.returncode == (3 if "Exit" in ending else 0)
+    assert (tmp_path / "data" / "ropeway.db-wal").stat().st_size > 20_000
+    assert [entry.lsn for entry in read(tmp_path / "data").tail] == list(range(1, 21))
+
+
 def test_a_disk_that_fails_makes_it_unknown_and_loses_nothing(tmp_path: Path) -> None:
     path = tmp_path / "data"
     process = start(path, file_limit=300_000)

@@ -19,6 +19,7 @@ from ropewayd.store.protocol import (
     Claim,
     Corrupt,
     Entry,
+    Fenced,
     KeyRange,
     Locked,
     Newer,
@@ -477,6 +478,38 @@ async def test_a_crash_at_any_point_of_the_making_leaves_a_store_or_none(tmp_pat
         found = await examine(path)
         assert not isinstance(found, StoreError), repr(found)
         assert found.tail == []
+
+
+# The claim, on disk
+
+
+@pytest.mark.parametrize("batch", [b"two", b""])
+@pytest.mark.parametrize("given", [None, Slice([Record(MESSAGES, 1, 1, b"")], trim_to=1)])
+async def test_the_epoch_on_disk_counts_and_not_the_one_in_memory(
+    disk: Disk, batch: bytes, given: Slice | None
+) -> None:
+    store = disk.store()
+    claim = await store.claim("test")
+    await store.append(claim, 0, b"one")
+    disk.made[0].execute("UPDATE state SET epoch = epoch + 1")
+    if batch or given:
+        with pytest.raises(Fenced):
+            await store.append(claim, 1, batch, given)
+    assert (await store.recover(claim)).tail == [Entry(1, b"one")]
+    assert await store.read(claim, MESSAGES, [1]) == []
+    await store.close()
+
+
+async def test_a_row_that_is_there_already_is_not_written_again(disk: Disk) -> None:
+    store = disk.store()
+    claim = await store.claim("test")
+    await store.append(claim, 0, b"one")
+    disk.made[0].execute("INSERT INTO journal VALUES (2, 0, x'00')")
+    for given in (None, Slice([Record(MESSAGES, 1, 1, b"")])):
+        with pytest.raises(Fenced, match="2 is there already"):
+            await store.append(claim, 1, b"two", given)
+    assert await store.read(claim, MESSAGES, [1]) == []
+    await store.close()
 
 
 # The thread

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,8 +39,10 @@ class Writer:
 
 
 @pytest.fixture
-def writer(tmp_path: Path) -> Writer:
-    return Writer(tmp_path)
+def writer(tmp_path: Path) -> Iterator[Writer]:
+    writer = Writer(tmp_path)
+    yield writer
+    writer.db.close()
 
 
 def ends(log: Path) -> list[int]:
@@ -97,8 +100,9 @@ def test_a_log_whose_content_is_all_in_the_database_is_whole(writer: Writer) -> 
     assert scan(writer.log).frames == writer.checkpoint() < frames
 
 
-def test_damage_before_the_last_commit_is_corrupt(writer: Writer) -> None:
-    for size in (9000, 100, 9000, 9000):
+@pytest.mark.parametrize("sizes", [(9000, 100, 9000, 9000), (10, 10, 10, 10)], ids=["many frames", "one"])
+def test_damage_before_the_last_commit_is_corrupt(writer: Writer, sizes: tuple[int, ...]) -> None:
+    for size in sizes:
         writer.commit(size)
     whole = writer.log.read_bytes()
     *_, before_last, last = ends(writer.log)

@@ -96,6 +96,7 @@ class Engine:
                     f"{self._directory.wal} belongs to another database: its pages have another size."
                 )
         self._db = self._connector(str(file))
+        self._pin()
         self._db.text_factory = bytes
         self._set_pragmas()
         version = self._execute("PRAGMA user_version").fetchone()[0]
@@ -156,6 +157,7 @@ class Engine:
         try:
             self._in_room(self._save, replace(self._state, clean=True, last=self._journal.last), "closing")
             self._checkpoint()
+            self._unpin()
             self._db.close()
         except Refused:
             self.abandon()  # the disk is full: all of it is in the log, and the next start folds it in
@@ -173,16 +175,29 @@ class Engine:
     def abandon(self) -> None:
         """Let go of the files as they are, as a crash would."""
         db, self._db = self._db, None
-        if db is None:
+        if db is None or hasattr(db, "setconfig"):
+            if db is not None:
+                db.close()
             self._directory.release()
-        elif hasattr(db, "setconfig"):
-            db.setconfig(_NO_CHECKPOINT_ON_CLOSE, True)
-            db.close()
-            self._directory.release()
+        # Else the connection stays open until the process ends, and the lock with it.
+
+    def _pin(self) -> None:
+        """See to it that SQLite does not fold in and remove the log unless `close` says so.
+
+        It would whenever the connection is closed, if only since nobody refers to it any more: at the end of
+        the process, say. Then the next start would miss the log. Before Python 3.12 the only way is never to
+        let the connection be closed.
+        """
+        if hasattr(self._db, "setconfig"):
+            self._db.setconfig(_NO_CHECKPOINT_ON_CLOSE, True)
         else:
-            # Before Python 3.12 there is no closing without SQLite's tidying up, which would take the log
-            # away. So the connection stays open until the process ends, and the lock with it.
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(db))
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._db))
+
+    def _unpin(self) -> None:
+        if hasattr(self._db, "setconfig"):
+            self._db.setconfig(_NO_CHECKPOINT_ON_CLOSE, False)
+        else:
+            ctypes.pythonapi.Py_DecRef(ctypes.py_object(self._db))
 
     # Claiming and appending
 

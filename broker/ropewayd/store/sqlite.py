@@ -36,6 +36,8 @@ class Connection(aiosqlite.Connection):
 
     def __init__(self, connector: Callable[[], Any]) -> None:
         super().__init__(connector, iter_chunk_size=64)
+        # A process that ends without `close` ends like one that crashes: it does not wait for this thread.
+        self._thread.daemon = True
 
     def run(self, work: Callable[..., Result], *given: object) -> asyncio.Future[Result]:
         """Run `work` on the connection's thread. The future can be awaited, or let go."""
@@ -45,9 +47,13 @@ class Connection(aiosqlite.Connection):
         self._tx.put_nowait((future, partial(work, *given)))
         return future
 
-    async def finish(self) -> None:
-        """End the thread. SQLite's connection is left to whoever opened it."""
+    def stop(self) -> asyncio.Future[Any] | None:
+        """Tell the thread to end. SQLite's connection is left to whoever opened it."""
         self._connection = None
+        return super().stop()
+
+    async def finish(self) -> None:
+        """End the thread."""
         ended = self.stop()
         if ended is not None:
             await ended

@@ -11,7 +11,7 @@ call: it takes the entry's place as an error, which `decide` finds where it look
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, TypeVar, cast, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -46,7 +46,7 @@ class BatchEntry(msgspec.Struct, gc=False):
     @classmethod
     def rejected(cls, error: RopewayError) -> BatchEntry:
         """An entry that holds nothing but its error, in its first field."""
-        required = sum(field.required for field in msgspec.structs.fields(cls))
+        required = len(cls.__struct_fields__) - len(cls.__struct_defaults__)
         return cls(error, *[None] * (required - 1))
 
 
@@ -69,19 +69,17 @@ def decode(kind: type[A], raw: bytes | msgspec.Raw) -> A:
     decoder = _decoders.get(kind)
     if decoder is None:
         decoder = _decoders[kind] = msgspec.msgpack.Decoder(kind)
-    if len(raw) <= BULK:
-        try:
-            action: A = decoder.decode(raw)
-            return action
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            pass
-    elif _entry_kind(kind) is None:
-        raise InvalidParameterValue(f"The parameters have {len(raw)} bytes; {kind.__name__} takes {BULK}.")
-    fitting = _fittings.get(kind)
-    if fitting is None:
-        fitting = _fittings[kind] = Fitting(kind, kind.batch, _entry_kind(kind), MAX_BATCH)
-    fitted: A = fitting.fit(raw)
-    return fitted
+    if len(raw) > BULK:
+        if _entry_kind(kind) is None:
+            raise InvalidParameterValue(
+                f"The parameters have {len(raw)} bytes; {kind.__name__} takes {BULK}."
+            )
+        if not _fitting(kind).harmless(raw, BULK):
+            return cast(A, _fitting(kind).fit(raw))
+    try:
+        return cast(A, decoder.decode(raw))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return cast(A, _fitting(kind).fit(raw))
 
 
 def convert(kind: type[A], plain: Any) -> A:
@@ -90,6 +88,13 @@ def convert(kind: type[A], plain: Any) -> A:
         return msgspec.convert(plain, kind)
     except msgspec.ValidationError:
         return decode(kind, msgspec.msgpack.encode(plain))
+
+
+def _fitting(kind: type[Action]) -> Fitting:
+    fitting = _fittings.get(kind)
+    if fitting is None:
+        fitting = _fittings[kind] = Fitting(kind, kind.batch, _entry_kind(kind), MAX_BATCH)
+    return fitting
 
 
 def _entry_kind(kind: type[Action]) -> type[BatchEntry] | None:

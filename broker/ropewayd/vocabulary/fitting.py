@@ -8,6 +8,7 @@ the place of each entry that does not fit, or raises the error of the whole call
 
 from __future__ import annotations
 
+import functools
 import re
 import types
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin, get_type_hints
@@ -44,20 +45,29 @@ _NOT_SCALAR = _CONTAINERS | _EXTENSIONS
 
 def explain(error: msgspec.ValidationError) -> RopewayError:
     """The error for a caller: which field, and what is allowed there."""
-    place = _PLACE.match(str(error))
+    kind, message, field = _explained(str(error))
+    return kind(message, field)
+
+
+@functools.lru_cache(maxsize=1024)
+def _explained(said: str) -> tuple[type[RopewayError], str, str | None]:
+    """What msgspec said, in words for a caller. A batch of a thousand wrong entries says the same a thousand
+    times."""
+    place = _PLACE.match(said)
     assert place is not None  # the pattern matches every text
     what, path = place["what"].strip(), place["path"] or ""
     missing = _MISSING.match(what)
     if missing:
         field = f"{path}.{missing['name']}".lstrip(".")
-        return MissingParameter(f"The field {field} is required.", field)
+        return MissingParameter, f"The field {field} is required.", field
     what = what[0].lower() + what[1:]
     what = _TYPES.sub(_in_words, what)
     if place["key"]:
         what = f"a name in it: {what}"
     if not path:
-        return InvalidParameterValue(f"The parameters are not valid: {what}.")
-    return _invalid(path, what)
+        return InvalidParameterValue, f"The parameters are not valid: {what}.", None
+    found = _invalid(path, what)
+    return type(found), found.message, found.field
 
 
 def _in_words(types: re.Match[str]) -> str:
@@ -84,6 +94,12 @@ class Fitting:
             packed[batch] = Annotated[list[msgspec.Raw], Meta(max_length=most)]
         self._shell = _Shape(kind, packed)
         self._entry = _Shape(entry_kind, {}) if entry_kind else None
+        self._peek = _Peek(str(batch), entry_kind) if entry_kind else None
+
+    def harmless(self, raw: bytes | msgspec.Raw, most: int) -> bool:
+        """Whether it can be unpacked as it is: of its free values no more than `most` bytes may be anything
+        but text, bytes or a number."""
+        return self._peek is not None and self._peek.harmless(raw, most)
 
     def fit(self, raw: bytes | msgspec.Raw) -> Any:
         """See the module. Raises RopewayError."""
@@ -124,6 +140,37 @@ def _fit_free(raw: msgspec.Raw, path: str) -> Any:
         return _settle(raw, path)
     except InvalidParameterValue:
         return None  # as anything else that no free value is
+
+
+class _Peek:
+    """A look at the entries of a batch with everything left packed: in C, but for a few bytes of each."""
+
+    def __init__(self, batch: str, entry_kind: type) -> None:
+        hints = get_type_hints(entry_kind, include_extras=True)
+        self._first, *others = entry_kind.__struct_fields__  # type: ignore[attr-defined]  # it is a Struct
+        self._others = [name for name in others if _packed(hints[name]) != hints[name]]
+        unset = msgspec.UNSET
+        packed = [(name, msgspec.Raw | msgspec.UnsetType, unset) for name in (self._first, *self._others)]
+        entry = msgspec.defstruct("Entry", packed)
+        entries = Annotated[list[entry], Meta(max_length=1000)]  # type: ignore[valid-type]  # made just now
+        self._batch = batch
+        self._decoder = msgspec.msgpack.Decoder(msgspec.defstruct("Entries", [(batch, entries)]))
+
+    def harmless(self, raw: bytes | msgspec.Raw, most: int) -> bool:
+        try:
+            entries = getattr(self._decoder.decode(raw), self._batch)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return False
+        size = 0
+        for entry in entries:
+            first = getattr(entry, self._first)
+            if first is msgspec.UNSET or memoryview(first)[0] in _NOT_SCALAR:
+                return False
+            for name in self._others:
+                other = getattr(entry, name)
+                if other is not msgspec.UNSET:
+                    size += len(other)
+        return size <= most
 
 
 class _Shape:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-import signal
 import sys
 from collections.abc import Sequence
 
@@ -16,10 +15,12 @@ import click
 
 import ropeway
 from ropeway.cli.exits import DONE, UNREAD, USAGE, Exit
+from ropeway.cli.names import VARIABLE
 from ropeway.cli.output import say
 from ropeway.cli.session import hear_warnings, root_options
 
-INTERRUPTED = 128 + signal.SIGINT
+NO_ARGUMENTS: type[Exception] = getattr(click.exceptions, "NoArgsIsHelpError", StopIteration)
+"""The help, as an error. click 8.1 has no such class: it prints the help by itself."""
 
 
 PARTS = ("completion", "ping", "queue", "receive", "send")
@@ -82,9 +83,6 @@ def run(arguments: Sequence[str]) -> int:
         if end.sentence:
             say(end.sentence, end.hint, error=True)
         code = end.code
-    except (KeyboardInterrupt, click.Abort):
-        _end_line()
-        code = INTERRUPTED
     if code == UNREAD:
         # What Python itself may still hold has no reader either.
         with contextlib.suppress(OSError):
@@ -93,22 +91,24 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    # Not click's main(): that takes a reader who has gone for an error.
+    instruction = os.environ.get(VARIABLE)
+    if instruction:
+        from click.shell_completion import shell_complete  # noqa: PLC0415 - for Tab alone
+
+        return shell_complete(root, {}, "ropeway", VARIABLE, instruction)
     try:
-        code = root.main(arguments, prog_name="ropeway", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
-        return USAGE if arguments else DONE
+        with root.make_context("ropeway", arguments) as ctx:
+            root.invoke(ctx)
+    except click.exceptions.Exit as end:
+        return end.exit_code
     except click.UsageError as error:
+        if isinstance(error, NO_ARGUMENTS):
+            click.echo(error.format_message())
+            return USAGE if arguments else DONE
         path = error.ctx.command_path if error.ctx is not None else "ropeway"
         sentence = error.format_message()
         raise Exit(USAGE, sentence[:1].lower() + sentence[1:], f"{path} --help says more.") from None
     except click.ClickException as error:
         raise Exit(USAGE, error.format_message()) from None
-    return code if isinstance(code, int) else DONE
-
-
-def _end_line() -> None:
-    """A question without an answer leaves the cursor in its line."""
-    with contextlib.suppress(OSError):
-        if os.isatty(2):
-            os.write(2, b"\n")
+    return DONE

@@ -7,9 +7,9 @@ import os
 import click
 from click.shell_completion import get_completion_class
 
+from ropeway.cli.names import VARIABLE
 from ropeway.cli.session import Session
 
-VARIABLE = "_ROPEWAY_COMPLETE"
 SHELLS = ("bash", "zsh", "fish")
 
 

@@ -1,8 +1,8 @@
 """Ctrl-C and its like: a command that is interrupted still puts everything in order.
 
 Rule 1: the first signal cancels the command's task, which then tidies up and ends with 128 + the signal's
-number. Rule 2: the second one ends the process at once. Rule 3: a write that blocks is broken off too, which
-the loop alone could not do.
+number. Rule 2: the second one ends the process at once. Rule 3: waiting until output can be written is broken
+off too, which the loop alone could not do; a write itself never is, so that what was written is known.
 """
 
 from __future__ import annotations
@@ -74,9 +74,11 @@ async def _watched(work: Coroutine[Any, Any, T]) -> T:
 
 @contextlib.contextmanager
 def may_block() -> Iterator[None]:
-    """A signal in this block raises Interrupted here. For system calls alone; there is no `await` in it."""
+    """A signal that came or comes raises Interrupted here. In this block one waits, and does nothing."""
     _watch.blocking = _watch.task is not None
     try:
+        if _watch.blocking and _watch.received is not None:
+            raise Interrupted(_watch.received)
         yield
     finally:
         _watch.blocking = False

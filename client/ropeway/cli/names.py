@@ -18,6 +18,8 @@ from ropeway.wire import Action
 
 PATIENCE = 1.0
 """Seconds that Tab may take."""
+VARIABLE = "_ROPEWAY_COMPLETE"
+"""Set by the shells' scripts when they ask what could come next."""
 MOST = 200
 """Names that are shown."""
 

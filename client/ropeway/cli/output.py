@@ -10,9 +10,10 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import stat
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ropeway.cli.exits import unwritable
 from ropeway.cli.interruption import may_block
@@ -30,6 +31,13 @@ def is_terminal(descriptor: int) -> bool:
     """Whether a person is there. A descriptor that is closed is not a terminal."""
     try:
         return os.isatty(descriptor)
+    except OSError:
+        return False
+
+
+def _is_file(descriptor: int) -> bool:
+    try:
+        return stat.S_ISREG(os.fstat(descriptor).st_mode)
     except OSError:
         return False
 
@@ -62,6 +70,7 @@ class Output:
         self.json = json
         self.drawn = not json and is_terminal(_STDOUT)
         self._colour = self.drawn and _colour()
+        self._is_file = _is_file(_STDOUT)
 
     # The three ways at once: what a command has to say, for each of them.
 
@@ -115,22 +124,27 @@ class Output:
     def write(self, data: bytes) -> None:
         """These bytes and no others. Raises Exit where they cannot be written, Interrupted by a signal."""
         rest = memoryview(data)
-        with may_block():
+        try:
             while rest:
-                try:
-                    rest = rest[os.write(_STDOUT, rest) :]
-                except BlockingIOError:  # somebody made our standard output non-blocking
-                    select.select([], [_STDOUT], [])
-                except OSError as error:
-                    raise unwritable(error) from None
+                with may_block():
+                    if not self._is_file:
+                        select.select([], [_STDOUT], [])
+                # So much can be written without blocking when there is room at all.
+                piece = rest if self._is_file else rest[: select.PIPE_BUF]
+                with contextlib.suppress(BlockingIOError):  # somebody else was quicker to fill it
+                    rest = rest[os.write(_STDOUT, piece) :]
+        except OSError as error:
+            raise unwritable(error) from None
 
     def _draw(self, columns: Sequence[str], rows: Sequence[Sequence[str | int]]) -> None:
         from rich.console import Console  # noqa: PLC0415 - rule 4 of the package
 
-        console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+        colours: Literal["auto"] | None = "auto" if self._colour else None
+        console = Console(file=sys.stdout, color_system=colours, highlight=False)
         with console.capture() as capture:
             console.print(_table(columns, rows))
-        self.write(capture.get().encode())
+        lines = capture.get().splitlines()
+        self.write("".join(f"{line.rstrip()}\n" for line in lines).encode())
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str | int]]) -> Table:

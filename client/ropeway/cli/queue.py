@@ -312,5 +312,9 @@ def _confirm(session: Session, queue: str, question: str, *, yes: bool) -> None:
 
     count = session.perform(work, queue)
     messages = f"all {counted(count, 'message')}" if count > 1 else counted(count, "message")
-    if not click.confirm(question.format(queue=harmless(queue), messages=messages), err=True):
+    try:
+        agreed = click.confirm(question.format(queue=harmless(queue), messages=messages), err=True)
+    except click.Abort:  # Ctrl-D
+        agreed = False
+    if not agreed:
         raise Exit(REFUSED, "Nothing was changed.")

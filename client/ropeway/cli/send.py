@@ -160,7 +160,8 @@ def _send_lines(session: Session, queue: str, envelope: Envelope, descriptor: in
     except Exit as end:
         if not tally.seen:
             raise
-        done = f"{counted(tally.accepted, 'message')} were sent, the last from line {tally.last:,}"
+        were = "was" if tally.accepted == 1 else "were"
+        done = f"{counted(tally.accepted, 'message')} {were} sent, the last from line {tally.last:,}"
         if not end.sentence:
             say(done if tally.accepted else "no message was sent")
             raise

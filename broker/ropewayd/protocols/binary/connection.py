@@ -14,6 +14,7 @@ Rule 4  One timer a connection. It looks at all four deadlines (hello, frame, un
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -41,6 +42,8 @@ OK, ERROR = 0, 1
 MAX_ID = (1 << 32) - 1
 MAX_HELLO = 4096
 """Bytes of a frame before Hello is answered: nobody is trusted with more until then."""
+TURN = 0.02
+"""Seconds of work for one connection before the others have theirs."""
 LINGER = 2_000
 """Milliseconds in which a peer that was told why can read it. What it still sends is thrown away: closing on
 unread bytes would take the words back."""
@@ -167,11 +170,13 @@ class Connection(asyncio.Protocol):
 
     def _pump(self) -> None:
         """Take frames as long as there is room for what they may bring."""
+        end, over = monotonic() + TURN, False
         try:
             for payload in self._frames.cut():
                 self._frame_since = 0
                 self._take(payload)
-                if self._full() or self._leaving:
+                over = monotonic() > end
+                if over or self._full() or self._leaving:
                     break
         except FrameTooLong as error:
             self._leave(MalformedRequest(f"This is not a frame: {error}."))
@@ -180,6 +185,9 @@ class Connection(asyncio.Protocol):
             return
         if self._full():
             self._hold()
+        elif over:
+            self._hold()
+            self._server.loop.call_soon(self._resume)
         elif self._frames.partial:
             if not self._frame_since:
                 self._frame_since = self._server.now()
@@ -340,10 +348,14 @@ class Connection(asyncio.Protocol):
             self._leave(MalformedRequest(f"Hello did not come within {limits.handshake_timeout} ms."))
         elif self._frame_since and now >= self._frame_since + limits.frame_timeout:
             self._leave(MalformedRequest(f"A frame did not end within {limits.frame_timeout} ms."))
-        elif not self._outstanding and now >= self._asked + limits.idle_timeout:
+        elif not self._busy() and now >= self._asked + limits.idle_timeout:
             self.close()
         else:
             self._watch(self._next_look(now))
+
+    def _busy(self) -> bool:
+        """Whether there is a request without an answer, or an answer that this turn of the loop sends."""
+        return bool(self._outstanding or self._out)
 
     def _taken_now(self) -> int:
         assert self._transport is not None
@@ -351,7 +363,7 @@ class Connection(asyncio.Protocol):
 
     def _next_look(self, now: int) -> int:
         limits = self._limits
-        times = [(now if self._outstanding else self._asked) + limits.idle_timeout]
+        times = [(now if self._busy() else self._asked) + limits.idle_timeout]
         if self._handshake is not None:
             times.append(self._opened + limits.handshake_timeout)
         if self._frame_since:

@@ -1,0 +1,268 @@
+"""Every operation of the disk fails in turn: with an I/O error or for want of space, once or from then on.
+
+A script of five hundred steps is cut into chapters. Each begins with a start, from the files that the one
+before has left: closed, as the power went, or as it went in the middle of an append. So each operation of
+starting, working and closing is one that can fail, from many states of the files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, NamedTuple
+from unittest import mock
+
+from ropewayd.store.protocol import Claim, Refused, StoreError, Unknown, Unusable
+from ropewayd.store.sqlite import SqliteStore
+from tests.faults.disk import Disk, Failed, Operation
+from tests.faults.ledger import Append, Broken, Ledger, read_all
+from tests.faults.script import next_step
+from tests.faults.vfs import Machine
+
+CHAPTERS: Final = 25
+STEPS: Final = 20
+"""In a chapter."""
+
+
+class Fault(NamedTuple):
+    """The operation of this number fails, and if it is for ever, those after it as well. A full disk fails
+    writes alone."""
+
+    at: int
+    full: bool
+    forever: bool
+
+    def hits(self, number: int, operation: Operation) -> bool:
+        if self.full and operation is not Operation.WRITE:
+            return False
+        return number == self.at or (self.forever and number > self.at)
+
+
+class Chapter(NamedTuple):
+    """Where it begins, and the operations of the disk that it takes when nothing fails."""
+
+    number: int
+    image: dict[str, bytes]
+    ledger: Ledger
+    operations: list[Operation]
+
+    def faults(self) -> list[Fault]:
+        """All that can go wrong in it."""
+        found = []
+        for at, operation in enumerate(self.operations, 1):
+            for full in (False, True) if operation is Operation.WRITE else (False,):
+                found += [Fault(at, full, False), Fault(at, full, True)]
+        return found
+
+
+def recorder(operations: list[Operation]) -> Callable[[int, Operation], None]:
+    """Trouble that makes none, and writes down what is asked for."""
+    return lambda number, operation: operations.append(operation)
+
+
+class Script:
+    """The script of one seed, on a disk in `directory`. `figures` counts how the trials ended."""
+
+    def __init__(self, seed: int, directory: Path, store: type[SqliteStore] = SqliteStore) -> None:
+        self._seed = seed
+        self._kind = store
+        self._disk = Disk(directory, random.Random(seed))
+        self._machine = Machine(self._disk)
+        self._ledger = Ledger()
+        self._store: SqliteStore
+        self._claim = Claim(0, 0)
+        self.figures: Counter[str] = Counter()
+
+    async def close(self) -> None:
+        self._disk.dead = True
+        with suppress(StoreError):
+            await self._store.close()  # it may be that something was found in its midst
+        self._machine.close()
+
+    async def write(self) -> list[Chapter]:
+        """Go through the script while nothing fails; give its chapters."""
+        chapters: list[Chapter] = []
+        image: dict[str, bytes] = {}
+        for number in range(CHAPTERS):
+            operations: list[Operation] = []
+            ledger = self._ledger.copy()
+            self._begin(number, image)
+            self._disk.trouble = recorder(operations)
+            await self._play(number)
+            chapters.append(Chapter(number, image, ledger, operations))
+            # Once more, to leave it in another way than closed.
+            self._ledger = ledger.copy()
+            self._begin(number, image)
+            await self._play(number, how=("close", "cut", "cut in an append")[number % 3])
+            image = self._disk.seen()
+        return chapters
+
+    def _begin(self, number: int, image: dict[str, bytes]) -> None:
+        self._disk.trouble = lambda _, operation: None
+        self._disk.load(image)
+        self._disk.operations = 0
+        self._disk.chance.seed(f"{self._seed}/{number}")
+
+    async def _play(self, number: int, how: str = "close") -> None:
+        """The steps of a chapter. Raises StoreError for what the store says, Broken for what it may not
+        do."""
+        chance = random.Random(f"{self._seed}/{number}")
+        with mock.patch("os.urandom", chance.randbytes):
+            await self._open()
+            for _ in range(STEPS):
+                await self._step(chance)
+        if how == "close":
+            await self._store.close()
+            return
+        if how == "cut in an append":
+            at = self._disk.operations + chance.randint(1, 4)
+            self._disk.trouble = lambda number, operation: (
+                self._disk.cut_in_the_middle(operation) if number == at else None
+            )
+            with suppress(StoreError):
+                await self._append(Append(bytes(40_000), None))
+        if not self._disk.dead:
+            self._disk.cut()
+        with suppress(StoreError):
+            await self._store.close()
+        self._disk.restore()
+
+    async def _open(self) -> None:
+        self._store = self._kind(
+            self._disk.directory, wal_bytes=1 << 16, reserve_bytes=0, connector=self._machine.connect
+        )
+        self._claim = await self._store.claim("script")
+        self._ledger.claimed(self._claim)
+        self._ledger.settle(await read_all(self._store, self._claim), self._claim.last_lsn)
+
+    async def _step(self, chance: random.Random) -> None:
+        step = next_step(chance, self._ledger.state)
+        if isinstance(step, Append):
+            await self._append(step)
+        elif step == "tidy":
+            for _ in range(100):  # with a full disk there is always more to do
+                if not await self._store.tidy():
+                    break
+        elif step == "reopen":
+            await self._store.close()
+            await self._open()
+        else:
+            if step == "claim":
+                self._claim = await self._store.claim("script")
+                self._ledger.claimed(self._claim)
+            self._ledger.settle(await read_all(self._store, self._claim), self._ledger.state.last)
+
+    async def _append(self, step: Append) -> None:
+        self._ledger.begin(step)
+        try:
+            lsn = await self._store.append(self._claim, self._ledger.state.last, step.batch, step.slice)
+        except Refused:
+            self._ledger.undone()
+            self.figures["refused"] += 1
+        else:
+            self._ledger.done(lsn)
+
+    # With a fault
+
+    async def attempt(self, chapter: Chapter, fault: Fault) -> None:
+        """Play a chapter with a fault in it, and look at what is there afterwards. Raises Broken."""
+        try:
+            await self._attempt(chapter, fault)
+        except Broken as broken:
+            where = f"{fault} in chapter {chapter.number} of seed {self._seed}"
+            raise Broken(
+                broken.kind,
+                f"{broken.what}, with {where}; replay with: python -m tests.faults operations --seed {self._seed}"
+                f" --chapter {chapter.number} --at {fault.at}",
+            ) from broken
+
+    async def _attempt(self, chapter: Chapter, fault: Fault) -> None:
+        self._ledger = chapter.ledger.copy()
+        self._begin(chapter.number, chapter.image)
+
+        def trouble(number: int, operation: Operation) -> None:
+            if fault.hits(number, operation):
+                raise Failed(operation, fault.full)
+
+        self._disk.trouble = trouble
+        ended = "unharmed"
+        try:
+            await self._play(chapter.number)
+        except (Unknown, Refused, Unusable) as error:
+            ended = type(error).__name__
+            await self._stays_ended(error)
+        except (StoreError, AssertionError) as error:
+            raise Broken("wrong", f"the store says {error!r}") from error
+        finally:
+            with suppress(StoreError):
+                await self._store.close()
+        self.figures[ended] += 1
+        await self._look_again()
+
+    async def _stays_ended(self, error: StoreError) -> None:
+        """Whoever goes on after Unknown gets nothing done."""
+        if not isinstance(error, Unknown) or self._claim.epoch == 0:
+            return
+        self._disk.trouble = lambda number, operation: None
+        try:
+            await self._store.append(self._claim, self._ledger.state.last, b"more", None)
+        except StoreError:
+            return
+        raise Broken("wrong", "a store that had failed has appended")
+
+    async def _look_again(self) -> None:
+        """The power goes now; or the process begins anew, works a little, and then it goes."""
+        self._disk.trouble = lambda number, operation: None
+        ledger = self._ledger.copy()
+        self._disk.cut()
+        lost = self._disk.image
+        self._disk.restart()
+        await self._works()
+        self._disk.cut()
+        with suppress(StoreError):
+            await self._store.close()
+        self._disk.restore()
+        await self._works()
+        with suppress(StoreError):
+            await self._store.close()
+        self._ledger = ledger
+        self._disk.load(lost)
+        await self._works()
+        await self._store.close()
+
+    async def _works(self) -> None:
+        try:
+            await self._open()
+            await self._append(Append(b"after the fault", None))
+        except StoreError as error:
+            raise Broken("corrupt", f"{error!r} after the fault") from error
+        if self._ledger.pending is not None:
+            raise Broken("wrong", "refused after the fault")
+
+
+def fail_all(
+    seed: int, directory: Path, chapters: range, every: int = 1, store: type[SqliteStore] = SqliteStore
+) -> Counter[str]:
+    """Let each `every`-th operation in some chapters fail in all ways; give how it ended. Raises Broken."""
+    data = directory / f"script-{seed}-{chapters.start}"
+    data.mkdir(mode=0o700)
+
+    async def run() -> Counter[str]:
+        script = Script(seed, data, store)
+        try:
+            written = await script.write()
+            for chapter in chapters:
+                for fault in written[chapter].faults()[chapter % every :: every]:
+                    await script.attempt(written[chapter], fault)
+        finally:
+            await script.close()
+        return script.figures
+
+    figures = asyncio.run(run())
+    shutil.rmtree(data)
+    return figures
