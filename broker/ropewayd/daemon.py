@@ -225,6 +225,7 @@ def queue_limits(settings: Settings) -> QueueLimits:
         region=settings.daemon.region,
         max_queues=settings.queues.max_queues,
         max_in_flight=settings.queues.max_in_flight,
+        memory_bytes=settings.queues.memory_bytes,
         max_answer_bytes=settings.protocol.max_frame - (64 << 10),
     )
 

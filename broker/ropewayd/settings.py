@@ -191,6 +191,14 @@ class Queues(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Meta(ge=1, le=10_000_000, description="Messages of one queue that may be in flight at one time."),
     ] = 120_000
+    memory_bytes: Annotated[
+        int,
+        Meta(
+            ge=MIB,
+            le=1024 * 1024 * MIB,
+            description="Messages held in memory; beyond it, what is on disk is left there until it is needed.",
+        ),
+    ] = 128 * MIB
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ class ReadyMachine(RuleBasedStateMachine):
     @rule(count=st.integers(1, 5))
     def add(self, count: int) -> None:
         for _ in range(count):
-            message = Message(self.next, b"", "", None, 0, 0)
+            message = Message(self.next, b"", "", None, 0, 1)
             self.next += 1
             self.ready.add(message)
             self.model[message.sequence] = message
@@ -28,7 +28,8 @@ class ReadyMachine(RuleBasedStateMachine):
     @rule(count=st.integers(1, 7), keep=st.integers(0, 3))
     def take_first(self, count: int, keep: int) -> None:
         picked = self.ready.first(count)
-        assert [m.sequence for m in picked] == sorted(self.model)[:count]
+        assert picked
+        assert [m.sequence for m in picked] == sorted(self.model)[: len(picked)]
         picked = picked[: max(1, len(picked) - keep)]
         self.ready.take(picked)
         for message in picked:
@@ -56,9 +57,23 @@ class ReadyMachine(RuleBasedStateMachine):
         message = self.model[sequence] = self.out.pop(sequence)
         self.ready.put_back(message)
 
+    @rule(data=st.data())
+    def write(self, data: st.DataObject) -> None:
+        for sequence in data.draw(st.lists(st.integers(1, self.next), max_size=8)):
+            if sequence in self.model:
+                self.model[sequence].stored = 1
+
+    @rule(keep=st.integers(0, 5), through=st.integers(0, 60), written=st.sampled_from([0, 100]))
+    def let_go(self, keep: int, through: int, written: int) -> None:
+        for message in self.ready.let_go(keep, through, written):
+            assert message.stored
+            assert self.model.pop(message.sequence) is message
+
     @rule(count=st.integers(1, 7))
     def look(self, count: int) -> None:
-        assert [m.sequence for m in self.ready.first(count)] == sorted(self.model)[:count]
+        seen = self.ready.first(count)
+        assert [m.sequence for m in seen] == sorted(self.model)[: len(seen)]
+        assert bool(seen) == bool(self.model)
 
     @invariant()
     def agrees(self) -> None:

@@ -1,5 +1,6 @@
 """What lives becomes records and comes back: rows and the journal's tail give the state there was (I2)."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from ropewayd.queues import actions as a
 from ropewayd.queues.records import MESSAGES, WAITING
 from ropewayd.queues.settings import QueueLimits
 from ropewayd.store.protocol import Corrupt
+from ropewayd.vocabulary.errors import ServiceUnavailable
 from tests.house import BODY, COUNT, HANDLE, House
 
 SMALL = KernelSettings(tail_bytes=600, slice_bytes=300)
@@ -163,6 +165,83 @@ async def test_a_backlog_is_paged_in_order_after_a_restart() -> None:
     assert await house.counts() == (0, 100, 0)
 
 
+async def test_a_backlog_beyond_memory_stays_on_disk_and_comes_in_order() -> None:
+    limits = QueueLimits(memory_bytes=50_000, page_messages=20, min_window_bytes=5000)
+    house = House(KernelSettings(tail_bytes=20_000, slice_bytes=5000), limits)
+    await house.start()
+    await house.create(visibility_timeout=600_000)
+    held = house.queues._registry.memory
+    most = 0
+    for n in range(500):
+        await house.send(f"{n:0500}")
+        most = max(most, held.used)
+    assert most < 80_000  # the budget, and a tail's worth that the disk did not have yet
+    assert await house.counts() == (500, 0, 0)
+    found: list[Any] = []
+    while len(found) < 500:
+        got = await house.receive(7)
+        found += [int(m[BODY]) for m in got]
+        await house.delete(*(m[HANDLE] for m in got))
+        most = max(most, held.used)
+        await house.send(f"{500 + len(found)}")  # what is sent meanwhile comes after
+    assert found[:500] == list(range(500))
+    assert most < 80_000
+    rest = [int(body) for body in await house.bodies()]
+    assert rest == sorted(rest)
+    await house.call(a.PurgeQueue(queue="jobs"))
+    assert held.used == 0
+
+
+async def test_what_came_back_is_left_to_the_disk_too() -> None:
+    limits = QueueLimits(memory_bytes=50_000, page_messages=20, min_window_bytes=5000)
+    house = House(KernelSettings(tail_bytes=20_000, slice_bytes=5000), limits)
+    await house.start()
+    await house.create(visibility_timeout=1000)
+    for n in range(1500):
+        await house.send(f"{n:0100}")
+        if n % 10 == 9:
+            assert len(await house.receive(10)) == 10
+    await house.wait(2000)
+    await spilled(house)
+    assert house.queues._registry.memory.used < 150_000  # of 600,000
+    assert await house.counts() == (1500, 0, 0)
+    found: list[int] = []
+    while got := await house.receive(50, visibility_timeout=600_000):
+        assert {m[COUNT] for m in got} == {2}
+        found += [int(m[BODY]) for m in got]
+    assert found == list(range(1500))
+
+
+async def test_sends_wait_where_the_tail_is_at_its_limit() -> None:
+    house = House(KernelSettings(tail_bytes=3000, slice_bytes=100))
+    await house.start()
+    await house.create()
+    for _ in range(20):
+        await house.send("x" * 4000)
+        slowed = [house.submit(a.SendMessage(queue="jobs", entries=[a.SendEntry("y")])) for _ in range(3)]
+        assert len(house.kernel._slowed) == 3
+        assert house.submit(a.GetQueueAttributes(queue="jobs")).answered  # a read does not wait
+        for reply in slowed:
+            await asyncio.wait_for(reply.answer, 5)
+        assert house.kernel._tail.size < 3000
+    assert await house.counts() == (80, 0, 0)
+
+
+async def test_a_stop_answers_sends_that_wait() -> None:
+    house = House(KernelSettings(tail_bytes=1000, slice_bytes=100))
+    await house.start()
+    await house.create()
+    await house.send("x" * 2000)
+    house.faults.gate.clear()
+    slowed = house.submit(a.SendMessage(queue="jobs", entries=[a.SendEntry("late")]))
+    assert house.kernel._slowed
+    stopping = asyncio.ensure_future(house.kernel.stop())
+    await asyncio.sleep(0)
+    house.faults.gate.set()
+    await stopping
+    assert isinstance(slowed.answer.result(), ServiceUnavailable)
+
+
 async def test_an_expired_backlog_on_disk_is_reclaimed_in_pages() -> None:
     house = House(SMALL, PAGES)
     await house.start()
@@ -231,9 +310,10 @@ STEPS = st.lists(
 
 
 @settings(max_examples=60)
-@given(steps=STEPS, tail=st.sampled_from([100, 600, 3000]))
-async def test_a_restart_after_any_history_changes_nothing(steps: list[str], tail: int) -> None:
-    house = House(KernelSettings(tail_bytes=tail, slice_bytes=200), PAGES)
+@given(steps=STEPS, tail=st.sampled_from([100, 600, 3000]), memory=st.sampled_from([0, 5000, 1 << 20]))
+async def test_a_restart_after_any_history_changes_nothing(steps: list[str], tail: int, memory: int) -> None:
+    limits = QueueLimits(page_messages=7, memory_bytes=memory, min_window_bytes=20)
+    house = House(KernelSettings(tail_bytes=tail, slice_bytes=200), limits)
     await house.start()
     await house.create(visibility_timeout=3000)
     handles: list[bytes] = []
@@ -277,6 +357,8 @@ async def everything(house: House) -> Any:
     for queue in list(registry.by_number.values()):
         while queue.on_disk:
             needs = house.queues._decider._page(queue)
+            assert needs.begin is not None
+            needs.begin()
             records = await house.store.page(
                 house.kernel._claim, needs.space, needs.first, needs.last, needs.limit, needs.max_bytes
             )

@@ -22,6 +22,7 @@ FIXED = {
     "max_batch",  # of the actions' own definition: a service and its clients agree on it
     "page_messages",  # how the store is read, and no bound on anybody
     "page_bytes",
+    "min_window_bytes",  # how paging works, as the two above
     "max_answer_bytes",  # follows from protocol.max_frame
 }
 

@@ -90,7 +90,10 @@ class World:
             idle_spill_after=dice.choice([50, 1_000]),
         )
         self.limits = QueueLimits(
-            page_messages=dice.choice([3, 10, 50]), page_bytes=dice.choice([200, 5_000])
+            page_messages=dice.choice([3, 10, 50]),
+            page_bytes=dice.choice([200, 5_000]),
+            memory_bytes=dice.choice([0, 1_000, 1 << 20]),
+            min_window_bytes=dice.choice([0, 300]),
         )
 
     # What a bug can be planted in

@@ -17,6 +17,7 @@ through its clock.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from typing import Any, Union
 
@@ -83,6 +84,7 @@ class Kernel:
         self._polls = Polls(wheel)
         self._parked: dict[object, list[tuple[Action, Reply]]] = {}
         self._reads: set[asyncio.Task[None]] = set()
+        self._slowed: deque[tuple[Action, Reply]] = deque()
         self._unavailable: ServiceUnavailable | None = ServiceUnavailable("The daemon is starting.")
         self._idle_lsn = -1
         self._idle_armed = False
@@ -99,7 +101,10 @@ class Kernel:
             return
         # Whether this principal may, and whether it may now, is asked here, before the service is.
         try:
-            self._run(action, reply)
+            if action.grows and self._tail.size >= self._settings.tail_bytes:
+                self._slow(action, reply)
+            else:
+                self._run(action, reply)
         except Exception as error:
             self._fail(error)
             raise
@@ -133,9 +138,10 @@ class Kernel:
         outcome = decide(action, self.clock.now())
         kind = type(outcome)
         if kind is Decision:
-            for event in outcome.events:  # type: ignore[union-attr]  # kind says so, without an isinstance
-                self._apply(event)
+            self._apply_all(outcome.events)  # type: ignore[union-attr]  # kind says so, without an isinstance
             self._answer(reply, outcome.answer)  # type: ignore[union-attr]  # likewise
+            if outcome.ahead is not None:  # type: ignore[union-attr]  # likewise
+                self._fetch(outcome.ahead)  # type: ignore[union-attr]  # likewise
         elif isinstance(outcome, Wait):
             self._wait(action, reply, outcome)
         elif isinstance(outcome, Needs):
@@ -144,11 +150,15 @@ class Kernel:
             assert isinstance(outcome, RopewayError)
             self._answer(reply, outcome)
 
+    def _apply_all(self, events: tuple[Event, ...]) -> None:
+        """What one action does is in one batch: a crash leaves all of it or nothing."""
+        if len(self._open.events) >= self._settings.max_batch_bytes:
+            self._close()
+        for event in events:
+            self._apply(event)
+
     def _apply(self, event: Event) -> None:
         batch = self._open
-        if len(batch.events) >= self._settings.max_batch_bytes:
-            self._close()
-            batch = self._open
         service, apply = self._appliers[type(event)]
         touch = apply(event, batch.lsn)
         batch.add(event)
@@ -168,6 +178,16 @@ class Kernel:
             self._closed[-1].answers.append((reply, prepared))
         else:
             reply.deliver(prepared)
+
+    def _slow(self, action: Action, reply: Reply) -> None:
+        """The tail is at its limit: what would make it grow waits until it is not, in order."""
+        self._slowed.append((action, reply))
+        if self._commit is None:
+            self._commit = asyncio.get_running_loop().create_task(self._tidy())
+
+    def _hasten(self) -> None:
+        while self._slowed and self._tail.size < self._settings.tail_bytes:
+            self._run(*self._slowed.popleft())
 
     # Long polls
 
@@ -189,8 +209,7 @@ class Kernel:
             if isinstance(outcome, Needs):
                 self._park(poll.action, poll.reply, outcome)
             elif isinstance(outcome, Decision):
-                for event in outcome.events:
-                    self._apply(event)
+                self._apply_all(outcome.events)
                 self._answer(poll.reply, outcome.answer)
             else:
                 self._answer(poll.reply, outcome)
@@ -198,14 +217,20 @@ class Kernel:
     # What is on disk
 
     def _park(self, action: Action, reply: Reply, needs: Needs) -> None:
+        self._fetch(needs).append((action, reply))
+
+    def _fetch(self, needs: Needs) -> list[tuple[Action, Reply]]:
+        """Begin to read, unless that is on its way; gives the line of those who wait for it."""
         line = self._parked.get(needs.key)
         if line is not None:
-            line.append((action, reply))
-            return
-        self._parked[needs.key] = [(action, reply)]
+            return line
+        line = self._parked[needs.key] = []
+        if needs.begin is not None:
+            needs.begin()
         task = asyncio.get_running_loop().create_task(self._read(needs))
         self._reads.add(task)
         task.add_done_callback(self._reads.discard)
+        return line
 
     async def _read(self, needs: Needs) -> None:
         try:
@@ -226,7 +251,10 @@ class Kernel:
     def _close(self) -> None:
         """Close the open batch. The slice that goes with it says the state as of this very step."""
         batch = self._open
-        batch.slice = self._slice(batch.lsn, self._settings.tail_bytes // 2)
+        # A slice costs a transaction of its own kind, so it waits until it is worth one.
+        half = self._settings.tail_bytes // 2
+        if self._tail.size > half + half // 16:
+            batch.slice = self._slice(batch.lsn, half)
         self._closed.append(batch)
         self._open = Batch(batch.lsn + 1)
 
@@ -255,8 +283,9 @@ class Kernel:
                 for reply, prepared in batch.answers:
                     reply.deliver(prepared)
                 self._let_go(batch.slice)
+                self._hasten()
                 self.alarm()  # under a steady load this loop goes on and on
-            self._commit = None
+            self._commit = asyncio.get_running_loop().create_task(self._tidy()) if self._slowed else None
             self._settle()
         except Exception as error:  # noqa: BLE001  # Rule 3: whatever it is, it ends the kernel
             self._fail(error)
@@ -338,6 +367,7 @@ class Kernel:
                     for reply, prepared in batch.answers:
                         reply.deliver(prepared)
                     self._let_go(slice)
+                    self._hasten()
                 elif not await self._store.tidy():
                     self._tidied = True
                     break
@@ -411,6 +441,9 @@ class Kernel:
             self._unavailable = ServiceUnavailable("The daemon is stopping.")
             for poll in self._polls.clear():
                 self._answer(poll.reply, poll.answer)
+            for _, reply in self._slowed:
+                self._answer(reply, self._unavailable)
+            self._slowed.clear()
             if self._alarm is not None:
                 self._alarm.stop()
         while self._commit is not None and not self._commit.done():
@@ -426,8 +459,10 @@ class Kernel:
         waiting = [reply for batch in [*self._closed, self._open] for reply, _ in batch.answers]
         waiting += [poll.reply for poll in self._polls.clear()]
         waiting += [reply for line in self._parked.values() for _, reply in line]
+        waiting += [reply for _, reply in self._slowed]
         self._closed.clear()
         self._parked.clear()
+        self._slowed.clear()
         self._open = Batch(self._open.lsn)
         self._commit = None
         for reply in waiting:

@@ -32,6 +32,8 @@ class Decision(msgspec.Struct, gc=False):
 
     answer: Any
     events: tuple[Event, ...] = ()
+    ahead: Needs | None = None
+    """What the next call of this kind will need from disk: read it now, and let nobody wait for it."""
 
 
 class Wait(msgspec.Struct, gc=False):
@@ -58,6 +60,8 @@ class Needs(msgspec.Struct, gc=False):
     last: int = 0
     limit: int = 0
     max_bytes: int = 0
+    begin: Callable[[], None] | None = None
+    """Called when the read begins: from then until `fill`, memory may know better than what is read."""
 
 
 Outcome = Decision | Wait | Needs | RopewayError

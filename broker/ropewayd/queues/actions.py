@@ -173,6 +173,7 @@ class SendMessage(Action):
     """Send messages, in order. Each is stored, or refused with a reason of its own."""
 
     code: ClassVar[int] = 20
+    grows: ClassVar[bool] = True
     batch: ClassVar[str | None] = "entries"
     answer: ClassVar[str] = "A list, one for each entry: the message's id (16 bytes), or an error."
     errors: ClassVar[tuple[type[RopewayError], ...]] = (

@@ -263,7 +263,8 @@ class Decider:
             handle = make(number, m.sequence, count, now)
             answer.append((m.id, handle, m.body, m.sent_at, count, m.first_received_at or now, m.attributes))
         event = e.MessagesReceived(number, now, deadline, sequences)
-        return Decision(answer, (*expired, event))
+        low = queue.on_disk and queue.ready.window(queue.paged_through) < self._limits.page_messages
+        return Decision(answer, (*expired, event), self._page(queue) if low else None)
 
     def _pick(
         self, queue: Queue, count: int, now: int
@@ -312,8 +313,7 @@ class Decider:
         number, first = queue.number, queue.paged_through + 1
 
         def fill(records: list[Record]) -> None:
-            limits = self._limits
-            self._registry.fill(number, records, limits.page_messages, limits.page_bytes)
+            self._registry.fill(number, first, records)
 
         return Needs(
             key=(number, "page"),
@@ -323,6 +323,7 @@ class Decider:
             last=row_key(number, MAX_SEQUENCE),
             limit=self._limits.page_messages,
             max_bytes=self._limits.page_bytes,
+            begin=queue.begin_page,
         )
 
     # Handles

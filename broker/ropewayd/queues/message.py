@@ -41,6 +41,13 @@ class Message(msgspec.Struct, gc=False, eq=False):
     """The lsn as of which the disk is right about it; 0: it is in the journal alone."""
     waits: bool = False
     """Whether the disk has a small record of its deadline."""
+    changed: int = 0
+    """The lsn of the last event after its sending that changed it."""
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether its row says all there is to say, so that memory may let go of it."""
+        return self.state == VISIBLE and self.stored > 0 and self.stored >= self.changed and not self.waits
 
 
 class MessageRecord(msgspec.Struct, array_like=True, gc=False, frozen=True):

@@ -24,6 +24,19 @@ from .actions import QueueAttributes
 from .events import MessagesReceived, MessagesSent, VisibilityChanged
 from .message import DELAYED, GONE, IN_FLIGHT, VISIBLE, Lease, Message, size_of
 from .ready import Ready
+from .records import MAX_SEQUENCE
+
+OVERHEAD = 300
+"""Bytes that a message in memory takes besides its body and attributes, about."""
+
+
+class Memory:
+    """What messages take in memory, all queues together, in bytes."""
+
+    __slots__ = ("used",)
+
+    def __init__(self) -> None:
+        self.used = 0
 
 
 class Queue:
@@ -40,6 +53,8 @@ class Queue:
         "floor",
         "in_flight",
         "live",
+        "lowest_gone",
+        "memory",
         "messages",
         "modified_at",
         "name",
@@ -55,7 +70,14 @@ class Queue:
     )
 
     def __init__(
-        self, number: int, name: str, attributes: QueueAttributes, at: int, wheel: Wheel, owner: Any
+        self,
+        number: int,
+        name: str,
+        attributes: QueueAttributes,
+        at: int,
+        wheel: Wheel,
+        owner: Any,
+        memory: Memory,
     ) -> None:
         self.number = number
         self.name = name
@@ -72,12 +94,14 @@ class Queue:
         self.absent: set[int] = set()
         self.expiry: Timer | None = None
         self.paged_through = 0
+        self.lowest_gone = MAX_SEQUENCE + 1
         self.spilled_through = 0
         self.stored = 0
         self.changed = 0
         self.replaying = False
         self.wheel = wheel
         self.owner = owner
+        self.memory = memory
 
     @property
     def visible(self) -> int:
@@ -109,6 +133,7 @@ class Queue:
         messages, add = self.messages, self.ready.add
         visible_at, attributes = event.visible_at, event.attributes
         plain = visible_at is None and attributes is None
+        held = 0
         for sequence in fresh:
             index = sequence - first
             body = bodies[index]
@@ -119,10 +144,12 @@ class Queue:
                 size = size_of(body, extra)
             message = Message(sequence, ids[16 * index : 16 * index + 16], body, extra, at, size)
             messages[sequence] = message
+            held += size
             if plain or visible_at is None or visible_at[index] <= at:
                 add(message)
             else:
                 self._hold(message, DELAYED, visible_at[index], None)
+        self.memory.used += held + OVERHEAD * len(fresh)
         if self.expiry is None:
             self.expire_at(at + self.attributes.retention_period)
 
@@ -143,6 +170,7 @@ class Queue:
         hold = deadline > at
         lease = self._lease(deadline, sequences, len(taken)) if hold and taken else None
         for message in taken:
+            message.changed = lsn
             message.receive_count += 1
             if not message.first_received_at:
                 message.first_received_at = at
@@ -162,10 +190,12 @@ class Queue:
         if lsn > self.stored:
             self.live -= len(sequences)
             self.changed = lsn
+        freed = 0
         for sequence in sequences:
             message = messages.pop(sequence, None)
             if message is None:
                 continue
+            freed += message.size + OVERHEAD
             if message.state == VISIBLE:
                 self.ready.remove(message)
             else:
@@ -173,12 +203,14 @@ class Queue:
             message.state = GONE
             if message.stored:
                 self.dead[sequence] = message.waits
+        self.memory.used -= freed
         return self.number, sequences
 
     def returned(self, sequences: Sequence[int], lsn: int) -> tuple[int, Sequence[int]]:
         for sequence in sequences:
             message = self.messages.get(sequence)
             if message is not None and lsn > message.stored and message.state != VISIBLE:
+                message.changed = lsn
                 self._release(message)
                 self._show(message)
         return self.number, sequences
@@ -188,6 +220,7 @@ class Queue:
             message = self.messages.get(sequence)
             if message is None or lsn <= message.stored:
                 continue
+            message.changed = lsn
             if message.state == VISIBLE:
                 self.ready.remove(message)
             else:
@@ -209,6 +242,7 @@ class Queue:
         gone = [m for m in self.messages.values() if m.sequence <= floor]
         for message in gone:
             del self.messages[message.sequence]
+            self.memory.used -= message.size + OVERHEAD
             if message.state != VISIBLE:
                 self._release(message)
             message.state = GONE
@@ -220,6 +254,7 @@ class Queue:
     def close(self) -> None:
         """The incarnation ended: nothing of it waits any more."""
         for message in self.messages.values():
+            self.memory.used -= message.size + OVERHEAD
             if message.state != VISIBLE:
                 self._release(message)
         if self.expiry is not None:
@@ -276,9 +311,28 @@ class Queue:
         visible.sort(key=lambda m: m.sequence)
         self.ready = Ready(visible)
 
+    def begin_page(self) -> None:
+        """A page is being read: what memory lets go of from now on may not be in it."""
+        self.lowest_gone = MAX_SEQUENCE + 1
+
+    def let_go(self, keep_bytes: int, written: int) -> None:
+        """Leave to the disk what it has: all but a head window of about `keep_bytes`, and what memory alone
+        knows."""
+        through = self.paged_through if self.on_disk else MAX_SEQUENCE
+        gone = self.ready.let_go(keep_bytes, through, written)
+        if not gone:
+            return
+        lowest = min(message.sequence for message in gone)
+        self.paged_through = min(self.paged_through, lowest - 1) if self.on_disk else lowest - 1
+        self.lowest_gone = min(self.lowest_gone, lowest)
+        for message in gone:
+            del self.messages[message.sequence]
+            self.memory.used -= message.size + OVERHEAD
+
     def restore(self, message: Message) -> None:
         """Recovery: a message that records know. `state` and `deadline` are theirs."""
         self.messages[message.sequence] = message
+        self.memory.used += message.size + OVERHEAD
         if message.state == VISIBLE:
             self.ready.put_back(message)
         else:
@@ -290,6 +344,7 @@ class Queue:
             sequence = message.sequence
             if sequence > self.floor and sequence not in self.messages and sequence not in self.dead:
                 self.messages[sequence] = message
+                self.memory.used += message.size + OVERHEAD
                 self.ready.put_back(message)
 
     def snapshot(self) -> dict[str, Any]:

@@ -4,6 +4,9 @@ Most are sent in order and leave in order: a deque. What comes back (a visibilit
 from disk) goes through a heap. A message that must leave from the middle is only hidden; should it come back
 before it is reached, its old place is the right one.
 
+Where memory is short, the deque is parted in two: the head window, and what is behind it, from whose head
+messages are let go once the disk has them. Both parts stay in order, one after the other.
+
 Looking at the first ones may rearrange how they are held. It never changes what is held.
 """
 
@@ -25,24 +28,33 @@ def _sequence(message: Message) -> int:
 class Ready:
     """See the module. A message is in it at most once."""
 
-    __slots__ = ("_front", "_heap", "_hidden", "_line")
+    __slots__ = ("_behind", "_front", "_heap", "_hidden", "_line", "_written")
 
     def __init__(self, messages: Iterable[Message] = ()) -> None:
         self._line = deque(messages)
         self._heap: list[tuple[int, Message]] = []
         self._front: list[Message] = []
         self._hidden: set[int] = set()
+        self._behind: deque[Message] | None = None
+        self._written = 0
 
     def __len__(self) -> int:
-        return len(self._line) + len(self._heap) + len(self._front) - len(self._hidden)
+        held = len(self._front) + len(self._heap) + len(self._line) + len(self._behind or ())
+        return held - len(self._hidden)
+
+    def window(self, through: int) -> int:
+        """About how many have a sequence up to `through`."""
+        line = self._line
+        near = len(line) if line and line[0].sequence <= through else 0
+        return near + len(self._heap) + len(self._front)
 
     def __iter__(self) -> Iterator[Message]:
-        held = [*self._front, *(m for _, m in self._heap), *self._line]
+        held = [*self._front, *(m for _, m in self._heap), *self._line, *(self._behind or ())]
         yield from sorted((m for m in held if m.sequence not in self._hidden), key=_sequence)
 
     def add(self, message: Message) -> None:
         """One whose sequence is higher than all that were ever here."""
-        self._line.append(message)
+        (self._line if self._behind is None else self._behind).append(message)
 
     def put_back(self, message: Message) -> None:
         """One of any sequence."""
@@ -62,11 +74,18 @@ class Ready:
             self._hidden.add(message.sequence)
 
     def first(self, count: int) -> list[Message]:
-        """The first ones, at most `count`, without taking them."""
+        """The first ones, at most `count` and at least one if there is any, without taking them."""
+        if not self._line and self._behind is not None:
+            self._join()
         if not (self._heap or self._front or self._hidden):
             return list(islice(self._line, count))
         self._bring_forward(count)
         return self._front[:count]
+
+    def _join(self) -> None:
+        """The head window is used up: what is behind it is the line."""
+        assert self._behind is not None
+        self._line, self._behind = self._behind, None
 
     def take(self, messages: list[Message]) -> None:
         """Take out what `first` gave, or any others that are here."""
@@ -81,18 +100,69 @@ class Ready:
             else:
                 hidden.add(message.sequence)
 
+    def let_go(self, keep_bytes: int, through: int, written: int) -> list[Message]:
+        """Take out messages that the disk has as they are, but for about the first `keep_bytes` of those with
+        a sequence up to `through`. `written`: how many rows were written since the last time."""
+        gone: list[Message] = []
+        if self._behind is None:
+            self._part(keep_bytes, through)
+        behind, hidden = self._behind, self._hidden
+        while behind and (behind[0].on_disk or behind[0].sequence in hidden):
+            message = behind.popleft()
+            if message.sequence in hidden:
+                hidden.remove(message.sequence)
+            else:
+                gone.append(message)
+        # Those that came back are held in no order. Sorting them is paid for by as many that were written.
+        self._written += written
+        if self._heap and 8 * self._written >= len(self._heap):
+            self._written = 0
+            gone += self._let_go_of_heap(keep_bytes)
+        return gone
+
+    def _part(self, keep_bytes: int, through: int) -> None:
+        line = self._line
+        for index, message in enumerate(line):
+            keep_bytes -= message.size
+            if keep_bytes < 0 or message.sequence > through:
+                self._behind = deque(islice(line, index, None))
+                self._line = deque(islice(line, index))
+                return
+
+    def _let_go_of_heap(self, keep_bytes: int) -> list[Message]:
+        self._heap.sort()
+        kept: list[tuple[int, Message]] = []
+        gone: list[Message] = []
+        for place in self._heap:
+            message = place[1]
+            keep_bytes -= message.size
+            if keep_bytes < 0 and message.on_disk and message.sequence not in self._hidden:
+                gone.append(message)
+            else:
+                kept.append(place)
+        self._heap = kept
+        return gone
+
     def _bring_forward(self, count: int) -> None:
-        front, heap, line, hidden = self._front, self._heap, self._line, self._hidden
+        front, hidden = self._front, self._hidden
         if hidden and front:
             kept = [m for m in front if m.sequence not in hidden]
             hidden.difference_update(m.sequence for m in front)
             front[:] = kept
-        while len(front) < count and (heap or line):
-            if heap and (not line or heap[0][0] < line[0].sequence):
-                message = heapq.heappop(heap)[1]
-            else:
-                message = line.popleft()
+        while len(front) < count:
+            message = self._pop()
+            if message is None:
+                return
             if message.sequence in hidden:
                 hidden.remove(message.sequence)
             else:
                 front.append(message)
+
+    def _pop(self) -> Message | None:
+        """The lowest that is not in front."""
+        if not self._line and self._behind is not None:
+            self._join()
+        heap, line = self._heap, self._line
+        if heap and (not line or heap[0][0] < line[0].sequence):
+            return heapq.heappop(heap)[1]
+        return line.popleft() if line else None

@@ -14,12 +14,13 @@ from ropewayd.store.protocol import Corrupt, Record
 from .actions import QueueAttributes
 from .handle import Handles
 from .message import Message, MessageRecord, size_of
-from .queue import Queue
+from .queue import Memory, Queue
 from .records import MAX_SEQUENCE, VERSION, QueueRecord, split_row_key
 from .settings import QueueLimits
 
 _rows = msgspec.msgpack.Decoder(MessageRecord)
 _MAX_ABSENT = 10_000
+_MAX_WINDOW = 8 << 20
 
 
 def message_of(record: Record) -> Message:
@@ -47,6 +48,7 @@ class Registry:
 
     def __init__(self, limits: QueueLimits, wheel: Wheel, owner: Any) -> None:
         self.limits = limits
+        self.memory = Memory()
         self.by_name: dict[str, Queue] = {}
         self.by_number: dict[int, Queue] = {}
         self.names: list[str] = []
@@ -63,9 +65,20 @@ class Registry:
             self._handles = Handles(self.handle_key)
         return self._handles
 
+    def window_bytes(self) -> int:
+        """The head window of one queue where memory is short: a fair part of it, within reason."""
+        part = self.limits.memory_bytes // (2 * max(1, len(self.by_number)))
+        return max(self.limits.min_window_bytes, min(part, _MAX_WINDOW))
+
     def add(self, number: int, name: str, attributes: dict[str, Any], at: int) -> Queue:
         queue = Queue(
-            number, name, msgspec.convert(attributes, QueueAttributes), at, self._wheel, self._owner
+            number,
+            name,
+            msgspec.convert(attributes, QueueAttributes),
+            at,
+            self._wheel,
+            self._owner,
+            self.memory,
         )
         self.by_name[name] = queue
         self.by_number[number] = queue
@@ -95,20 +108,21 @@ class Registry:
         queue.spilled_through = record.spilled_through
         queue.stored = queue.changed = lsn
 
-    def fill(self, number: int, records: list[Record], limit: int, max_bytes: int) -> None:
-        """A page that was read, beginning right after `paged_through`."""
+    def fill(self, number: int, first: int, records: list[Record]) -> None:
+        """A page that was read, of rows from sequence `first` on."""
         queue = self.by_number.get(number)
         if queue is None:
             return
-        queue.fill(map(message_of, records))
-        full = len(records) >= limit or sum(len(r.value) for r in records) >= max_bytes
-        if full:
-            last = records[-1].key
-            assert type(last) is int
-            queue.paged_through = max(queue.paged_through, split_row_key(last)[1])
-            return
-        queue.paged_through = MAX_SEQUENCE
-        if queue.on_disk:
+        # What memory has let go of since the read began may be on disk in another form than was read.
+        lowest_gone = queue.lowest_gone
+        queue.fill(m for m in map(message_of, records) if m.sequence < lowest_gone)
+        limits = self.limits
+        full = len(records) >= limits.page_messages or sum(len(r.value) for r in records) >= limits.page_bytes
+        end = split_row_key(int(records[-1].key))[1] if full else MAX_SEQUENCE
+        if queue.paged_through < first - 1:
+            return  # memory has let go of what is before the page since
+        queue.paged_through = max(queue.paged_through, min(end, lowest_gone - 1))
+        if queue.paged_through == MAX_SEQUENCE and queue.on_disk:
             raise Corrupt(
                 f"queue {queue.name} (number {number}) counts {queue.on_disk} messages that are not on disk"
             )

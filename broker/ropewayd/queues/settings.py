@@ -18,6 +18,10 @@ class QueueLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Messages of one queue in flight; a receive beyond it is told so."""
     max_answer_bytes: int = (16 << 20) - (64 << 10)
     """What one receive may hold; it returns fewer messages rather than exceed it."""
+    memory_bytes: int = 128 << 20
+    """Messages held in memory; beyond it what the disk has is left to the disk."""
+    min_window_bytes: int = 64 << 10
+    """Of each queue, about so much stays in memory however short that is."""
     page_messages: int = 1000
     """Messages read from disk at one time, ..."""
     page_bytes: int = 1 << 20

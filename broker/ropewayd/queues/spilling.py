@@ -7,6 +7,7 @@ small record of its deadline. Either way all that the disk says of it is then ri
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -151,7 +152,7 @@ class Spilling:
         m.stored = into.lsn
 
     def spilled(self, slice: Slice) -> None:
-        """Dropped rows need no remembering any more."""
+        """Dropped rows need no remembering any more, and memory need not hold what the disk has."""
         by_number = self._registry.by_number
         for space, key in slice.drops:
             if space is MESSAGES:
@@ -160,6 +161,12 @@ class Spilling:
                 queue = by_number.get(number)
                 if queue is not None:
                     queue.dead.pop(sequence, None)
+        registry = self._registry
+        if registry.memory.used > registry.limits.memory_bytes:
+            keep = registry.window_bytes()
+            written = Counter(split_row_key(r.key)[0] for r in slice.puts if type(r.key) is int)
+            for number in written.keys() & by_number.keys():
+                by_number[number].let_go(keep, written[number])
 
     # In
 

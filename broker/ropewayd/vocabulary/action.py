@@ -31,6 +31,9 @@ class Action(msgspec.Struct, kw_only=True):
     """What a success holds, in words, for the reference."""
     errors: ClassVar[tuple[type[RopewayError], ...]] = ()
     """What can go wrong besides what can always go wrong."""
+    grows: ClassVar[bool] = False
+    """Whether it makes the journal grow by what a caller sends: such calls wait where the journal is at its
+    limit."""
     batch: ClassVar[str | None] = None
     """The field that holds the entries, if the action takes a batch."""
     fleeting: ClassVar[bool] = False
