@@ -113,8 +113,11 @@ class Site:
 
     def leftovers(self) -> list[str]:
         """Processes and temporary files."""
-        listed = subprocess.run(["ps", "-A", "-o", "pid=,args="], capture_output=True, text=True, check=True)
-        processes = [line for line in listed.stdout.splitlines() if str(self.temporary) in line]
+        listed = subprocess.run(
+            ["ps", "-Aww", "-o", "pid=,args="], capture_output=True, text=True, check=True
+        )
+        ours = str(self.temporary), str(self.output / "videos")  # of which ffmpeg knows only the second
+        processes = [line for line in listed.stdout.splitlines() if any(each in line for each in ours)]
         return processes + [str(path) for path in self.temporary.iterdir()]
 
 
@@ -175,7 +178,10 @@ def test_a_signal_in_the_middle_leaves_no_process(site: Site, number: signal.Sig
         for line in demo.stdout:
             if " pool " in line:
                 break
-        assert site.leftovers() != []
+        until = time.monotonic() + PATIENCE
+        while not any("ffmpeg" in each for each in site.leftovers()):
+            assert time.monotonic() < until, f"no worker began: {site.leftovers()}"
+            time.sleep(0.05)
         demo.send_signal(number)
         last = demo.stdout.read()
         assert demo.wait(PATIENCE) == 128 + number
