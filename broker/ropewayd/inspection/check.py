@@ -277,7 +277,12 @@ class _Check:
                 self._findings.add(f"Journal row {lsn} is out of its order.")
                 continue
             if lsn != count.last + 1:
-                self._findings.add(f"Journal rows {count.last + 1} to {lsn - 1} are missing.")
+                gap = (
+                    f"row {lsn - 1} is"
+                    if lsn == count.last + 2
+                    else f"rows {count.last + 1} to {lsn - 1} are"
+                )
+                self._findings.add(f"Journal {gap} missing.")
             count.last = lsn
             count.rows += 1
             if not matches(self._seed, JOURNAL, lsn, lsn, events, check):

@@ -173,9 +173,8 @@ def _limits(settings: Settings) -> Line:
             "warn",
             f"at most {hard:,}, and protocol.max_connections asks for {needed:,} (ulimit -Hn, LimitNOFILE=)",
         )
-    return Line(
-        "open files", "ok", f"{soft:,}, and the daemon may raise that to the {needed:,} that it needs"
-    )
+    raised = "" if soft >= needed else f", which the daemon raises from {soft:,}"
+    return Line("open files", "ok", f"{needed:,} for protocol.max_connections{raised}")
 
 
 def _versions() -> Iterator[Line]:

@@ -166,10 +166,10 @@ class Ledger:
             return
         for account in self.accounts.values():
             if account.beyond and not (account.over and account.record is None):
-                what = f"{account.beyond} messages of {account} have a record"
-                self._findings.add(
-                    f"{what}, but the queue {'does not know' if account.name else 'is not there'}."
-                )
+                said = "has message records that it does not know of"
+                if not account.name:
+                    said = "does not exist, but has message records"
+                self._findings.add(f"{account} {said}: {account.beyond}.")
         for key in sorted(self._waiting):
             number, sequence = split_row_key(key)
             account = self.account(number)

@@ -123,9 +123,8 @@ def _open(path: Path, database: Path, log: Path) -> Opened:
 @contextmanager
 def _held(lock: Path, purpose: str) -> Iterator[None]:
     """Hold the daemon's lock, if there is a lock file. Raises Locked."""
-    try:
-        handle = _open_lock(lock)
-    except FileNotFoundError:
+    handle = _open_lock(lock)
+    if handle is None:
         yield
         return
     try:
@@ -145,9 +144,11 @@ def _held(lock: Path, purpose: str) -> Iterator[None]:
         os.close(handle)
 
 
-def _open_lock(lock: Path) -> int:
+def _open_lock(lock: Path) -> int | None:
     try:
         return os.open(lock, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
     except OSError as error:
         if error.errno not in {errno.EROFS, errno.EACCES, errno.EPERM}:
             raise

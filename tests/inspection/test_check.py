@@ -1,0 +1,259 @@
+"""`store check` finds what is wrong, names it, and finds nothing wrong with what is right."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from ropewayd.inspection.check import Checked
+from ropewayd.inspection.findings import LIMIT, Findings
+from ropewayd.inspection.ledger import Ledger
+from ropewayd.kernel.wheel import Wheel
+from ropewayd.queues.records import MESSAGES, QUEUES, WAITING, queue_key, row_key
+from ropewayd.queues.service import Queues
+from ropewayd.store import tables
+from ropewayd.store.checksum import checksum
+from ropewayd.store.protocol import Corrupt, Space
+from tests.inspection.stories import COUNTS, RealHouse, Story, counts, judged, look, look_apart, sample
+from tests.store.damage import flip
+from tests.store.places import image
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_a_store_is_in_order_at_every_moment_of_its_life(tmp_path: Path, seed: int) -> None:
+    house = RealHouse(tmp_path / "data", Story.settings(seed))
+    await house.start()
+    story = Story(house, seed)
+    for at in range(8):
+        for _ in range(story.dice.randint(5, 25)):
+            await story.act()
+        await house.quiet()
+        found = await look_apart(image(house.path, tmp_path / f"at-{at}"))
+        assert found.damage == []
+        assert counts(found) == await house.all_counts()
+    told = await house.all_counts()
+    await house.close()
+    found = await look_apart(house.path)
+    assert (found.ok, found.clean, counts(found)) == (True, True, told)
+
+
+@pytest.fixture(scope="module")
+def crashed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return asyncio.run(sample(tmp_path_factory.mktemp("sample")))
+
+
+@pytest.fixture
+def store(crashed: Path, tmp_path: Path) -> Path:
+    return image(crashed, tmp_path / "store")
+
+
+def test_it_counts_what_is_there(store: Path) -> None:
+    found = look(store)
+    assert found.ok
+    assert not found.clean
+    assert found.log_frames
+    assert counts(found) == COUNTS
+    by_name = {each.name: each for each in found.queues}
+    assert (by_name["jobs"].in_records, by_name["jobs"].in_journal) == (42, 0)
+    assert (by_name["mail"].in_records, by_name["mail"].in_journal) == (0, 3)
+    assert {each.name: each.records for each in found.spaces} == {
+        "kernel": 1,
+        "queues": 4,
+        "waiting": 8,
+        "messages": 42,
+    }
+    assert found.journal.rows == found.journal.last - found.journal.first + 1 > 0
+
+
+# Damage that only sums and references show: each row that is written here has a checksum that is right.
+
+
+class Tamper:
+    """Changes a store's rows, and keeps checksums and sums as if the store had done it."""
+
+    def __init__(self, path: Path) -> None:
+        self.db = sqlite3.connect(path / "ropeway.db", isolation_level=None)
+        self.db.text_factory = bytes
+        self.state = tables.load_state(self.db)
+        self.state.clean = True  # SQLite folds the log in when this connection closes
+        tables.save_state(self.db, self.state)
+
+    def small(self, space: Space, key: bytes) -> bytes:
+        where = (space.number, key)
+        (value,) = self.db.execute("SELECT value FROM small WHERE space = ? AND key = ?", where).fetchone()
+        assert isinstance(value, bytes)
+        return value
+
+    def put_small(self, space: Space, key: bytes, value: bytes | None, lsn: int = 1) -> None:
+        where = (space.number, key)
+        found = self.db.execute("SELECT checksum FROM small WHERE space = ? AND key = ?", where).fetchone()
+        if found is not None:
+            self.db.execute("DELETE FROM small WHERE space = ? AND key = ?", where)
+            self.state.count(found[0], -1)
+        if value is not None:
+            check = checksum(self.state.seed, space.number, key, lsn, value)
+            self.db.execute("INSERT INTO small VALUES (?, ?, ?, ?, ?)", (*where, lsn, check, value))
+            self.state.count(check, 1)
+        tables.save_state(self.db, self.state)
+
+    def put_message(self, key: int, value: bytes | None = None, lsn: int = 1) -> None:
+        """`value`: that of another message unless given."""
+        if value is None:
+            (value,) = self.db.execute("SELECT value FROM space_4 LIMIT 1").fetchone()
+        assert value is not None
+        check = checksum(self.state.seed, MESSAGES.number, key, lsn, value)
+        self.db.execute("INSERT OR REPLACE INTO space_4 VALUES (?, ?, ?, ?)", (key, lsn, check, value))
+
+
+def change_queue(tamper: Tamper, **changes: int) -> None:
+    from ropewayd.queues.records import QueueRecord
+
+    record = msgspec.msgpack.decode(tamper.small(QUEUES, queue_key(1)), type=QueueRecord)
+    (lsn,) = tamper.db.execute("SELECT lsn FROM small WHERE key = ?", (queue_key(1),)).fetchone()
+    changed = msgspec.structs.replace(record, **changes)
+    tamper.put_small(QUEUES, queue_key(1), msgspec.msgpack.encode(changed), lsn)
+
+
+def waiting_sequence(tamper: Tamper) -> int:
+    (key,) = tamper.db.execute("SELECT min(key) FROM small WHERE space = 3").fetchone()
+    return int.from_bytes(key, "big") - row_key(1, 0)
+
+
+PLANTED: dict[str, tuple[Callable[[Tamper], object], str]] = {
+    "a message is gone": (
+        lambda t: t.db.execute("DELETE FROM space_4 WHERE key = ?", (row_key(1, 12),)),
+        "A start would fail|Queue jobs (number 1) counts 42 messages, but 41 are there.",
+    ),
+    "the row of a message in flight is gone": (
+        lambda t: t.db.execute("DELETE FROM space_4 WHERE key = ?", (row_key(1, waiting_sequence(t)),)),
+        "Message 1 of queue jobs (number 1) is invisible, but it has no row.",
+    ),
+    "a count is wrong": (
+        lambda t: change_queue(t, live=43),
+        "Queue jobs (number 1) counts 43 messages, but 42 are there.",
+    ),
+    "a row is beyond what the queue knows of": (
+        lambda t: t.put_message(row_key(1, 999)),
+        "Queue jobs (number 1) has message records that it does not know of: 1.",
+    ),
+    "a row has no queue": (
+        lambda t: t.put_message(row_key(77, 1)),
+        "Queue number 77 does not exist, but has message records: 1.",
+    ),
+    "a queue's number would be given again": (
+        lambda t: t.put_small(QUEUES, b"next", msgspec.msgpack.encode(1)),
+        "Queue jobs (number 1) has a number that the next new queue would get (1).",
+    ),
+    "the key of the handles is gone": (
+        lambda t: t.put_small(QUEUES, b"key", None),
+        "Record 6b6579 of queues (space 2), the key of the receipt handles, is missing.",
+    ),
+    "a message has an unknown form": (
+        lambda t: t.put_message(row_key(1, 12), msgspec.msgpack.encode([9, b"", b"", None, 0, 0, 0])),
+        "message 12 of queue jobs (number 1), is of a kind that this version does not know: it has version 9",
+    ),
+    "a deadline has an unknown form": (
+        lambda t: t.put_small(WAITING, row_key(1, 1).to_bytes(8, "big"), b"\x90"),
+        "of waiting (space 3) is of a kind that this version does not know",
+    ),
+    "a message is of a later time than the journal": (
+        lambda t: t.put_message(row_key(1, 12), lsn=10_000),
+        "message 12 of queue jobs (number 1), is of lsn 10000, but the journal ends at",
+    ),
+    "a small record is gone": (
+        lambda t: t.db.execute(
+            "DELETE FROM small WHERE space = 3 AND key = (SELECT max(key) FROM small WHERE space = 3)"
+        ),
+        "The tables small, spaces and dropped are not what was written: 16 of 17 rows are there.",
+    ),
+    "a table is gone": (
+        lambda t: t.db.execute("DROP TABLE space_4"),
+        "The database is damaged (SQLITE_ERROR: no such table: space_4 in messages, after 0 rows).",
+    ),
+    "a journal row is gone": (
+        lambda t: t.db.execute("DELETE FROM journal WHERE lsn = (SELECT max(lsn) - 1 FROM journal)"),
+        "Journal row 26 is missing.",
+    ),
+    "the journal's end is gone": (
+        lambda t: t.db.executescript("DELETE FROM journal; DELETE FROM space_4"),
+        "The journal ends at lsn 25, but lsn 27 was written.",
+    ),
+    "a journal row is another": (
+        lambda t: t.db.execute("UPDATE journal SET events = events || x'00' WHERE lsn = 27"),
+        "Journal row 27 is damaged: its checksum does not match.",
+    ),
+    "a message is another": (
+        lambda t: t.db.execute("UPDATE space_4 SET value = value || x'00' WHERE key = ?", (row_key(1, 30),)),
+        "message 30 of queue jobs (number 1), is damaged: its checksum does not match.",
+    ),
+    "a message is elsewhere": (
+        lambda t: t.db.execute("UPDATE space_4 SET key = ? WHERE key = ?", (row_key(1, 500), row_key(1, 30))),
+        "message 500 of queue jobs (number 1), is damaged: its checksum does not match.",
+    ),
+    "a space is another": (
+        lambda t: t.db.execute("UPDATE spaces SET name = 'lies' WHERE number = 3"),
+        "What is known of space 3 is damaged: its checksum does not match.",
+    ),
+}
+
+
+@pytest.mark.parametrize("planted", PLANTED)
+def test_what_is_wrong_is_named(store: Path, planted: str) -> None:
+    harm, said = PLANTED[planted]
+    tamper = Tamper(store)
+    if planted == "the journal's end is gone":
+        tamper.state.last = 27
+        tables.save_state(tamper.db, tamper.state)
+    harm(tamper)
+    tamper.db.close()
+    found = look(store)
+    assert not found.ok
+    assert found.damages == len(found.damage) > 0
+    assert any(each in sentence for each in said.split("|") for sentence in found.damage), found.damage
+
+
+def test_it_goes_on_after_the_first_damage_and_has_an_end(store: Path) -> None:
+    tamper = Tamper(store)
+    tamper.db.execute("UPDATE space_4 SET value = x'00'")
+    for sequence in range(1000, 1000 + LIMIT):
+        tamper.put_message(row_key(1, sequence))
+        tamper.db.execute("UPDATE space_4 SET checksum = 1 WHERE key = ?", (row_key(1, sequence),))
+    tamper.db.close()
+    found = look(store)
+    assert found.damages >= 42 + LIMIT
+    assert len(found.damage) == LIMIT
+    assert {each.name: each.in_records for each in found.queues}["jobs"] == 42 + LIMIT
+
+
+def test_flipped_bits_are_found_or_harmless(crashed: Path, tmp_path: Path) -> None:
+    dice = random.Random(4565)
+    before = look(image(crashed, tmp_path / "whole"))
+    found_out = 0
+    for at in range(120):
+        path = image(crashed, tmp_path / f"flipped-{at}")
+        file = path / dice.choice(["ropeway.db", "ropeway.db-wal"])
+        flip(file, dice)
+        found = judged(path)
+        if isinstance(found, Checked) and found.ok:
+            # Harmless, or in the last commit (the two messages that were sent last), which nobody can tell.
+            there = counts(found)
+            assert there in (COUNTS, COUNTS | {"mail": (1, 0, 0)})
+            assert {each.name: each.records for each in found.spaces} == {
+                each.name: each.records for each in before.spaces
+            }
+        else:
+            assert isinstance(found, Checked | Corrupt), repr(found)
+            found_out += 1
+        shutil.rmtree(path)
+    assert found_out > 5
+
+
+def test_every_event_has_its_place_in_the_ledger() -> None:
+    assert set(Ledger(Findings())._tell) == set(Queues(Wheel(0)).appliers())
