@@ -46,7 +46,7 @@ class RealHouse(House):
     async def quiet(self) -> None:
         """Wait until nothing is under way."""
         await settle()
-        while under_way := self.kernel._reads | ({self.kernel._commit} - {None}):  # type: ignore[arg-type]
+        while under_way := [task for task in (self.kernel._commit, *self.kernel._reads) if task is not None]:
             await asyncio.wait(under_way)
             await settle()
 
