@@ -96,6 +96,22 @@ async def test_a_handle_is_good_after_a_restart(house: House) -> None:
     assert await house.bodies() == ["y"]
 
 
+async def test_a_whole_batch_of_handles_may_be_on_disk_alone() -> None:
+    house = House(limits=PAGES)
+    await house.start()
+    await house.create(visibility_timeout=1000)
+    await house.send(*[f"{n}" for n in range(300)])
+    received = await house.receive(300)
+    await house.wait(1010)
+    await spilled(house)
+    await house.restart()
+    handles = [m[HANDLE] for m in received]
+    assert await house.delete(*handles[:200]) == [None] * 200
+    assert await house.counts() == (100, 0, 0)
+    assert await house.delete(*handles) == [None] * 300
+    assert await house.counts() == (0, 0, 0)
+
+
 async def test_visibility_of_what_is_on_disk_alone_can_change(house: House) -> None:
     await house.create(visibility_timeout=1000)
     await house.send("x")

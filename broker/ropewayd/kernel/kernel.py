@@ -422,8 +422,8 @@ class Kernel:
             for space, key in service.named([e for e in events if self._appliers[type(e)][0] is service]):
                 by_space.setdefault(space, []).append(key)
             for space, keys in by_space.items():
-                for at in range(0, len(keys), 1000):
-                    service.load(await self._store.read(self._claim, space, keys[at : at + 1000]))
+                for at in range(0, len(keys), 256):
+                    service.load(await self._store.read(self._claim, space, keys[at : at + 256]))
 
     def _own_time(self, records: list[Record]) -> list[int]:
         return [

@@ -34,6 +34,8 @@ from .queue import Queue
 from .records import MAX_NUMBER, MAX_SEQUENCE, MESSAGES, row_key
 from .registry import Registry
 
+_FETCHED = 64
+"""Messages read by key at one time, whose bodies can be a mebibyte each."""
 _SHOWN = 128
 """Bytes of a message in an answer besides its body and attributes, rounded up."""
 
@@ -367,6 +369,7 @@ class Decider:
 
     def _fetch(self, queue: Queue, sequences: list[int]) -> Needs:
         number = queue.number
+        del sequences[_FETCHED:]  # the rest when this has been decided again
         keys = [row_key(number, sequence) for sequence in sequences]
 
         def fill(records: list[Record]) -> None:
