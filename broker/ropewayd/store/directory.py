@@ -16,6 +16,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+from ropewayd.store.failures import translate_system
 from ropewayd.store.lock import Lock
 from ropewayd.store.protocol import Corrupt, Unusable
 
@@ -32,7 +33,8 @@ class Directory:
         self._lock = Lock(path / "lock")
 
     def prepare(self, owner: str) -> None:
-        """Make what is missing, take the lock, set the modes. Raises Unusable, Locked, Corrupt."""
+        """Make what is missing, take the lock, set the modes. Raises Unusable, Locked, Corrupt, Unknown,
+        Refused."""
         try:
             self._make()
             self._lock.take(owner)
@@ -42,9 +44,7 @@ class Directory:
                 self._lock.release()
                 raise
         except (OSError, ValueError) as error:  # ValueError: a name that no file can have
-            raise Unusable(
-                f"The data directory {self.path} cannot be used: {getattr(error, 'strerror', None) or error}."
-            ) from error
+            raise translate_system(error, self.path) from error
 
     def _make(self) -> None:
         if not self.path.exists():
@@ -95,11 +95,11 @@ class Directory:
             return 0
 
     def build_reserve(self) -> None:
-        """Set the reserve aside, where there is twice the room for it. A disk too full for it is no error."""
-        if not self._reserve_bytes or self.size(self._reserve) == self._reserve_bytes:
+        """Set the reserve aside, where there is twice the room for it. To go without it is no error."""
+        if not self._reserve_bytes:
             return
         with suppress(OSError):
-            if self.free() >= 2 * self._reserve_bytes:
+            if self.size(self._reserve) != self._reserve_bytes and self.free() >= 2 * self._reserve_bytes:
                 self._write_reserve()
 
     def _write_reserve(self) -> None:
@@ -120,9 +120,9 @@ class Directory:
 
     def give_up_reserve(self) -> bool:
         """Give the reserve back to the disk. False if there was none."""
-        if not self.size(self._reserve):
-            return False
         try:
+            if not self.size(self._reserve):
+                return False
             self._reserve.unlink()
         except OSError:
             return False

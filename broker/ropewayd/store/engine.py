@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from ropewayd.store import tables, wal
 from ropewayd.store.directory import Directory
-from ropewayd.store.failures import translate, translate_opening
+from ropewayd.store.failures import translate, translate_opening, translate_system
 from ropewayd.store.journal import Journal
 from ropewayd.store.protocol import (
     Claim,
@@ -77,9 +77,7 @@ class Engine:
             if isinstance(error, sqlite3.Error):
                 raise translate_opening(error, self._directory.database) from error
             if isinstance(error, OSError):
-                raise Unusable(
-                    f"The data directory {self._directory.path} cannot be used: {error}."
-                ) from error
+                raise translate_system(error, self._directory.path) from error
             raise
         return self._db
 
@@ -278,12 +276,15 @@ class Engine:
     def figures(self) -> Figures:
         """See Store.figures."""
         self._require()
-        return Figures(
-            journal_rows=self._journal.last - self._state.trimmed,
-            database_bytes=self._directory.size(self._directory.database),
-            wal_bytes=self._directory.size(self._directory.wal),
-            free_bytes=self._directory.free(),
-        )
+        try:
+            return Figures(
+                journal_rows=self._journal.last - self._state.trimmed,
+                database_bytes=self._directory.size(self._directory.database),
+                wal_bytes=self._directory.size(self._directory.wal),
+                free_bytes=self._directory.free(),
+            )
+        except OSError as error:
+            raise translate_system(error, self._directory.path) from error
 
     # Housekeeping
 

@@ -7,7 +7,9 @@ no better name.
 
 from __future__ import annotations
 
+import errno
 import sqlite3
+from pathlib import Path
 from typing import Final
 
 from ropewayd.store.protocol import Corrupt, Locked, Refused, StoreError, Unknown, Unusable
@@ -54,3 +56,17 @@ def translate_opening(error: Exception, file: object) -> StoreError:
     if primary in {_CANTOPEN, _READONLY, _PERM, _AUTH}:
         return Unusable(f"{file} cannot be opened for writing ({name(error)}).")
     return translate(error, f"opening {file}")
+
+
+def translate_system(error: OSError | ValueError, directory: Path) -> StoreError:
+    """The error to raise for one of the system's own, beside the database, before anything could be written.
+
+    A disk that fails or is full may be better at the next start; a place that cannot be used will not.
+    """
+    number = getattr(error, "errno", None)
+    said = getattr(error, "strerror", None) or error
+    if number == errno.EIO:
+        return Unknown(f"The disk failed ({said}, in {directory}).")
+    if number in {errno.ENOSPC, errno.EDQUOT}:
+        return Refused(f"The disk is full ({said}, in {directory}).")
+    return Unusable(f"The data directory {directory} cannot be used: {said}.")
