@@ -188,8 +188,9 @@ class Disk:
     def write(self, file: File, data: bytes, offset: int) -> None:
         try:
             self._step(Operation.WRITE, lambda: file.write(data, offset))
-        except Failed:
-            if not self.dead and self.chance.random() < 0.5:  # a short write, up to some sector's end
+        except Failed as failure:
+            # A short write, up to some sector's end; but where there are blocks, there is no want of space.
+            if not self.dead and not (failure.full and offset < file.size) and self.chance.random() < 0.5:
                 file.write(data[: self.chance.randrange(len(data)) // SECTOR * SECTOR], offset)
             raise
         file.write(data, offset)

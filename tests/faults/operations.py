@@ -174,11 +174,10 @@ class Script:
         try:
             await self._attempt(chapter, fault)
         except Broken as broken:
-            where = f"{fault} in chapter {chapter.number} of seed {self._seed}"
             raise Broken(
                 broken.kind,
-                f"{broken.what}, with {where}; replay with: python -m tests.faults operations --seed {self._seed}"
-                f" --chapter {chapter.number} --at {fault.at}",
+                f"{broken.what}, with {fault} in chapter {chapter.number}; replay with: python -m"
+                f" tests.faults operations --seed {self._seed} --chapter {chapter.number} --at {fault.at}",
             ) from broken
 
     async def _attempt(self, chapter: Chapter, fault: Fault) -> None:

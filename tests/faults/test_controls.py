@@ -6,11 +6,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import msgspec
 import pytest
 
-from ropewayd.store import engine
+from ropewayd.store import engine, journal, records, wal
 from ropewayd.store.engine import Engine
 from ropewayd.store.failures import translate
 from ropewayd.store.protocol import Claim, Refused, Slice, StoreError, Unknown
@@ -18,6 +19,7 @@ from ropewayd.store.sqlite import SqliteStore
 from tests.faults.ledger import Broken
 from tests.faults.operations import fail_all
 from tests.faults.power import history
+from tests.faults.rot import rot
 
 SEEDS = range(2000, 2020)
 
@@ -117,3 +119,28 @@ def test_a_store_that_goes_on_after_unknown_is_found(tmp_path: Path, monkeypatch
     monkeypatch.setattr(Engine, "_judge", judge)
     with pytest.raises(Broken):
         fail_all(3, tmp_path, range(3), every=10)
+
+
+# Bit rot
+
+
+def is_damaged(directory: Path) -> Broken:
+    return found(lambda seed: rot(seed, directory))
+
+
+@pytest.mark.parametrize("module", [journal, records], ids=["journal", "records"])
+def test_a_checksum_that_is_skipped_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: ModuleType
+) -> None:
+    monkeypatch.setattr(module, "matches", lambda *_: True)
+    assert "what is read is not what was written" in is_damaged(tmp_path).what
+
+
+def test_a_log_that_nobody_walks_loses_commits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wal, "scan", walk_nothing)
+    assert is_damaged(tmp_path).kind == "lost"
+
+
+def walk_nothing(path: Path) -> wal.Log:
+    """As little as the engine needs to go on."""
+    return wal.Log(path.exists() and path.stat().st_size > 32)

@@ -144,10 +144,12 @@ def translated(error: apsw.Error) -> sqlite3.Error:
 
 
 class Cursor:
-    """One statement's rows, texts as bytes."""
+    """One statement's rows, texts as bytes. It is always a row ahead, as sqlite3 is: so whoever fetches the
+    only row has had the statement come to its end, and its commit."""
 
     def __init__(self, cursor: apsw.Cursor, rowcount: int) -> None:
         self._cursor = cursor
+        self._next = next(cursor, None)
         self.rowcount = rowcount
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
@@ -155,11 +157,14 @@ class Cursor:
             yield row
 
     def fetchone(self) -> tuple[Any, ...] | None:
+        row = self._next
+        if row is None:
+            return None
         try:
-            row = next(self._cursor, None)
+            self._next = next(self._cursor, None)
         except apsw.Error as error:
             raise translated(error) from error
-        return None if row is None else tuple(v.encode() if type(v) is str else v for v in row)
+        return tuple(value.encode() if type(value) is str else value for value in row)
 
     def fetchall(self) -> list[tuple[Any, ...]]:
         return list(self)
@@ -186,9 +191,9 @@ class Connection:
     def execute(self, statement: str, parameters: Sequence[Any] = ()) -> Cursor:
         try:
             cursor = self._db.execute(self._rewrite(statement), parameters)
+            return Cursor(cursor, self._db.changes() if statement.startswith(("INSERT", "UPDATE")) else -1)
         except apsw.Error as error:
             raise translated(error) from error
-        return Cursor(cursor, self._db.changes() if statement.startswith(("INSERT", "UPDATE")) else -1)
 
     def executemany(self, statement: str, parameters: Iterable[Sequence[Any]]) -> None:
         try:
