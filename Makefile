@@ -10,11 +10,12 @@ SHELL := /bin/sh
 PYTHON ?=
 ARGS ?=
 SEEDS ?= 500
+MINUTES ?= 10
 export PYTHON
 
 bin := .venv/bin
 
-.PHONY: help run test demo bench proof check format matrix simulate constraints
+.PHONY: help run test demo bench proof check format matrix simulate torture constraints
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -58,6 +59,10 @@ matrix: ## Run the fast tests on each Python from 3.11 up that is found
 simulate: ## Run the simulation over SEEDS=n seeds
 	@.ci/venv .venv dev
 	@$(bin)/python -m tests.simulation --seeds $(SEEDS) $(ARGS)
+
+torture: ## Let disks fail, lose power and rot for MINUTES=n, with new seeds each time
+	@.ci/venv .venv dev
+	@$(bin)/python -m tests.faults torture --minutes $(MINUTES) $(ARGS)
 
 constraints: ## Write constraints.txt anew, with the newest versions that fit
 	@.ci/constraints
