@@ -213,6 +213,8 @@ def kernel_settings(settings: Settings) -> KernelSettings:
         max_batch_bytes=kernel.max_batch_bytes,
         tail_bytes=kernel.tail_bytes,
         slice_bytes=kernel.slice_bytes,
+        low_space_bytes=kernel.low_space_bytes,
+        enough_space_bytes=kernel.enough_space_bytes,
         idle_spill_after=milliseconds(kernel.idle_spill_after),
         max_polls=kernel.max_polls,
     )

@@ -155,6 +155,18 @@ class Kernel(msgspec.Struct, frozen=True, kw_only=True):
     slice_bytes: Annotated[
         int, Meta(ge=4096, le=16 * MIB, description="About what one step of spilling writes.")
     ] = MIB // 4
+    low_space_bytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1024 * 1024 * MIB,
+            description="Free disk space below which sends and creations are refused; 0 watches nothing.",
+        ),
+    ] = 64 * MIB
+    enough_space_bytes: Annotated[
+        int,
+        Meta(ge=0, le=1024 * 1024 * MIB, description="Free disk space from which they are taken again."),
+    ] = 128 * MIB
     idle_spill_after: Annotated[
         float,
         Meta(ge=0.01, le=86_400, description="A tail that nothing was added to for so long is spilled."),
@@ -196,7 +208,7 @@ class Queues(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             ge=MIB,
             le=1024 * 1024 * MIB,
-            description="Messages held in memory; beyond it, what is on disk is left there until it is needed.",
+            description="Messages held in memory; beyond it, what is on disk stays there until needed.",
         ),
     ] = 128 * MIB
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any, Union
 
 import msgspec
@@ -31,6 +31,7 @@ from ropewayd.vocabulary.errors import InvalidAction, OverLimit, RopewayError, S
 from .alarm import Alarm
 from .batch import NOBODY, VERSION, Batch, Reply
 from .poll import Poll, Polls
+from .room import Room
 from .service import Decision, Event, Needs, Service, SliceBuilder, Wait, Waiting
 from .settings import KernelSettings
 from .tail import Tail
@@ -41,6 +42,11 @@ KERNEL = Space(1, "kernel", paged=False)
 
 _TIME = b"time"
 _IDLE = "idle"
+_LOOK = "look"
+_LOOK_BYTES = 1 << 20
+"""Written between two looks at how much room the disk has."""
+_LOOK_AGAIN = 1000
+"""Milliseconds between two looks while it is short of room."""
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -90,6 +96,9 @@ class Kernel:
         self._idle_armed = False
         self._tidied = False
         self._alarm: Alarm | None = None
+        self._room = Room(self._settings.low_space_bytes, self._settings.enough_space_bytes)
+        self._unseen = 0
+        self._looking = False
 
     # Calls
 
@@ -101,7 +110,9 @@ class Kernel:
             return
         # Whether this principal may, and whether it may now, is asked here, before the service is.
         try:
-            if action.grows and self._tail.size >= self._settings.tail_bytes:
+            if action.grows and self._room.refusal is not None:
+                self._answer(reply, self._room.refusal)
+            elif action.grows and self._tail.size >= self._settings.tail_bytes:
                 self._slow(action, reply)
             else:
                 self._run(action, reply)
@@ -227,10 +238,13 @@ class Kernel:
         line = self._parked[needs.key] = []
         if needs.begin is not None:
             needs.begin()
-        task = asyncio.get_running_loop().create_task(self._read(needs))
+        self._spawn(self._read(needs))
+        return line
+
+    def _spawn(self, reading: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(reading)
         self._reads.add(task)
         task.add_done_callback(self._reads.discard)
-        return line
 
     async def _read(self, needs: Needs) -> None:
         try:
@@ -284,9 +298,29 @@ class Kernel:
                     reply.deliver(prepared)
                 self._let_go(batch.slice)
                 self._hasten()
+                self._unseen += len(row)
+                if self._unseen >= _LOOK_BYTES:
+                    await self._look()
                 self.alarm()  # under a steady load this loop goes on and on
             self._commit = asyncio.get_running_loop().create_task(self._tidy()) if self._slowed else None
             self._settle()
+        except Exception as error:  # noqa: BLE001  # Rule 3: whatever it is, it ends the kernel
+            self._fail(error)
+
+    async def _look(self) -> None:
+        """How much room the disk has. Where it is short, look again by and by, though nothing is written."""
+        self._unseen = 0
+        figures = await self._store.figures()
+        self._room.see(figures.free_bytes)
+        if self._room.refusal is not None and not self._looking:
+            self._looking = True
+            self.wheel.add(self.clock.now() + _LOOK_AGAIN, _LOOK, None)
+            self.alarm()
+
+    async def _look_again(self) -> None:
+        try:
+            self._looking = False
+            await self._look()
         except Exception as error:  # noqa: BLE001  # Rule 3: whatever it is, it ends the kernel
             self._fail(error)
 
@@ -332,6 +366,8 @@ class Kernel:
                     self._answer(poll.reply, poll.answer)
             elif owner is _IDLE:
                 self._idle()
+            elif owner is _LOOK:
+                self._spawn(self._look_again())
             else:
                 # A service's timer is an action too; anything else (a connection's) acts by itself.
                 assert isinstance(owner, Waiting)
@@ -402,6 +438,7 @@ class Kernel:
         self._open = Batch(self._committed + 1)
         for each in self._services:
             each.recovered(self.clock.now())
+        await self._look()
         self._unavailable = None
         for each in self._services:
             for action in each.opening():

@@ -16,5 +16,9 @@ class KernelSettings(msgspec.Struct, frozen=True, kw_only=True):
     """About what one slice writes; it grows with the tail."""
     idle_spill_after: int = 1000
     """A tail that nothing was added to for so long is spilled."""
+    low_space_bytes: int = 64 << 20
+    """Free space on the disk below which sends and creations are refused; 0 watches nothing."""
+    enough_space_bytes: int = 128 << 20
+    """Free space from which they are taken again."""
     max_polls: int = 100_000
     """Long polls waiting at one time."""

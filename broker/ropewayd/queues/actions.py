@@ -69,6 +69,7 @@ class CreateQueue(Action):
     is."""
 
     code: ClassVar[int] = 10
+    grows: ClassVar[bool] = True
     answer: ClassVar[str] = "A map: `queue` (the name), `arn`, `created` (false if it was there)."
     errors: ClassVar[tuple[type[RopewayError], ...]] = (
         QueueNameExists,

@@ -67,6 +67,8 @@ class Disk:
         self.owner = ""
         self.last = 0
         self.trimmed = 0
+        self.free = 1 << 30
+        """What `figures` says is free."""
         self.journal: dict[int, bytes] = {}
         self.spaces: dict[int, Space] = {}
         self.records: dict[Space, dict[Key, tuple[int, bytes]]] = {}
@@ -189,11 +191,13 @@ class MemoryStore:
         return False
 
     async def figures(self) -> Figures:
-        """See Store.figures. Bytes of values; the disk has a gigabyte free."""
+        """See Store.figures. Bytes of values."""
         await self._pause()
         self._require()
         size = sum(len(value) for kept in self._disk.records.values() for _, value in kept.values())
-        return Figures(len(self._disk.journal), size, sum(map(len, self._disk.journal.values())), 1 << 30)
+        return Figures(
+            len(self._disk.journal), size, sum(map(len, self._disk.journal.values())), self._disk.free
+        )
 
     async def close(self) -> None:
         """See Store.close."""
