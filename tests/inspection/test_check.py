@@ -129,7 +129,7 @@ def waiting_sequence(tamper: Tamper) -> int:
 PLANTED: dict[str, tuple[Callable[[Tamper], object], str]] = {
     "a message is gone": (
         lambda t: t.db.execute("DELETE FROM space_4 WHERE key = ?", (row_key(1, 12),)),
-        "A start would fail|Queue jobs (number 1) counts 42 messages, but 41 are there.",
+        "Queue jobs (number 1) counts 42 messages, but 41 are there.",
     ),
     "the row of a message in flight is gone": (
         lambda t: t.db.execute("DELETE FROM space_4 WHERE key = ?", (row_key(1, waiting_sequence(t)),)),
@@ -216,7 +216,7 @@ def test_what_is_wrong_is_named(store: Path, planted: str) -> None:
     found = look(store)
     assert not found.ok
     assert found.damages == len(found.damage) > 0
-    assert any(each in sentence for each in said.split("|") for sentence in found.damage), found.damage
+    assert any(said in sentence for sentence in found.damage), found.damage
 
 
 def test_it_goes_on_after_the_first_damage_and_has_an_end(store: Path) -> None:
