@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import logging
 import os
+import select
 import subprocess
 import sys
 import tempfile
@@ -19,11 +20,19 @@ import pytest
 import ropeway
 from ropeway.cli import command
 from tests.cli.terminal import Terminal
-from tests.daemon import Daemon
+from tests.daemon import PATIENCE, Daemon
 
 COMMAND = (sys.executable, "-m", "ropeway")
 T = TypeVar("T")
 Done = subprocess.CompletedProcess[bytes]
+
+
+def line(process: subprocess.Popen[bytes]) -> bytes:
+    """The next line that it prints."""
+    assert process.stdout is not None
+    ready, _, _ = select.select([process.stdout], [], [], PATIENCE)
+    assert ready, "it prints nothing"
+    return process.stdout.readline()
 
 
 @contextlib.contextmanager

@@ -71,6 +71,7 @@ def test_a_value_out_of_range_is_refused_with_the_range(cli: Cli) -> None:
 
 
 def test_the_list_has_a_line_for_each_queue_with_its_numbers(cli: Cli) -> None:
+    cli.make("another")
     names = ["list-a", "list-b", "list-c"]
     for name in names:
         cli.make(name)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import ropeway
-from tests.cli.conftest import Cli
+from tests.cli.conftest import Cli, line
 from tests.daemon import PATIENCE, Daemon
 
 BIG = 10_000
@@ -124,8 +124,7 @@ def test_what_one_command_prints_another_can_send(cli: Cli) -> None:
 
 def read_two(receiving: subprocess.Popen[bytes]) -> bytes:
     """Two messages; of those that follow, only some fit into the pipe."""
-    assert receiving.stdout is not None
-    return receiving.stdout.readline() + receiving.stdout.readline()
+    return line(receiving) + line(receiving)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -168,8 +167,7 @@ def test_an_interrupted_wait_swallows_nothing(cli: Cli) -> None:
     queue = cli.queue(visibility_timeout=43200)
     cli.fill(queue, "first")
     receiving = cli.start("receive", queue, "--delete", "--follow")
-    assert receiving.stdout is not None
-    assert receiving.stdout.readline() == b"first\n"
+    assert line(receiving) == b"first\n"
     receiving.send_signal(signal.SIGINT)
     assert receiving.communicate(timeout=PATIENCE) == (b"", b"")
     assert receiving.returncode == -signal.SIGINT
@@ -180,10 +178,9 @@ def test_an_interrupted_wait_swallows_nothing(cli: Cli) -> None:
 def test_follow_goes_on_and_ends_at_max_or_when_nothing_comes(cli: Cli) -> None:
     queue = cli.queue()
     following = cli.start("receive", queue, "--follow", "--delete", "--max", "3")
-    assert following.stdout is not None
     for body in ("one", "two"):
         cli.fill(queue, body)
-        assert following.stdout.readline().decode() == f"{body}\n"
+        assert line(following).decode() == f"{body}\n"
     cli.fill(queue, "three", "four")
     out, err = following.communicate(timeout=PATIENCE)
     assert (following.returncode, out, err) == (0, b"three\n", b"")
@@ -197,12 +194,11 @@ def test_follow_outlives_the_daemon(tmp_path: Path) -> None:
         queue = cli.queue()
         cli.fill(queue, "before")
         following = cli.start("receive", queue, "--follow", "--delete", stderr=subprocess.DEVNULL)
-        assert following.stdout is not None
-        assert following.stdout.readline() == b"before\n"
+        assert line(following) == b"before\n"
         daemon.kill()
         daemon.start()
         cli.fill(queue, "after")
-        assert following.stdout.readline() == b"after\n"
+        assert line(following) == b"after\n"
         following.send_signal(signal.SIGTERM)
         following.communicate(timeout=PATIENCE)
         assert following.returncode == -signal.SIGTERM

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Cli
+from tests.cli.conftest import Cli, line
 from tests.daemon import Daemon
 
 IS_ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -93,11 +93,10 @@ def test_lines_are_sent_as_they_come(cli: Cli) -> None:
     queue = cli.queue()
     sending = cli.start("send", queue, "--lines")
     assert sending.stdin is not None
-    assert sending.stdout is not None
-    for line in (b"first\n", b"second\n"):
-        sending.stdin.write(line)
+    for each in (b"first\n", b"second\n"):
+        sending.stdin.write(each)
         sending.stdin.flush()
-        assert IS_ID.fullmatch(sending.stdout.readline().decode().strip())
+        assert IS_ID.fullmatch(line(sending).decode().strip())
     assert cli.numbers(queue) == (2, 0, 0)
     sending.stdin.write(b"third")
     out, err = sending.communicate(timeout=60)
@@ -110,11 +109,10 @@ def test_an_interrupted_send_says_what_was_sent(cli: Cli) -> None:
     queue = cli.queue()
     sending = cli.start("send", queue, "--lines")
     assert sending.stdin is not None
-    assert sending.stdout is not None
     sending.stdin.write(b"one\n\ntwo\n")
     sending.stdin.flush()
-    sending.stdout.readline()
-    sending.stdout.readline()
+    line(sending)
+    line(sending)
     sending.send_signal(signal.SIGINT)
     assert sending.wait(60) == -signal.SIGINT
     _, err = sending.communicate()
@@ -171,10 +169,9 @@ def test_a_daemon_that_dies_leaves_a_line_to_go_on_from(tmp_path: Path) -> None:
         queue = cli.queue()
         sending = cli.start("send", queue, "--lines", "--timeout", "500ms")
         assert sending.stdin is not None
-        assert sending.stdout is not None
         sending.stdin.write(b"one\n")
         sending.stdin.flush()
-        sending.stdout.readline()
+        line(sending)
         daemon.kill()
         _, err = sending.communicate(b"two\n", timeout=60)
         assert sending.returncode == 4
