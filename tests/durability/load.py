@@ -2,8 +2,8 @@
 
     python -m tests.durability.load URL FILE SEED
 
-It goes on until SIGTERM, through every death of the daemon. A line of FILE is a letter and a message's body, written
-after the fact: S sent (acknowledged), T a delete is tried, D deleted (acknowledged), R received.
+It goes on until SIGTERM, through every death of the daemon. A line of FILE is a letter and a message's body,
+written after the fact: S sent (acknowledged), T a delete is tried, D deleted (acknowledged), R received.
 """
 
 from __future__ import annotations

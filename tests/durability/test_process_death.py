@@ -10,8 +10,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-import ropeway.sync
 
+import ropeway.sync
 from tests.daemon import PATIENCE, Daemon
 from tests.durability.load import QUEUE
 

@@ -281,10 +281,15 @@ class Engine:
                 journal_rows=self._journal.last - self._state.trimmed,
                 database_bytes=self._directory.size(self._directory.database),
                 wal_bytes=self._directory.size(self._directory.wal),
-                free_bytes=self._directory.free(),
+                free_bytes=self._directory.free() + self._reusable(),
             )
         except OSError as error:
             raise translate_system(error, self._directory.path) from error
+
+    def _reusable(self) -> int:
+        """What SQLite writes to before it asks the disk for more: free pages, and the log it begins anew."""
+        (pages,) = self._execute("PRAGMA freelist_count").fetchone()
+        return int(pages) * PAGE + max(0, self._directory.size(self._directory.wal) - self._debt)
 
     # Housekeeping
 

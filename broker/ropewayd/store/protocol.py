@@ -94,6 +94,7 @@ class Figures(msgspec.Struct, frozen=True, gc=False):
     database_bytes: int
     wal_bytes: int
     free_bytes: int
+    """What can still be written: the disk's free space, and what the store holds of it for use again."""
 
 
 class StoreError(Exception):
