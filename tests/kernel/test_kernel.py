@@ -180,6 +180,25 @@ async def test_a_batch_is_closed_at_its_size_and_the_answers_keep_their_order() 
     assert len(await house.bodies()) == 11
 
 
+async def test_a_batch_that_closes_while_the_tail_is_spilled_is_not_overtaken_by_a_slice() -> None:
+    house = House(KernelSettings(max_batch_bytes=1000, slice_bytes=100))
+    await house.start()
+    await house.create()
+    await house.send(*"abcdefghij")
+    house.faults.gate.clear()
+    await house.wait(2500)  # idle: a first slice is on its way, and more must follow
+    house.submit(send("x" * 2000))
+    read = house.submit(ATTRIBUTES)  # finds the batch full, and adds nothing to the next
+    assert len(house.kernel._closed) == 2
+    house.faults.gate.set()
+    await settle()
+    assert house.kernel.failed is not None
+    assert not house.kernel.failed.done()
+    assert read.answer.result()["visible"] == 11
+    await house.restart()
+    assert len(await house.bodies()) == 11
+
+
 async def test_an_action_of_no_service_is_an_error(house: House) -> None:
     class Unheard(Action):
         pass

@@ -243,6 +243,33 @@ async def test_sends_wait_where_the_tail_is_at_its_limit() -> None:
     assert await house.counts() == (80, 0, 0)
 
 
+async def test_a_send_does_not_overtake_those_that_wait() -> None:
+    house = House(KernelSettings(tail_bytes=3000, slice_bytes=100))
+    await house.start()
+    await house.create()
+    await house.send("x" * 4000)
+    for n in range(100):  # some come when the tail has room again, and those that wait do not know it yet
+        house.submit(a.SendMessage(queue="jobs", entries=[a.SendEntry(f"{n}")]))
+        await asyncio.sleep(0)
+    await house.wait(0)
+    assert (await house.bodies())[1:] == [f"{n}" for n in range(100)]
+
+
+async def test_a_receive_that_was_read_for_is_answered_by_a_stop() -> None:
+    house = House(SMALL, PAGES)
+    await house.start()
+    await house.create(retention_period=60_000)
+    for n in range(20):
+        await house.send(f"{n}")
+    await spilled(house)
+    await house.restart()
+    house.clock.at += 70_000  # reading finds nothing that can be given
+    poll = house.submit(a.ReceiveMessage(queue="jobs", wait=20_000))
+    await house.kernel.stop()
+    assert poll.answer.result() == []
+    assert not [task for task in house.kernel._reads if not task.done()]
+
+
 async def test_a_stop_answers_sends_that_wait() -> None:
     house = House(KernelSettings(tail_bytes=1000, slice_bytes=100))
     await house.start()

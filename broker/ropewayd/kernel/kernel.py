@@ -112,7 +112,7 @@ class Kernel:
         try:
             if action.grows and self._room.refusal is not None:
                 self._answer(reply, self._room.refusal)
-            elif action.grows and self._tail.size >= self._settings.tail_bytes:
+            elif action.grows and (self._slowed or self._tail.size >= self._settings.tail_bytes):
                 self._slow(action, reply)
             else:
                 self._run(action, reply)
@@ -203,6 +203,9 @@ class Kernel:
     # Long polls
 
     def _wait(self, action: Action, reply: Reply, wait: Wait) -> None:
+        if self._unavailable is not None:  # it was read for while the daemon began to stop
+            self._answer(reply, wait.answer)
+            return
         if len(self._polls) >= self._settings.max_polls:
             limit = self._settings.max_polls
             self._answer(reply, OverLimit(f"There are {limit} long polls waiting, and that is the limit."))
@@ -393,7 +396,8 @@ class Kernel:
         """Spill and trim in small steps while nothing else happens; the first call that comes goes
         between."""
         try:
-            while self._unavailable is None and not self._open.count:
+            # A slice says the state as of its lsn: there is one only while the disk has every event.
+            while self._unavailable is None and not self._open.count and not self._closed:
                 slice = self._slice(self._committed, 0)
                 if slice is not None:
                     # A batch without events holds the place, so that answers keep their order behind it.
@@ -483,12 +487,9 @@ class Kernel:
             self._slowed.clear()
             if self._alarm is not None:
                 self._alarm.stop()
-        while self._commit is not None and not self._commit.done():
-            await asyncio.wait([self._commit])
-        for task in list(self._reads):
-            await asyncio.wait([task])
-        while self._commit is not None and not self._commit.done():
-            await asyncio.wait([self._commit])
+        # A read can lead to a commit, and to another read.
+        while under_way := [t for t in (self._commit, *self._reads) if t is not None and not t.done()]:
+            await asyncio.wait(under_way)
 
     def _fail(self, error: BaseException) -> None:
         """Rule 3."""
