@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ropewayd.kernel.settings import KernelSettings
 from ropewayd.queues import actions as a
-from ropewayd.queues.records import MESSAGES, WAITING
+from ropewayd.queues.records import MESSAGES, WAITING, queue_key, row_key
 from ropewayd.queues.settings import QueueLimits
 from ropewayd.store.protocol import Corrupt
 from ropewayd.vocabulary.errors import ServiceUnavailable
@@ -125,6 +125,28 @@ async def test_visibility_of_what_is_on_disk_alone_can_change(house: House) -> N
     assert (await house.receive())[0][COUNT] == 2
 
 
+async def test_a_purge_that_the_tail_still_holds_leaves_no_small_record() -> None:
+    house = House(KernelSettings(tail_bytes=100_000, slice_bytes=30))
+    await house.start()
+    await house.create(visibility_timeout=600_000)
+    await house.send(*"abcdefgh")
+    await house.receive(8)
+    await spilled(house)
+    assert (rows(house), waits(house)) == (8, 8)
+    await house.send("z")
+    await house.call(a.PurgeQueue(queue="jobs"))
+    await house.call(a.CreateQueue(queue="other"))
+    # A slice that says the queue as it is now, and is too small for the purge itself.
+    slice = house.kernel._slice(house.kernel._committed, 0)
+    assert slice is not None
+    assert not slice.drop_ranges
+    assert any(record.key == queue_key(1) for record in slice.puts)
+    await house.store.append(house.kernel._claim, house.kernel._committed, b"", slice)
+    await house.restart()
+    await spilled(house)
+    assert (rows(house), waits(house)) == (0, 0)
+
+
 async def test_what_was_consumed_leaves_no_row(house: House) -> None:
     await house.create()
     await house.send(*"abc")
@@ -206,6 +228,71 @@ async def test_a_backlog_beyond_memory_stays_on_disk_and_comes_in_order() -> Non
     assert rest == sorted(rest)
     await house.call(a.PurgeQueue(queue="jobs"))
     assert held.used == 0
+
+
+async def test_memory_keeps_what_only_a_slice_on_its_way_says() -> None:
+    """Of two slices one can be cut while the other is being written."""
+    limits = QueueLimits(memory_bytes=0, min_window_bytes=0)
+    house = House(KernelSettings(max_batch_bytes=300, tail_bytes=2000, slice_bytes=300), limits)
+    await house.start()
+    await house.create()
+    queue = house.queues._registry.by_number[1]
+    together = 0
+    for n in range(60):
+        house.faults.gate.clear()
+        for _ in range(3):
+            house.submit(a.SendMessage(queue="jobs", entries=[a.SendEntry("x" * 150)] * 2))
+        together += sum(batch.slice is not None for batch in house.kernel._closed) > 1
+        for _ in range(n % 9):
+            house.faults.gate.set()
+            await asyncio.sleep(0)
+            house.faults.gate.clear()
+            there = set(house.disk.records.get(MESSAGES, {}))
+            for sequence in range(1, queue.next_sequence):
+                assert sequence in queue.messages or row_key(1, sequence) in there
+    assert together > 5
+    house.faults.gate.set()
+    await house.wait(0)
+    assert await house.counts() == (360, 0, 0)
+    found = 0
+    while bodies := await house.bodies():
+        found += len(bodies)
+    assert found == 360
+
+
+async def test_small_messages_count_with_what_they_take() -> None:
+    limits = QueueLimits(memory_bytes=100_000, page_messages=20, min_window_bytes=5000)
+    house = House(KernelSettings(tail_bytes=20_000, slice_bytes=5000), limits)
+    await house.start()
+    await house.create()
+    for _ in range(200):
+        await house.send(*"abcdefghij")
+    await spilled(house)
+    assert house.queues._registry.memory.used < 120_000  # of 600,000
+
+
+async def test_pages_that_many_queues_have_read_stay_within_the_budget() -> None:
+    limits = QueueLimits(memory_bytes=50_000, page_messages=100, min_window_bytes=400)
+    house = House(KernelSettings(tail_bytes=6000, slice_bytes=3000), limits)
+    await house.start()
+    names = [f"q{n}" for n in range(40)]
+    for name in names:
+        await house.create(name, visibility_timeout=600_000)
+        for n in range(10):
+            await house.send(*[f"{n}"] * 10, queue=name)
+    await spilled(house)
+    await house.restart()
+    held = house.queues._registry.memory
+    await house.wait(1000)  # the oldest message of each queue is looked at, for retention
+    assert held.used < 20_000
+    for name in names:
+        assert len(await house.receive(1, queue=name)) == 1
+        assert held.used < 120_000  # the budget, two pages, and what is in flight; of 1,200,000
+    for name in names:
+        found: list[Any] = []
+        while bodies := await house.bodies(99, queue=name):
+            found += bodies
+        assert found == [f"{n}" for n in range(10) for _ in range(10)][1:]
 
 
 async def test_what_came_back_is_left_to_the_disk_too() -> None:
@@ -300,6 +387,43 @@ async def test_an_expired_backlog_on_disk_is_reclaimed_in_pages() -> None:
     assert rows(house) == 0
 
 
+async def test_a_receive_goes_through_an_expired_backlog_a_page_at_a_time() -> None:
+    limits = QueueLimits(page_messages=7, memory_bytes=0, min_window_bytes=0)
+    house = House(SMALL, limits)
+    await house.start()
+    await house.create(retention_period=60_000)
+    for n in range(200):
+        await house.send(f"{n}")
+    await spilled(house)
+    await house.restart()
+    house.clock.at += 61_000
+    await house.send("fresh")
+    queue = house.queues._registry.by_number[1]
+    most = 0
+    receive = house.submit(a.ReceiveMessage(queue="jobs"))
+    while not receive.answered:
+        await asyncio.sleep(0)
+        most = max(most, len(queue.messages))
+    assert [m[BODY] for m in receive.answer.result()] == ["fresh"]
+    assert most < 20
+    assert await house.counts() == (0, 1, 0)
+
+
+async def test_a_receive_finds_what_stands_behind_an_expired_window() -> None:
+    limits = QueueLimits(page_messages=7, memory_bytes=0, min_window_bytes=650)
+    house = House(KernelSettings(tail_bytes=3000, slice_bytes=10, idle_spill_after=10_000_000), limits)
+    await house.start()
+    await house.create(retention_period=60_000)
+    await house.send("old")
+    await house.send("old")
+    house.clock.at += 61_000
+    queue = house.queues._registry.by_number[1]
+    while not queue.ready._behind:  # memory is short: the old ones are the window, and nothing is let go yet
+        await house.send("new")
+    assert not queue.on_disk
+    assert await house.bodies(1) == ["new"]
+
+
 async def test_rows_that_are_missing_are_corruption() -> None:
     house = House(SMALL, PAGES)
     await house.start()
@@ -309,7 +433,7 @@ async def test_rows_that_are_missing_are_corruption() -> None:
     await spilled(house)
     del house.disk.records[MESSAGES][next(iter(house.disk.records[MESSAGES]))]
     await house.restart()
-    for _ in range(3):
+    for _ in range(6):
         house.submit(a.ReceiveMessage(queue="jobs", max_messages=10))
         await house.wait(0)
     assert house.kernel.failed is not None
@@ -399,7 +523,7 @@ async def everything(house: House) -> Any:
     registry = house.queues._registry
     for queue in list(registry.by_number.values()):
         while queue.on_disk:
-            needs = house.queues._decider._page(queue)
+            needs = house.queues._decider._page(queue, 7)
             assert needs.begin is not None
             needs.begin()
             records = await house.store.page(

@@ -231,6 +231,8 @@ class Kernel:
     # What is on disk
 
     def _park(self, action: Action, reply: Reply, needs: Needs) -> None:
+        if needs.events:
+            self._apply_all(needs.events)
         self._fetch(needs).append((action, reply))
 
     def _fetch(self, needs: Needs) -> list[tuple[Action, Reply]]:

@@ -62,6 +62,8 @@ class Needs(msgspec.Struct, gc=False):
     max_bytes: int = 0
     begin: Callable[[], None] | None = None
     """Called when the read begins: from then until `fill`, memory may know better than what is read."""
+    events: tuple[Event, ...] = ()
+    """What happens already, whatever will be read."""
 
 
 Outcome = Decision | Wait | Needs | RopewayError

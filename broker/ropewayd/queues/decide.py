@@ -252,7 +252,7 @@ class Decider:
         picked, expired = self._pick(queue, min(action.max_messages, room), now)
         if not picked:
             if queue.on_disk:
-                return self._page(queue)
+                return self._page(queue, self._limits.page_messages, expired)
             return self._nothing(queue, action, now, expired)
         timeout = action.visibility_timeout
         deadline = now + (queue.attributes.visibility_timeout if timeout is None else timeout)
@@ -266,7 +266,8 @@ class Decider:
             answer.append((m.id, handle, m.body, m.sent_at, count, m.first_received_at or now, m.attributes))
         event = e.MessagesReceived(number, now, deadline, sequences)
         low = queue.on_disk and queue.ready.window(queue.paged_through) < self._limits.page_messages
-        return Decision(answer, (*expired, event), self._page(queue) if low else None)
+        ahead = self._page(queue, self._limits.page_messages) if low else None
+        return Decision(answer, (*expired, event), ahead)
 
     def _pick(
         self, queue: Queue, count: int, now: int
@@ -311,11 +312,11 @@ class Decider:
             return Decision([], expired)
         return Wait(queue.number, now + wait, [])
 
-    def _page(self, queue: Queue) -> Needs:
+    def _page(self, queue: Queue, limit: int, events: tuple[Any, ...] = ()) -> Needs:
         number, first = queue.number, queue.paged_through + 1
 
         def fill(records: list[Record]) -> None:
-            self._registry.fill(number, first, records)
+            self._registry.fill(number, first, limit, records)
 
         return Needs(
             key=(number, "page"),
@@ -323,9 +324,10 @@ class Decider:
             fill=fill,
             first=row_key(number, first),
             last=row_key(number, MAX_SEQUENCE),
-            limit=self._limits.page_messages,
+            limit=limit,
             max_bytes=self._limits.page_bytes,
             begin=queue.begin_page,
+            events=events,
         )
 
     # Handles
@@ -450,15 +452,20 @@ class Decider:
         return Decision(None, tuple(events))
 
     def expire(self, action: a.Expire, now: int) -> Outcome:
-        """The oldest visible messages, a page at a time; invisible ones are asked when they wake."""
+        """The oldest visible messages, a page at a time; invisible ones are asked when they wake.
+
+        Of what is on disk alone the oldest is read, and a page only if that one is past its retention.
+        """
         queue = self._registry.by_number.get(action.number)
         if queue is None or not queue.live:
             return Decision(None)
         horizon = now - queue.attributes.retention_period
         seen = queue.ready.first(self._limits.page_messages)
         if queue.on_disk and (not seen or seen[0].sequence > queue.paged_through):
-            return self._page(queue)
+            return self._page(queue, 1)
         gone = [m.sequence for m in seen[: bisect_right(seen, horizon, key=lambda m: m.sent_at)]]
+        if gone and queue.on_disk and (len(seen) == 1 or seen[1].sequence > queue.paged_through):
+            return self._page(queue, self._limits.page_messages)
         return Decision(None, (e.MessagesExpired(queue.number, gone),) if gone else ())
 
     def found(self, action: a.Found, now: int) -> Outcome:

@@ -14,6 +14,9 @@ from ropewayd.kernel.wheel import Timer
 
 VISIBLE, IN_FLIGHT, DELAYED, GONE = 0, 1, 2, 3
 
+OVERHEAD = 300
+"""Bytes that a message in memory takes besides its body and attributes, about."""
+
 
 class Lease(msgspec.Struct, gc=False, eq=False):
     """One timer for all messages of one receive (or send): cancelled when the last of them needs it no
@@ -44,10 +47,15 @@ class Message(msgspec.Struct, gc=False, eq=False):
     changed: int = 0
     """The lsn of the last event after its sending that changed it."""
 
-    @property
-    def on_disk(self) -> bool:
-        """Whether its row says all there is to say, so that memory may let go of it."""
-        return self.state == VISIBLE and self.stored > 0 and self.stored >= self.changed and not self.waits
+    def on_disk(self, lsn: int) -> bool:
+        """Whether its row says all there is to say, and is durable if all is up to `lsn`: then memory may let
+        go of it."""
+        return (
+            self.state == VISIBLE
+            and 0 < self.stored <= lsn
+            and self.stored >= self.changed
+            and not self.waits
+        )
 
 
 class MessageRecord(msgspec.Struct, array_like=True, gc=False, frozen=True):

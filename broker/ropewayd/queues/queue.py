@@ -22,12 +22,9 @@ from ropewayd.kernel.wheel import Timer, Wheel
 
 from .actions import QueueAttributes
 from .events import MessagesReceived, MessagesSent, VisibilityChanged
-from .message import DELAYED, GONE, IN_FLIGHT, VISIBLE, Lease, Message, size_of
+from .message import DELAYED, GONE, IN_FLIGHT, OVERHEAD, VISIBLE, Lease, Message, size_of
 from .ready import Ready
 from .records import MAX_SEQUENCE
-
-OVERHEAD = 300
-"""Bytes that a message in memory takes besides its body and attributes, about."""
 
 
 class Memory:
@@ -315,11 +312,11 @@ class Queue:
         """A page is being read: what memory lets go of from now on may not be in it."""
         self.lowest_gone = MAX_SEQUENCE + 1
 
-    def let_go(self, keep_bytes: int, written: int) -> None:
-        """Leave to the disk what it has: all but a head window of about `keep_bytes`, and what memory alone
-        knows."""
+    def let_go(self, keep_bytes: int, written: int, lsn: int) -> None:
+        """Leave to the disk what it has as of `lsn`: all but a head window of about `keep_bytes`, and what
+        memory alone knows."""
         through = self.paged_through if self.on_disk else MAX_SEQUENCE
-        gone = self.ready.let_go(keep_bytes, through, written)
+        gone = self.ready.let_go(keep_bytes, through, written, lsn)
         if not gone:
             return
         lowest = min(message.sequence for message in gone)

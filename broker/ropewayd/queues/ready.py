@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from .message import Message
+from .message import OVERHEAD, Message
 
 
 def _sequence(message: Message) -> int:
@@ -74,8 +74,8 @@ class Ready:
             self._hidden.add(message.sequence)
 
     def first(self, count: int) -> list[Message]:
-        """The first ones, at most `count` and at least one if there is any, without taking them."""
-        if not self._line and self._behind is not None:
+        """The first ones, at most `count`, without taking them."""
+        if self._behind is not None and len(self._line) < count:
             self._join()
         if not (self._heap or self._front or self._hidden):
             return list(islice(self._line, count))
@@ -83,8 +83,9 @@ class Ready:
         return self._front[:count]
 
     def _join(self) -> None:
-        """The head window is used up: what is behind it is the line."""
+        """The head window is used up, or nearly: it and what is behind it are one line again."""
         assert self._behind is not None
+        self._behind.extendleft(reversed(self._line))
         self._line, self._behind = self._behind, None
 
     def take(self, messages: list[Message]) -> None:
@@ -100,14 +101,15 @@ class Ready:
             else:
                 hidden.add(message.sequence)
 
-    def let_go(self, keep_bytes: int, through: int, written: int) -> list[Message]:
-        """Take out messages that the disk has as they are, but for about the first `keep_bytes` of those with
-        a sequence up to `through`. `written`: how many rows were written since the last time."""
+    def let_go(self, keep_bytes: int, through: int, written: int, lsn: int) -> list[Message]:
+        """Take out messages that the disk has as they are, as of `lsn`, but for about the first `keep_bytes`
+        of those with a sequence up to `through`. `written`: how many rows were written since the last
+        time."""
         gone: list[Message] = []
         if self._behind is None:
             self._part(keep_bytes, through)
         behind, hidden = self._behind, self._hidden
-        while behind and (behind[0].on_disk or behind[0].sequence in hidden):
+        while behind and (behind[0].on_disk(lsn) or behind[0].sequence in hidden):
             message = behind.popleft()
             if message.sequence in hidden:
                 hidden.remove(message.sequence)
@@ -115,32 +117,37 @@ class Ready:
                 gone.append(message)
         # Those that came back are held in no order. Sorting them is paid for by as many that were written.
         self._written += written
-        if self._heap and 8 * self._written >= len(self._heap):
+        if 8 * self._written >= len(self._heap) + len(self._front) > 0:
             self._written = 0
-            gone += self._let_go_of_heap(keep_bytes)
+            gone += self._let_go_of_heap(keep_bytes, lsn)
         return gone
 
     def _part(self, keep_bytes: int, through: int) -> None:
         line = self._line
         for index, message in enumerate(line):
-            keep_bytes -= message.size
+            keep_bytes -= message.size + OVERHEAD
             if keep_bytes < 0 or message.sequence > through:
-                self._behind = deque(islice(line, index, None))
-                self._line = deque(islice(line, index))
+                # What is behind is long: it stays where it is.
+                self._line = deque(line.popleft() for _ in range(index))
+                self._behind = line
                 return
 
-    def _let_go_of_heap(self, keep_bytes: int) -> list[Message]:
-        self._heap.sort()
-        kept: list[tuple[int, Message]] = []
+    def _let_go_of_heap(self, keep_bytes: int, lsn: int) -> list[Message]:
+        """Those in front as well: a message that comes back ahead of them stands among them."""
+        places = [(message.sequence, message) for message in self._front] + self._heap
+        places.sort()
+        self._front, self._heap = [], []
         gone: list[Message] = []
-        for place in self._heap:
-            message = place[1]
-            keep_bytes -= message.size
-            if keep_bytes < 0 and message.on_disk and message.sequence not in self._hidden:
+        for place in places:
+            sequence, message = place
+            if sequence in self._hidden:
+                self._hidden.remove(sequence)
+                continue
+            keep_bytes -= message.size + OVERHEAD
+            if keep_bytes < 0 and message.on_disk(lsn):
                 gone.append(message)
             else:
-                kept.append(place)
-        self._heap = kept
+                self._heap.append(place)  # in order, and so a heap
         return gone
 
     def _bring_forward(self, count: int) -> None:

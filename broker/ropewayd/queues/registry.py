@@ -54,9 +54,12 @@ class Registry:
         self.names: list[str] = []
         self.next_number = 1
         self.handle_key: bytes | None = None
+        self.durable = 0
+        """Every record with an lsn up to this one is on disk."""
         self._handles: Handles | None = None
         self._wheel = wheel
         self._owner = owner
+        self._readers: dict[int, None] = {}
 
     @property
     def handles(self) -> Handles:
@@ -87,6 +90,7 @@ class Registry:
 
     def remove(self, queue: Queue) -> None:
         queue.close()
+        self._readers.pop(queue.number, None)
         del self.by_number[queue.number]
         if self.by_name.get(queue.name) is queue:
             del self.by_name[queue.name]
@@ -108,16 +112,17 @@ class Registry:
         queue.spilled_through = record.spilled_through
         queue.stored = queue.changed = lsn
 
-    def fill(self, number: int, first: int, records: list[Record]) -> None:
-        """A page that was read, of rows from sequence `first` on."""
+    def fill(self, number: int, first: int, limit: int, records: list[Record]) -> None:
+        """A page that was read, of at most `limit` rows from sequence `first` on."""
         queue = self.by_number.get(number)
         if queue is None:
             return
         # What memory has let go of since the read began may be on disk in another form than was read.
         lowest_gone = queue.lowest_gone
         queue.fill(m for m in map(message_of, records) if m.sequence < lowest_gone)
-        limits = self.limits
-        full = len(records) >= limits.page_messages or sum(len(r.value) for r in records) >= limits.page_bytes
+        if records:
+            self.durable = max(self.durable, *(r.lsn for r in records))
+        full = len(records) >= limit or sum(len(r.value) for r in records) >= self.limits.page_bytes
         end = split_row_key(int(records[-1].key))[1] if full else MAX_SEQUENCE
         if queue.paged_through < first - 1:
             return  # memory has let go of what is before the page since
@@ -126,6 +131,20 @@ class Registry:
             raise Corrupt(
                 f"queue {queue.name} (number {number}) counts {queue.on_disk} messages that are not on disk"
             )
+        self._make_room(number)
+
+    def _make_room(self, reader: int) -> None:
+        """Where memory is short, a queue that reads has what others have read, those first that read longest
+        ago."""
+        readers = self._readers
+        readers.pop(reader, None)
+        while readers and self.memory.used > self.limits.memory_bytes:
+            number = next(iter(readers))
+            del readers[number]
+            queue = self.by_number.get(number)
+            if queue is not None:
+                queue.let_go(self.limits.min_window_bytes, len(queue.messages), self.durable)
+        readers[reader] = None
 
     def fill_keys(self, number: int, sequences: Sequence[int], records: list[Record]) -> None:
         """Rows that were read by key. What was not there ended long ago, and never comes back."""

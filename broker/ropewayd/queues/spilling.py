@@ -162,11 +162,14 @@ class Spilling:
                 if queue is not None:
                     queue.dead.pop(sequence, None)
         registry = self._registry
+        if slice.puts:
+            # One that was cut behind it may still be on its way: what it says is not durable yet.
+            registry.durable = max(registry.durable, slice.puts[0].lsn)
         if registry.memory.used > registry.limits.memory_bytes:
             keep = registry.window_bytes()
             written = Counter(split_row_key(r.key)[0] for r in slice.puts if type(r.key) is int)
             for number in written.keys() & by_number.keys():
-                by_number[number].let_go(keep, written[number])
+                by_number[number].let_go(keep, written[number], registry.durable)
 
     # In
 
@@ -191,7 +194,12 @@ class Spilling:
         assert type(record.key) is int
         number, sequence = split_row_key(record.key)
         queue = self._registry.by_number.get(number)
-        if queue is None or sequence <= queue.floor:
+        if queue is None:
+            return
+        if sequence <= queue.floor:
+            # Purged, and the small record not dropped yet: the purge is in the tail, and is to name it.
+            if (number, sequence) in self._loading:
+                queue.dead[sequence] = True
             return
         message = message_of(record)
         waiting = self._loading.pop((number, sequence), None)
