@@ -38,7 +38,7 @@ examples:
   ropewayd doctor [DIR]                                is the disk honest, and the machine fit?
 
 Every setting can be given as a flag, as a variable (ROPEWAY_LISTEN for --listen, with commas between several
-values), or in a file. Flags come first, then variables, then the file.
+values), or in a file. Flags come first, then variables, then the file. Durations are seconds, sizes bytes.
 
 exit codes: 0 clean, 1 doctor found a fault, 65 damaged store, 70 internal error, 74 disk, 78 configuration
 """
