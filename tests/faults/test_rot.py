@@ -26,9 +26,9 @@ def count(seeds: range, directory: Path, flips: int = FLIPS) -> Counter[str]:
 
 
 def test_some_flips(tmp_path: Path) -> None:
-    figures = count(range(900, 903), tmp_path, 40)
-    assert figures.total() == 120
-    assert figures["named"] > 20, figures
+    figures = count(range(900, 902), tmp_path, 40)
+    assert figures.total() == 80
+    assert figures["named"] > 12, figures
 
 
 @pytest.mark.proof
