@@ -55,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        return _said(Exit(CONFIGURATION, f"{', '.join(missing)} missing: pip install 'ropeway[broker]'"))
+        hint = "pip install '.[broker]' in a clone of Ropeway"
+        return _said(Exit(CONFIGURATION, f"{', '.join(missing)} missing: {hint}"))
     try:
         return _run(sys.argv[1:] if arguments is None else arguments)
     except Exit as stop:

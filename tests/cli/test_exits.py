@@ -149,7 +149,8 @@ def test_without_the_extra_it_says_what_to_install(missing: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", hide], capture_output=True, check=False)
     assert done.returncode == 2
-    assert done.stderr.decode() == f"ropeway: {missing} is missing: pip install 'ropeway[cli]'\n"
+    hint = "pip install '.[cli]' in a clone of Ropeway"
+    assert done.stderr.decode() == f"ropeway: {missing} is missing: {hint}\n"
 
 
 def test_the_environment_has_the_key_and_no_output_has_the_secret(tmp_path: Path) -> None:
