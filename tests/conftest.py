@@ -1,4 +1,4 @@
-"""What every test shares: how the examples of properties are chosen, and tests that need a program.
+"""What every test shares: how the examples of properties are chosen, signals, and tests that need a program.
 
 `@pytest.mark.needs("node")` names programs that not every machine has. Where one is missing the test is left
 out, and the run says so at its end; with ROPEWAY_TEST_ALL=1, as on CI, it fails instead, so that nothing is
@@ -7,6 +7,7 @@ left out unseen.
 
 import os
 import shutil
+import signal
 from collections import Counter
 
 import pytest
@@ -21,6 +22,17 @@ settings.register_profile("fixed", settings.get_profile("desk"), derandomize=Tru
 settings.load_profile("fixed" if os.environ.get("CI") else "desk")
 
 LEFT_OUT = "left out for want of: "
+
+
+def pytest_configure() -> None:
+    """`nohup make test &` hands down signals that are ignored; the tests send them, and expect them heard."""
+    for number, heard in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGHUP, signal.SIG_DFL),
+        (signal.SIGTERM, signal.SIG_DFL),
+    ):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, heard)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

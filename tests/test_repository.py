@@ -145,7 +145,7 @@ def test_it_installs_into_a_clean_environment(
             assert version in run.stdout
         else:
             assert run.returncode != 0
-            assert f"ropeway[{extra}]" in run.stderr
+            assert f".[{extra}]" in run.stderr
             assert "Traceback" not in run.stderr
 
 

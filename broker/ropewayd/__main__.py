@@ -38,7 +38,7 @@ examples:
   ropewayd doctor [DIR]                                is the disk honest, and the machine fit?
 
 Every setting can be given as a flag, as a variable (ROPEWAY_LISTEN for --listen, with commas between several
-values), or in a file. Flags come first, then variables, then the file.
+values), or in a file. Flags come first, then variables, then the file. Durations are seconds, sizes bytes.
 
 exit codes: 0 clean, 1 doctor found a fault, 65 damaged store, 70 internal error, 74 disk, 78 configuration
 """
@@ -55,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        return _said(Exit(CONFIGURATION, f"{', '.join(missing)} missing: pip install 'ropeway[broker]'"))
+        hint = "pip install '.[broker]' in a clone of Ropeway"
+        return _said(Exit(CONFIGURATION, f"{', '.join(missing)} missing: {hint}"))
     try:
         return _run(sys.argv[1:] if arguments is None else arguments)
     except Exit as stop:

@@ -193,7 +193,7 @@ def _remove_stale(path: str) -> None:
 
 def _why(wrong: OSError) -> str:
     if wrong.errno == errno.EADDRINUSE:
-        return "the address is in use by another process"
+        return "the address is in use by another process; --listen names another"
     if wrong.errno == errno.EACCES:
         return "permission denied"
     return wrong.strerror or str(wrong)

@@ -154,6 +154,9 @@ def _from_text(setting: Setting, text: str | Sequence[str], origin: Origin) -> A
         assert isinstance(text, str)
         pairs = [each.strip().partition(":") for each in text.split(",")]
         value = {key: secret for key, _, secret in pairs}
+    elif kind in (int, float):
+        assert isinstance(text, str)
+        value = re.sub("(?<=[0-9])_(?=[0-9])", "", text)  # as in TOML, and as numbers are shown
     return _checked(setting, value, origin, strict=False)
 
 

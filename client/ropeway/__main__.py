@@ -18,7 +18,8 @@ def main() -> int:
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         verb = "is" if len(missing) == 1 else "are"
-        sys.stderr.write(f"ropeway: {' and '.join(missing)} {verb} missing: pip install 'ropeway[cli]'\n")
+        hint = "pip install '.[cli]' in a clone of Ropeway"
+        sys.stderr.write(f"ropeway: {' and '.join(missing)} {verb} missing: {hint}\n")
         return 2
     from ropeway.cli.command import run  # noqa: PLC0415 - it needs what was looked for above
 

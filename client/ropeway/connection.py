@@ -214,7 +214,8 @@ class Connection(asyncio.Protocol):
             shown = answer.get("proof")
             expected = proof("server", secret, key, nonce, greeting.nonce)
             if not isinstance(shown, bytes) or not hmac.compare_digest(shown, expected):
-                raise AccessDenied("the daemon did not prove that it knows the secret of this key")
+                why = "" if greeting.keys else ": it requires no keys; is it the right one?"
+                raise AccessDenied(f"the daemon did not prove that it knows the secret of this key{why}")
         self.limits = greeting.limits
         self._cutter.limit = greeting.limits.frame
         return greeting

@@ -31,7 +31,7 @@ from ropeway.errors import BrokerClosed
 from ropeway.message import Outgoing
 from ropeway.portal import LoopThread, call
 from ropeway.queue import QueueAttributes, QueueSettings
-from ropeway.worker import Handler
+from ropeway.worker import Handler, logger
 
 __all__ = [
     "connect",
@@ -185,11 +185,14 @@ class Worker:
     def _signals(self) -> Iterator[None]:
         count = 0
 
-        def on_signal(_number: int, _frame: FrameType | None) -> None:
+        def on_signal(number: int, _frame: FrameType | None) -> None:
             nonlocal count
             count += 1
+            name = signal.Signals(number).name
             if count > 1:
+                logger.warning("%s again: giving back what is being handled", name)
                 raise KeyboardInterrupt
+            logger.info("%s: finishing what is being handled", name)
             self.stop()
 
         before = {each: signal.signal(each, on_signal) for each in (signal.SIGTERM, signal.SIGINT)}

@@ -70,6 +70,34 @@ def test_somebody_who_says_nothing_is_four(cli: Cli, tmp_path: Path) -> None:
     assert b"within 0.1 s" in done.stderr
 
 
+@pytest.mark.needs("openssl")
+def test_tls_on_one_side_alone_or_an_untrusted_certificate_says_what_to_change(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+         "-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=DNS:localhost"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+
+    def end(url: str) -> tuple[str, str]:
+        done = Cli(url).run("ping", "--timeout", "500ms")
+        assert done.returncode == 4
+        first, hint = done.stderr.decode().splitlines()
+        return first, hint
+
+    flags = ["--tls-certificate", str(certificate), "--tls-key", str(key)]
+    with Daemon(tmp_path, *flags, listen=["127.0.0.1:0"]) as daemon:
+        address = daemon.addresses[0]
+        assert "ropeways://" in end(f"ropeway://{address}")[1]
+        first, hint = end(f"ropeways://{address}")
+        assert first.endswith("certificate verify failed: self-signed certificate")
+        assert "?ca=FILE" in hint
+        assert "the certificate names" in end(f"ropeways://{address}?ca={certificate}")[1]
+    with Daemon(tmp_path, listen=["127.0.0.1:0"]) as daemon:
+        assert "ropeway://" in end(f"ropeways://{daemon.addresses[0]}")[1]
+
+
 def test_ping_says_how_long_it_took(cli: Cli) -> None:
     answer = json.loads(cli.ok("ping", "--json"))
     assert answer["address"] == cli.environ["ROPEWAY_URL"]
@@ -121,7 +149,8 @@ def test_without_the_extra_it_says_what_to_install(missing: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", hide], capture_output=True, check=False)
     assert done.returncode == 2
-    assert done.stderr.decode() == f"ropeway: {missing} is missing: pip install 'ropeway[cli]'\n"
+    hint = "pip install '.[cli]' in a clone of Ropeway"
+    assert done.stderr.decode() == f"ropeway: {missing} is missing: {hint}\n"
 
 
 def test_the_environment_has_the_key_and_no_output_has_the_secret(tmp_path: Path) -> None:

@@ -223,7 +223,10 @@ def test_a_worker_runs_plain_handlers_until_it_is_stopped(place: Place, broker: 
     assert place.peer.queues["jobs"].messages == []
 
 
-def test_a_signal_stops_a_worker(place: Place, broker: ropeway.sync.Broker) -> None:
+def test_a_signal_stops_a_worker(
+    place: Place, broker: ropeway.sync.Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "ropeway")
     before = signal.getsignal(signal.SIGTERM)
     jobs = broker.create_queue("jobs")
     jobs.send("a")
@@ -237,3 +240,4 @@ def test_a_signal_stops_a_worker(place: Place, broker: ropeway.sync.Broker) -> N
     assert seen == ["a"]
     assert place.peer.queues["jobs"].messages == []
     assert signal.getsignal(signal.SIGTERM) == before
+    assert "SIGTERM: finishing what is being handled" in caplog.messages

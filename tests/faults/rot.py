@@ -5,6 +5,9 @@ What may come of a flip: the start says Corrupt (or, where the bit is in the for
 version wrote it); or everything is as it was, since nothing that counts was hit. A flip in the frames of the
 log's very last commit looks like a torn write, so there the state before that commit is right as well.
 Anything else is Broken.
+
+One thing the store leaves to whoever keeps records in its paged spaces: to count them. A bit of SQLite's own
+structure can hide one, so that what is read of such a space is right but not all. It is counted apart.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import sqlite3
 from collections import Counter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+from unittest import mock
 
 from ropewayd.store.protocol import Corrupt, Newer, StoreError
 from ropewayd.store.sqlite import SqliteStore
@@ -24,6 +28,7 @@ from tests.faults.ledger import Append, Broken, Contents, Ledger, read_all
 from tests.faults.script import next_step
 from tests.store.damage import TidyConnection
 
+MISSING: Final = "paged records missing"
 STEPS: Final = 300
 FLIPS: Final = 100
 """Of one sample."""
@@ -156,15 +161,17 @@ def judge(sample: Sample, flip: Flip, found: Contents) -> str:
         return "harmless"
     if found == sample.before and flip.file == "ropeway.db-wal" and flip.byte >= sample.last_commit:
         return "last commit"
-    missing = set(sample.now.paged) - set(found.paged)
-    raise Broken("lost", f"what is read is not what was written ({len(missing)} paged records are missing)")
+    if found.recovered == sample.now.recovered and set(found.paged) < set(sample.now.paged):
+        return MISSING
+    raise Broken("lost", "what is read is not what was written")
 
 
 def rot(seed: int, directory: Path, flips: int = FLIPS) -> Counter[str]:
     """Make a sample and flip bits in it, one at a time; count what came of it. Raises Broken."""
 
     async def run() -> Counter[str]:
-        sample = await make_sample(seed, directory / f"sample-{seed}")
+        with mock.patch("os.urandom", random.Random(seed).randbytes):  # the identity of the store
+            sample = await make_sample(seed, directory / f"sample-{seed}")
         harmed = directory / f"harmed-{seed}"
         chance = random.Random(seed)
         figures: Counter[str] = Counter()

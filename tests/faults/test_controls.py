@@ -109,7 +109,7 @@ def test_a_failed_sync_that_is_taken_for_a_refusal_is_found(
 ) -> None:
     monkeypatch.setattr(engine, "translate", lambda error, doing: Refused(f"{error} while {doing}"))
     with pytest.raises(Broken):
-        fail_all(3, tmp_path, range(3), every=10)
+        fail_all(3, tmp_path, range(1, 2), every=10)
 
 
 def test_a_store_that_goes_on_after_unknown_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

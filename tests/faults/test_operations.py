@@ -18,7 +18,7 @@ SHARDS = 25
 
 
 def test_some_operations_fail(tmp_path: Path) -> None:
-    figures = fail_all(11, tmp_path, range(CHAPTERS), every=450)
+    figures = fail_all(11, tmp_path, range(CHAPTERS), every=700)
     for ending in ("Unknown", "refused", "unharmed"):
         assert figures[ending] > 0, figures
 

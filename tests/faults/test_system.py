@@ -78,7 +78,6 @@ async def check(path: Path, said: int) -> None:
         (errno.EIO, (Unknown,)),
         (errno.ENOSPC, (Refused,)),
         (errno.EACCES, (Unusable,)),
-        (errno.EROFS, (Unusable,)),
     ],
 )
 async def test_each_call_of_the_system_fails(

@@ -63,7 +63,9 @@ def test_an_address_in_use(tmp_path: Path) -> None:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         code, said = fails(Daemon(tmp_path, listen=[address]))
     assert code == CONFIGURATION
-    assert said == f"cannot listen on {address}: the address is in use by another process"
+    assert said == (
+        f"cannot listen on {address}: the address is in use by another process; --listen names another"
+    )
     with Daemon(tmp_path):
         pass
 

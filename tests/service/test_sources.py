@@ -73,6 +73,15 @@ def test_lists_come_from_repeated_flags_commas_and_arrays(file: Path) -> None:
     assert gather({}, {}, str(file)).settings.daemon.listen == both
 
 
+def test_underscores_may_part_the_digits_of_a_number_everywhere(file: Path) -> None:
+    file.write_text("[protocol]\nmax_connections = 1_000\n")
+    environ = {"ROPEWAY_PROTOCOL_IDLE_TIMEOUT": "3_600.5"}
+    protocol = gather({"protocol.max_requests": "1_0"}, environ, str(file)).settings.protocol
+    assert (protocol.max_connections, protocol.idle_timeout, protocol.max_requests) == (1000, 3600.5, 10)
+    for wrong in ("_10", "10_", "1__0"):
+        assert f'is "{wrong}"' in fault(flags={"protocol.max_requests": wrong})
+
+
 def test_an_empty_variable_is_none_at_all() -> None:
     assert (
         gather({}, {"ROPEWAY_LISTEN": "", "ROPEWAY_CONFIG": "", "ROPEWAY_NONSENSE": ""}).settings

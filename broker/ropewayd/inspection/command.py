@@ -202,8 +202,9 @@ def _shown(found: Shown) -> list[str]:
 
 
 def _attributes(found: Shown) -> list[str]:
-    """What is set on each queue. Durations are milliseconds."""
+    """What is set on each queue, with the units that the protocol and `--json` give it."""
     told = {"arn", "created_at", "modified_at", *STATES}
     names = [name for name in found.queues[0].attributes if name not in told]
     rows = [(each.name, *(each.attributes[name] for name in names)) for each in found.queues]
-    return layout.table(("queue", *names), rows, "")
+    heads = [f"{name} ({'bytes' if name.endswith('_size') else 'ms'})" for name in names]
+    return layout.table(("queue", *heads), rows, "")

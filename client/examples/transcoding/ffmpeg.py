@@ -35,7 +35,7 @@ def program() -> str:
 
         return str(imageio_ffmpeg.get_ffmpeg_exe())
     except (ImportError, RuntimeError) as error:
-        raise Failed(f"no ffmpeg here ({error}); try: pip install 'ropeway[demo]'") from error
+        raise Failed(f"no ffmpeg here ({error}); try: pip install '.[demo]' in a clone of Ropeway") from error
 
 
 async def best_codec() -> str:

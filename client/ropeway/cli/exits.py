@@ -9,6 +9,7 @@ import errno
 import os
 import re
 import signal
+import ssl
 
 from ropeway.errors import (
     BatchError,
@@ -36,6 +37,9 @@ UNREAD = 128 + signal.SIGPIPE
 
 
 _ERRNO = re.compile(r"\[Errno (-?[0-9]+)\]")
+_OPENSSL = re.compile(r"\[SSL[^]]*\] | \(_ssl\.c:[0-9]+\)")
+_MISMATCH = {62, 64}
+"""OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH."""
 
 
 class Exit(Exception):
@@ -77,8 +81,7 @@ def explain(error: RopewayError, queue: str | None = None) -> Exit:
     if isinstance(error, BatchError):
         return Exit(REFUSED, str(error))
     if isinstance(error, ConnectionFailed):
-        hint = "Is ropewayd running there? --url or ROPEWAY_URL says where to look."
-        return Exit(UNREACHABLE, _plainly(error), hint)
+        return Exit(UNREACHABLE, _plainly(error), _where_to_look(error))
     if isinstance(error, ConnectionLost):
         return Exit(UNREACHABLE, f"ConnectionLost: {error}", "Look before you repeat it.")
     if isinstance(error, DeadlineExceeded):
@@ -91,6 +94,8 @@ def explain(error: RopewayError, queue: str | None = None) -> Exit:
 
 def _plainly(error: ConnectionFailed) -> str:
     """The error without the numbers and calls in which the system's reason is wrapped."""
+    if isinstance(error.__cause__, ssl.SSLError):
+        return _OPENSSL.sub("", str(error))
     reason = str(error.__cause__)
     numbers = dict.fromkeys(int(number) for number in _ERRNO.findall(reason))
     if not numbers or not str(error).endswith(reason):
@@ -98,6 +103,19 @@ def _plainly(error: ConnectionFailed) -> str:
     # Those of getaddrinfo are negative, and have no text but their own.
     texts = [os.strerror(each) if each > 0 else reason.partition("] ")[2] for each in numbers]
     return str(error).removesuffix(reason) + ", ".join(texts)
+
+
+def _where_to_look(error: ConnectionFailed) -> str:
+    cause = error.__cause__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        if cause.verify_code in _MISMATCH:
+            return "The host in the URL must be one that the certificate names."
+        return "?ca=FILE behind the URL names the certificates to trust."
+    if isinstance(cause, ssl.SSLError):
+        return "Does the daemon speak TLS there? Without it, the URL begins with ropeway://."
+    if isinstance(cause, OSError):
+        return "Is ropewayd running there? --url or ROPEWAY_URL says where to look."
+    return "Is it a ropeway daemon that listens there? If it speaks TLS, the URL begins with ropeways://."
 
 
 def _without_hints(error: DaemonError) -> str:

@@ -314,7 +314,8 @@ def _confirm(session: Session, queue: str, question: str, *, yes: bool) -> None:
     messages = f"all {counted(count, 'message')}" if count > 1 else counted(count, "message")
     try:
         agreed = click.confirm(question.format(queue=harmless(queue), messages=messages), err=True)
-    except click.Abort:  # Ctrl-D
+    except click.Abort:  # Ctrl-D, which leaves the cursor behind the question
+        click.echo(err=True)
         agreed = False
     if not agreed:
         raise Exit(REFUSED, "Nothing was changed.")
