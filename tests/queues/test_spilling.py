@@ -14,7 +14,7 @@ from ropewayd.queues.records import MESSAGES, WAITING, queue_key, row_key
 from ropewayd.queues.settings import QueueLimits
 from ropewayd.store.protocol import Corrupt
 from ropewayd.vocabulary.errors import ServiceUnavailable
-from tests.house import BODY, COUNT, HANDLE, House
+from tests.house import BODY, COUNT, HANDLE, House, settle
 
 SMALL = KernelSettings(tail_bytes=600, slice_bytes=300)
 """Spills nearly everything nearly at once."""
@@ -258,6 +258,35 @@ async def test_memory_keeps_what_only_a_slice_on_its_way_says() -> None:
     while bodies := await house.bodies():
         found += len(bodies)
     assert found == 360
+
+
+async def test_a_read_takes_no_room_from_what_is_not_written_yet() -> None:
+    limits = QueueLimits(page_messages=7, memory_bytes=0, min_window_bytes=0)
+    house = House(KernelSettings(slice_bytes=300), limits)
+    await house.start()
+    for name in ("jobs", "other"):
+        await house.create(name, visibility_timeout=600_000)
+        await house.send(*"abcdefghij", queue=name)
+    await spilled(house)
+    await house.restart()
+    await house.receive(1)
+    for body in "klmnopqrst":
+        await house.send(body)
+    queue = house.queues._registry.by_number[1]
+    before = rows(house)
+    house.faults.gate.clear()
+    await house.wait(2500)  # idle: one slice after the other, all as of one lsn
+    while rows(house) == before:
+        house.faults.gate.set()
+        await asyncio.sleep(0)
+        house.faults.gate.clear()
+    await settle()
+    assert house.kernel._closed  # the next is on its way
+    house.submit(a.ReceiveMessage(queue="other"))  # reads
+    await settle()
+    there = house.disk.records[MESSAGES]
+    for sequence in range(2, queue.next_sequence):
+        assert sequence in queue.messages or row_key(1, sequence) in there
 
 
 async def test_small_messages_count_with_what_they_take() -> None:

@@ -22,11 +22,13 @@ from typing import Any
 import msgspec
 
 from ropewayd.queues import actions as a
+from ropewayd.queues.settings import QueueLimits
 from ropewayd.vocabulary.errors import (
     InvalidAttributeName,
     InvalidAttributeValue,
     InvalidMessageContents,
     InvalidParameterValue,
+    OverLimit,
     QueueDoesNotExist,
     QueueNameExists,
     ReceiptHandleIsInvalid,
@@ -69,6 +71,7 @@ class Op:
         self.needed = 0
         self.zombie = False
         self.stopped = False
+        self.hurried = False
         self.abandoned = False
         self.delivered = False
 
@@ -110,7 +113,8 @@ def require(true: Any, op: Op, sentence: str) -> None:
 class Model:
     """The queues, one call after the other. `take` checks an answer and does what it says."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: QueueLimits) -> None:
+        self._limits = limits
         self.queues: dict[str, Line] = {}
         self.handles: dict[bytes, tuple[int, Any, int]] = {}  # incarnation, body, received at
         self.ids: set[bytes] = set()
@@ -305,8 +309,14 @@ class Model:
         queue = self._find(op)
         if queue is None:
             return
+        least, most = self._in_flight(queue, op)
+        if isinstance(op.answer, OverLimit):
+            require(most >= self._limits.max_in_flight, op, f"only {most} messages are in flight")
+            return
         require(isinstance(op.answer, list), op, "a receive gives messages")
         require(len(op.answer) <= op.action.max_messages, op, "no more than were asked for")
+        beyond = least + len(op.answer) - self._limits.max_in_flight
+        require(not op.answer or beyond <= 0, op, f"{beyond} more messages are in flight than the limit")
         if not op.answer:
             self.check_nothing_to_give(op)
             return
@@ -315,8 +325,21 @@ class Model:
             timeout = queue.attributes["visibility_timeout"]
         bodies = [body for _, _, body, *_ in op.answer]
         require(len(set(bodies)) == len(bodies), op, "a message comes once in an answer")
+        size = sum(map(len, bodies))
+        fits = size <= self._limits.max_answer_bytes or len(bodies) == 1
+        require(fits, op, f"an answer holds {size} bytes of bodies, which is too much")
         for given in op.answer:
             self._hand_out(op, queue, given, timeout)
+
+    def _in_flight(self, queue: Line, op: Op) -> tuple[int, int]:
+        """How many are in flight: at least, and at most."""
+        assert op.decided_at is not None
+        least = most = 0
+        for held in queue.messages.values():
+            kinds = self._kinds(held, op)
+            most += IN_FLIGHT in kinds
+            least += kinds == {IN_FLIGHT} and not self._may_have_expired(queue, held, op.decided_at)
+        return least, most
 
     def _hand_out(self, op: Op, queue: Line, given: Any, timeout: int) -> None:
         now = op.decided_at
@@ -398,9 +421,10 @@ def counted(entry: a.SendEntry) -> int:
 class Checker:
     """The log of what was decided, and the model after it. See the module."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: QueueLimits) -> None:
+        self._limits = limits
         self.log: list[Op] = []
-        self.model = Model()
+        self.model = Model(limits)
         self.acknowledged = 0
         self.undone = 0
 
@@ -427,7 +451,7 @@ class Checker:
         if shortest is None or longest is None:
             shortest, longest = 0, a.MAX_WAIT  # the queue's own, which may have changed since
         require(answer == [], op, "a long poll that is over gives nothing")
-        if not op.stopped:
+        if not op.stopped and not op.hurried:
             waited = now - op.asked_at
             require(
                 shortest <= waited <= longest + SLACK, op, f"a long poll of {longest} ms ends after {waited}"
@@ -462,6 +486,6 @@ class Checker:
                 self.undone += 1
         if len(kept) < len(self.log):
             self.log = kept
-            self.model = Model()
+            self.model = Model(self._limits)
             for op in kept:
                 self.model.take(op)

@@ -46,7 +46,7 @@ class Client:
             await asyncio.sleep(self._pause())
             weights = [weight for weight, _ in self._acts]
             action = self._dice.choices([act for _, act in self._acts], weights)[0]()
-            patience = self._dice.randint(0, 3_000) if self._dice.random() < 0.05 else None
+            patience = self._dice.choice([0, 3, 30, 3_000]) if self._dice.random() < 0.15 else None
             answer = await self._call(self._name, action, patience)
             self._learn(action, answer)
 

@@ -58,7 +58,7 @@ def test_histories_are_full_of_events() -> None:
     for what in (
         *("MessagesSent", "MessagesReceived", "MessagesDeleted", "MessagesReturned", "MessagesExpired"),
         *("VisibilityChanged", "QueueCreated", "QueueDeleted", "QueuePurged", "AttributesSet"),
-        *("crash", "takeover", "stop", "gives up on", "a read fails", "a page", "Fenced"),
+        *("crash", "takeover", "stop", "gives up on", "has enough", "a read fails", "a page", "Fenced"),
         *("not written: Refused", "written, but Unknown", "not written, and Unknown"),
         *("the process ends before it is written", "the process ends after it is written"),
     ):

@@ -21,7 +21,7 @@ import msgspec
 from ropewayd.kernel.kernel import Kernel
 from ropewayd.kernel.settings import KernelSettings
 from ropewayd.kernel.wheel import Wheel
-from ropewayd.queues.actions import CreateQueue, GetQueueAttributes, ReceiveMessage
+from ropewayd.queues.actions import CreateQueue, DeleteMessage, GetQueueAttributes, ReceiveMessage
 from ropewayd.queues.service import Queues
 from ropewayd.queues.settings import QueueLimits
 from ropewayd.store.memory import Disk
@@ -65,7 +65,6 @@ class World:
     def __init__(self, seed: int, say: Callable[[str], None] | None = None) -> None:
         self.seed = seed
         self.dice = random.Random(seed)
-        self.checker = Checker()
         self.disk = WholeDisk()
         self.lives: list[Life] = []
         self.life: Life | None = None
@@ -93,8 +92,11 @@ class World:
             page_messages=dice.choice([3, 10, 50]),
             page_bytes=dice.choice([200, 5_000]),
             memory_bytes=dice.choice([0, 1_000, 1 << 20]),
-            min_window_bytes=dice.choice([0, 300]),
+            min_window_bytes=dice.choice([0, 300, 2_000]),
+            max_in_flight=dice.choice([5, 30, 120_000, 120_000]),
+            max_answer_bytes=dice.choice([700, 5_000, 1 << 24]),
         )
+        self.checker = Checker(self.limits)
 
     # What a bug can be planted in
 
@@ -157,9 +159,13 @@ class World:
         receipt = life.submit(op)
         if patience is not None:
             await asyncio.wait({receipt.future}, timeout=patience)
-            if not receipt.future.done() and life.alive:
+            if not receipt.future.done() and life.alive and self.dice.random() < 0.5:
+                self.say(f"{client} has enough to take before #{op.number}")
+                op.hurried = True
+                life.run(life.kernel.hurry, receipt)
+            elif not receipt.future.done() and life.alive:
                 self.say(f"{client} gives up on #{op.number}")
-                op.abandoned = op.asked_at is not None and op.decided_at is None
+                op.abandoned = action.fleeting and op.decided_at is None
                 life.kernel.abandon(receipt)
                 return LOST
         answer = await receipt.future
@@ -246,10 +252,10 @@ class World:
         for name in QUEUES:
             await self.call("end", CreateQueue(queue=name))
             await self.call("end", GetQueueAttributes(queue=name))
-            while await self.call(
+            while found := await self.call(
                 "end", ReceiveMessage(queue=name, max_messages=7, wait=0, visibility_timeout=HOUR)
             ):
-                pass
+                await self.call("end", DeleteMessage(queue=name, handles=[message[1] for message in found]))
             await self.call("end", GetQueueAttributes(queue=name))
         await self.settle()
 

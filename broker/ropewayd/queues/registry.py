@@ -55,7 +55,7 @@ class Registry:
         self.next_number = 1
         self.handle_key: bytes | None = None
         self.durable = 0
-        """Every record with an lsn up to this one is on disk."""
+        """Every row as of an lsn up to this one is on disk."""
         self._handles: Handles | None = None
         self._wheel = wheel
         self._owner = owner
@@ -120,8 +120,6 @@ class Registry:
         # What memory has let go of since the read began may be on disk in another form than was read.
         lowest_gone = queue.lowest_gone
         queue.fill(m for m in map(message_of, records) if m.sequence < lowest_gone)
-        if records:
-            self.durable = max(self.durable, *(r.lsn for r in records))
         full = len(records) >= limit or sum(len(r.value) for r in records) >= self.limits.page_bytes
         end = split_row_key(int(records[-1].key))[1] if full else MAX_SEQUENCE
         if queue.paged_through < first - 1:

@@ -120,6 +120,8 @@ class Spilling:
         queue.stored = into.lsn
 
     def _messages(self, queue: Queue, sequences: Iterable[int], into: SliceBuilder) -> None:
+        # Until this slice is durable. One as of the same lsn may have been so before.
+        self._registry.durable = min(self._registry.durable, into.lsn - 1)
         messages, dead = queue.messages, queue.dead
         before = queue.spilled_through
         for sequence in sequences:
@@ -163,7 +165,6 @@ class Spilling:
                     queue.dead.pop(sequence, None)
         registry = self._registry
         if slice.puts:
-            # One that was cut behind it may still be on its way: what it says is not durable yet.
             registry.durable = max(registry.durable, slice.puts[0].lsn)
         if registry.memory.used > registry.limits.memory_bytes:
             keep = registry.window_bytes()
@@ -175,6 +176,7 @@ class Spilling:
 
     def load(self, records: Iterable[Record]) -> None:
         for record in records:
+            self._registry.durable = max(self._registry.durable, record.lsn)
             if record.space is MESSAGES or record.space == MESSAGES:
                 self._load_row(record)
             elif record.space == WAITING:
