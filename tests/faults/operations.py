@@ -201,7 +201,7 @@ class Script:
             with suppress(StoreError):
                 await self._store.close()
         self.figures[ended] += 1
-        await self._look_again()
+        await self._look_again(chapter, fault)
 
     async def _stays_ended(self, error: StoreError) -> None:
         """Whoever goes on after Unknown gets nothing done."""
@@ -214,25 +214,30 @@ class Script:
             return
         raise Broken("wrong", "a store that had failed has appended")
 
-    async def _look_again(self) -> None:
-        """The power goes now; or the process begins anew, works a little, and then it goes."""
+    async def _look_again(self, chapter: Chapter, fault: Fault) -> None:
+        """The power goes now; or the process begins anew, works a little, and then it goes. After a sync that
+        failed both are tried, else either: what fails once gets the one, and what fails for ever the
+        other."""
         self._disk.trouble = lambda number, operation: None
+        both = chapter.operations[fault.at - 1] is Operation.SYNC
         ledger = self._ledger.copy()
         self._disk.cut()
         lost = self._disk.image
-        self._disk.restart()
-        await self._works()
-        self._disk.cut()
-        with suppress(StoreError):
+        if both or (fault.at + fault.forever) % 2:
+            self._disk.restart()
+            await self._works()
+            self._disk.cut()
+            with suppress(StoreError):
+                await self._store.close()
+            self._disk.restore()
+            await self._works()
+            with suppress(StoreError):
+                await self._store.close()
+            self._ledger = ledger
+        if both or not (fault.at + fault.forever) % 2:
+            self._disk.load(lost)
+            await self._works()
             await self._store.close()
-        self._disk.restore()
-        await self._works()
-        with suppress(StoreError):
-            await self._store.close()
-        self._ledger = ledger
-        self._disk.load(lost)
-        await self._works()
-        await self._store.close()
 
     async def _works(self) -> None:
         try:

@@ -109,11 +109,30 @@ def test_a_directory_that_is_not_there_yet(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_room_and_limits_follow_the_settings(tmp_path: Path) -> None:
-    vast = settings(store__wal_bytes=str(16 << 30), protocol__max_connections="1000000")
-    monstrous = os.statvfs(tmp_path)
-    free = monstrous.f_bavail * monstrous.f_frsize
-    found = examine(tmp_path, vast)
-    if free < 32 << 30:
-        assert line(found.lines, "space").verdict == "fail"
+def test_limits_follow_the_settings(tmp_path: Path) -> None:
+    found = examine(tmp_path, settings(protocol__max_connections="1000000"))
     assert "1,000,064" in line(found.lines, "open files").says
+
+
+@pytest.mark.parametrize(
+    ("free", "verdict", "said"),
+    [
+        (
+            10,
+            "fail",
+            "10.0 MiB of 100 GiB are free; below kernel.low_space_bytes, 64.0 MiB, sends are refused",
+        ),
+        (100, "fail", "the daemon itself may need 208 MiB"),
+        (2000, "warn", "a backlog would soon fill it"),
+        (50_000, "ok", "48.8 GiB of 100 GiB are free"),
+    ],
+)
+def test_room_is_judged_by_the_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, verdict: str, said: str
+) -> None:
+    real = os.statvfs(tmp_path)
+    fields = list(real)
+    fields[0:5] = 4096, 1 << 20, 100 << 10, free, free  # block, fragment, blocks, free, free to us
+    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result(fields))
+    found = line(examine(tmp_path, settings()).lines, "space")
+    assert (found.verdict, said in found.says) == (verdict, True), found.says

@@ -148,7 +148,10 @@ def _room(place: Path, settings: Settings) -> Iterator[Line]:
     # The log grows by half before it is folded in, and what is folded in needs its room in the database.
     needed = 2 * settings.store.wal_bytes + settings.store.reserve_bytes + settings.kernel.tail_bytes
     said = f"{size(free)} of {size(whole)} are free"
-    if free < needed:
+    low = settings.kernel.low_space_bytes
+    if free < low:
+        yield Line("space", "fail", f"{said}; below kernel.low_space_bytes, {size(low)}, sends are refused")
+    elif free < needed:
         yield Line("space", "fail", f"{said}; the daemon itself may need {size(needed)}")
     elif free < max(LEAST_FREE, whole // 20):
         yield Line("space", "warn", f"{said}: a backlog would soon fill it")
