@@ -36,18 +36,24 @@ class _Visit(Generic[_T]):
 
     def wait(self) -> _T:
         try:
-            self._loop.call_soon_threadsafe(self._start)
-        except RuntimeError:
-            raise BrokerClosed("the broker is closed") from None
-        try:
+            # An interruption can come as soon as the loop knows of the call, so that is inside too.
+            self._call(self._start)
             error = self._outcome.exception()
             if error is None:
                 return self._outcome.result()
+        except BrokerClosed:
+            raise
         except BaseException:
             # Only an interruption comes here: what the call raises is in `error`.
-            self._loop.call_soon_threadsafe(self._give_up)
+            self._call(self._give_up)
             raise
         raise error
+
+    def _call(self, what: Callable[[], None]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(what)
+        except RuntimeError:
+            raise BrokerClosed("the broker is closed") from None
 
     def _start(self) -> None:
         if not self._given_up:

@@ -8,13 +8,14 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 import ropeway
 from ropeway import portal
 from ropeway.portal import LoopThread, call
-from tests.clients.peer import Peer
+from tests.clients.peer import PATIENCE, Peer
 
 SEND, RECEIVE, CHANGE = 20, 21, 23
 
@@ -116,6 +117,40 @@ def test_many_threads_share_a_broker(place: Place, broker: ropeway.sync.Broker) 
         ids = list(pool.map(lambda index: jobs.send(str(index)), range(200)))
     assert len(set(ids)) == 200
     assert {each.body for each in place.peer.queues["jobs"].messages} == {str(n) for n in range(200)}
+
+
+class InterruptedLoop:
+    """A loop whose caller is interrupted right after it has handed over its first call."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._calls = 0
+
+    def call_soon_threadsafe(self, *given: Any) -> None:
+        self._loop.call_soon_threadsafe(*given)
+        self._calls += 1
+        if self._calls == 1:
+            raise KeyboardInterrupt
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+
+def test_an_interrupt_while_a_call_is_handed_over_gives_it_up_too() -> None:
+    thread = LoopThread("interrupted")
+
+    async def alone() -> None:
+        """Wait until nothing runs beside this and the thread's own task."""
+        async with asyncio.timeout(PATIENCE):
+            while len(asyncio.all_tasks()) > 2:
+                await asyncio.sleep(0.001)
+
+    loop = cast(asyncio.AbstractEventLoop, InterruptedLoop(thread.loop))
+    visit = portal._Visit(loop, asyncio.Event().wait, None)
+    with pytest.raises(KeyboardInterrupt):
+        visit.wait()
+    call(thread.loop, alone)
+    thread.close()
 
 
 def test_ctrl_c_cancels_a_receive_and_what_comes_later_is_given_back(
