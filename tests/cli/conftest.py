@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import itertools
 import logging
@@ -100,12 +101,13 @@ class Cli:
         text: str = done.stdout.decode()
         return text
 
-    def start(self, *words: str, **more: Any) -> subprocess.Popen[bytes]:
+    def start(self, *words: str, command: Sequence[str] = COMMAND, **more: Any) -> subprocess.Popen[bytes]:
         """In the background; in pipes."""
         streams: Any = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE) | more
         process: subprocess.Popen[bytes] = subprocess.Popen(
-            [*COMMAND, *words], env=self.environ, bufsize=0, **streams
+            [*command, *words], env=self.environ, bufsize=0, **streams
         )
+        atexit.register(process.kill)  # a test that failed in the middle leaves nothing behind
         return process
 
     def terminal(self, *words: str, environ: dict[str, str] | None = None, **popen: Any) -> Terminal:

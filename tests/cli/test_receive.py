@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,28 @@ def test_an_interruption_gives_back_what_was_not_printed(
     assert err == b""
     assert 2 <= printed < 50
     assert cli.numbers(queue) == (50 - printed, 0, 0)
+
+
+DEAF = """
+import runpy, signal, threading
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+runpy.run_module("ropeway", run_name="__main__", alter_sys=True)
+"""
+"""The command, its signals caught by another thread: they break off no system call of the main one, as where
+they come just before it begins."""
+
+
+def test_an_interruption_that_comes_just_before_a_wait_ends_it(cli: Cli) -> None:
+    queue = cli.queue(visibility_timeout=43200)
+    cli.fill(queue, *("x" * BIG for _ in range(50)))
+    receiving = cli.start("receive", queue, "--delete", "--follow", command=(sys.executable, "-c", DEAF))
+    two = read_two(receiving)
+    receiving.send_signal(signal.SIGINT)
+    assert receiving.wait(PATIENCE) == -signal.SIGINT
+    out, err = receiving.communicate()
+    assert err == b""
+    assert cli.numbers(queue) == (50 - (two + out).count(b"\n"), 0, 0)
 
 
 def test_a_reader_that_goes_away_leaves_the_rest_in_the_queue(cli: Cli) -> None:

@@ -126,9 +126,9 @@ class Output:
         rest = memoryview(data)
         try:
             while rest:
-                with may_block():
+                with may_block() as interruption:
                     if not self._is_file:
-                        select.select([], [_STDOUT], [])
+                        select.select(interruption, [_STDOUT], [])
                 # So much can be written without blocking when there is room at all.
                 piece = rest if self._is_file else rest[: select.PIPE_BUF]
                 with contextlib.suppress(BlockingIOError):  # somebody else was quicker to fill it
