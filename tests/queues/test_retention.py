@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ropewayd.kernel.settings import KernelSettings
+from ropewayd.queues import actions as a
 from ropewayd.queues.settings import QueueLimits
-from tests.house import HANDLE, House
+from tests.house import BODY, HANDLE, House, settle
 
 SMALL = KernelSettings(tail_bytes=600, slice_bytes=300)
 
@@ -46,3 +47,15 @@ async def test_a_message_that_returns_is_older_than_what_the_next_look_was_set_f
     await house.wait(200)
     assert await house.counts() == (1, 0, 0)
     assert await house.bodies() == ["new"]
+
+
+async def test_a_long_poll_that_finds_only_what_is_past_its_retention_waits_on(house: House) -> None:
+    await house.create(retention_period=60_000)
+    await house.send("old")
+    house.clock.at += 60_000  # and no timer has rung yet
+    poll = house.submit(a.ReceiveMessage(queue="jobs", wait=20_000))
+    await settle()
+    assert not poll.answered
+    assert await house.counts() == (0, 0, 0)
+    await house.send("new")
+    assert poll.answer.result()[0][BODY] == "new"

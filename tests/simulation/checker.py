@@ -318,6 +318,8 @@ class Model:
         beyond = least + len(op.answer) - self._limits.max_in_flight
         require(not op.answer or beyond <= 0, op, f"{beyond} more messages are in flight than the limit")
         if not op.answer:
+            wait = queue.attributes["receive_wait_time"] if op.action.wait is None else op.action.wait
+            require(not wait or op.asked_at is not None, op, f"a long poll of {wait} ms does not wait")
             self.check_nothing_to_give(op)
             return
         timeout = op.action.visibility_timeout

@@ -203,6 +203,7 @@ class Kernel:
     # Long polls
 
     def _wait(self, action: Action, reply: Reply, wait: Wait) -> None:
+        self._apply_all(wait.events)
         if self._unavailable is not None:  # it was read for while the daemon began to stop
             self._answer(reply, wait.answer)
             return
@@ -218,6 +219,7 @@ class Kernel:
         while (poll := self._polls.first(key)) is not None:
             outcome = self._deciders[type(poll.action)](poll.action, self.clock.now())
             if isinstance(outcome, Wait):
+                self._apply_all(outcome.events)
                 return
             self._polls.remove(poll)
             if isinstance(outcome, Needs):

@@ -43,6 +43,8 @@ class Wait(msgspec.Struct, gc=False):
     key: object
     until: int
     answer: Any
+    events: tuple[Event, ...] = ()
+    """What happens already, however long it waits. They do not feed `key`."""
 
 
 class Needs(msgspec.Struct, gc=False):

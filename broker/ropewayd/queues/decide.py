@@ -308,9 +308,9 @@ class Decider:
         self, queue: Queue, action: a.ReceiveMessage, now: int, expired: tuple[e.MessagesExpired, ...]
     ) -> Outcome:
         wait = queue.attributes.receive_wait_time if action.wait is None else action.wait
-        if expired or not wait:
+        if not wait:
             return Decision([], expired)
-        return Wait(queue.number, now + wait, [])
+        return Wait(queue.number, now + wait, [], expired)
 
     def _page(self, queue: Queue, limit: int, events: tuple[Any, ...] = ()) -> Needs:
         number, first = queue.number, queue.paged_through + 1
