@@ -1,12 +1,19 @@
-"""The one timer of the event loop: it sleeps until the wheel's next deadline, and an idle daemon uses no
-CPU."""
+"""The one timer of the event loop: it sleeps until the wheel's next deadline, and with none it uses no CPU.
+
+An event loop's timers stand still while the machine is suspended, deadlines do not. So a long sleep is taken
+in pieces: after a suspend what is due rings within `LONGEST`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
 from ropewayd.vocabulary.clock import Clock
+
+LONGEST: Final = 1000
+"""Milliseconds of one sleep."""
 
 
 class Alarm:
@@ -31,11 +38,15 @@ class Alarm:
         self._handle = self._after(deadline - self._clock.now())
 
     def _after(self, milliseconds: int) -> asyncio.TimerHandle:
-        return asyncio.get_running_loop().call_later(max(0, milliseconds) / 1000, self._fire)
+        return asyncio.get_running_loop().call_later(min(max(0, milliseconds), LONGEST) / 1000, self._fire)
 
     def _fire(self) -> None:
         self._handle = None
-        self._ring()
+        left = self._at - self._clock.now()
+        if left > 0:
+            self._handle = self._after(left)
+        else:
+            self._ring()
 
     def stop(self) -> None:
         if self._handle is not None:
