@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self, Unpack
 
 from ropeway import message as asynchronous
-from ropeway.message import Attributes, AttributeValue, Body, Outgoing, TypedAttribute
+from ropeway.message import AttributeValue, Body, Outgoing, SendOptions, TypedAttribute
 from ropeway.portal import call
 from ropeway.queue import Queue as AsyncQueue
 from ropeway.queue import QueueAttributes, QueueSettings
@@ -97,6 +97,11 @@ class Message:
         """Its attributes with their types, exactly as they were sent."""
         return self._inner.typed_attributes
 
+    @property
+    def trace_header(self) -> str | None:
+        """The X-Ray trace header that it was sent with."""
+        return self._inner.trace_header
+
     def delete(self) -> None:
         """It is done: nobody will receive it again."""
         call(self._queue.loop, self._inner.delete)
@@ -133,9 +138,9 @@ class Queue:
         """Its name."""
         return self.inner.name
 
-    def send(self, body: Body, *, delay: float | None = None, attributes: Attributes | None = None) -> str:
+    def send(self, body: Body, **options: Unpack[SendOptions]) -> str:
         """As `ropeway.Queue.send`."""
-        return call(self.loop, lambda: self.inner.send(body, delay=delay, attributes=attributes))
+        return call(self.loop, lambda: self.inner.send(body, **options))
 
     def send_many(self, messages: Iterable[Body | Outgoing]) -> list[str]:
         """As `ropeway.Queue.send_many`."""

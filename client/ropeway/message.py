@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 from ropeway.errors import ProtocolError
 from ropeway.units import milliseconds, moment
@@ -25,19 +25,29 @@ TypedAttribute: TypeAlias = tuple[str, str | bytes]
 Attributes: TypeAlias = Mapping[str, AttributeValue | TypedAttribute]
 
 
+class SendOptions(TypedDict, total=False):
+    """What can be said of a message besides its body; see `Outgoing`."""
+
+    delay: float | None
+    attributes: Attributes | None
+    trace_header: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Outgoing:
     """A message to send with `Queue.send_many`: its body, its own delay in seconds (0 to 900; None is the
-    queue's) and its attributes."""
+    queue's), its attributes, and an X-Ray trace header to hand on."""
 
     body: Body
     delay: float | None = None
     attributes: Attributes | None = None
+    trace_header: str | None = None
 
 
-def pack_entry(body: Body, delay: float | None, attributes: Attributes | None) -> bytes:
+def pack_entry(message: Outgoing) -> bytes:
     """An entry of SendMessage. Raises TypeError, ValueError and InvalidParameterValue for what cannot be
     said."""
+    body, delay, attributes = message.body, message.delay, message.attributes
     if not isinstance(body, (str, bytes, bytearray, memoryview)):
         raise TypeError(f"a body is str or bytes, not {type(body).__name__}")
     entry: dict[str, object] = {"body": body}
@@ -45,6 +55,8 @@ def pack_entry(body: Body, delay: float | None, attributes: Attributes | None) -
         entry["delay"] = milliseconds(delay, "delay")
     if attributes:
         entry["attributes"] = {name: _typed(name, value) for name, value in attributes.items()}
+    if message.trace_header is not None:
+        entry["trace_header"] = message.trace_header
     return pack(entry)
 
 
@@ -84,16 +96,19 @@ class Message:
     """A message that was received. It is ours until its visibility timeout ends, or it is deleted or
     released."""
 
-    __slots__ = ("_fields", "_queue", "settled")
+    __slots__ = ("_fields", "_queue", "_system", "settled")
 
     def __init__(self, queue: Queue, fields: tuple[object, ...]) -> None:
-        match fields:
+        self._system: dict[str, object] = {}
+        match fields[:7]:
             case (bytes() as message_id, bytes(), str() | bytes(), int(), int(), int(), None | dict()) if (
                 len(message_id) == 16
             ):
                 self._fields: tuple[
                     bytes, bytes, Body, int, int, int, dict[str, tuple[str, str | bytes]] | None
-                ] = fields  # type: ignore[assignment] # just matched
+                ] = fields[:7]  # type: ignore[assignment] # just matched
+                if len(fields) > 7 and isinstance(fields[7], dict):
+                    self._system = fields[7]
             case _:
                 raise ProtocolError("the daemon sent a message of the wrong shape")
         self._queue = queue
@@ -160,6 +175,16 @@ class Message:
                 case _:
                     raise ProtocolError("the daemon sent a message attribute of the wrong shape")
         return found
+
+    def _told(self, name: str) -> str | None:
+        """What the daemon tells of it by this name, for those messages of which there is such a thing."""
+        value = self._system.get(name)
+        return value if isinstance(value, str) else None
+
+    @property
+    def trace_header(self) -> str | None:
+        """The X-Ray trace header that it was sent with."""
+        return self._told("trace_header")
 
     async def delete(self) -> None:
         """It is done: nobody will receive it again. Deleting it twice is fine."""

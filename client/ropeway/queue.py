@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
 from ropeway.coalescing import Result
 from ropeway.errors import BatchError, ProtocolError, RopewayError
-from ropeway.message import Attributes, Body, Message, Outgoing, pack_entry
+from ropeway.message import Body, Message, Outgoing, SendOptions, pack_entry
 from ropeway.request import Request
 from ropeway.stream import Stream
 from ropeway.units import milliseconds, moment
@@ -136,16 +136,14 @@ class Queue:
 
     # Messages.
 
-    async def send(
-        self, body: Body, *, delay: float | None = None, attributes: Attributes | None = None
-    ) -> str:
-        """Send one message; its id is returned when it is on disk.
+    async def send(self, body: Body, **options: Unpack[SendOptions]) -> str:
+        """Send one message; its id is returned when it is on disk. The options are those of `Outgoing`.
 
         `delay` in seconds, 0 to 900; without it the queue's. Sends that are made at the same time travel
         together. Raises ConnectionLost if the connection broke before the answer: the message may or may not
         have been accepted.
         """
-        entry = pack_entry(body, delay, attributes)
+        entry = pack_entry(Outgoing(body, **options))
         [result] = await self.broker.coalescer.add(Action.SendMessage, self.name, [entry])
         return _message_id(_or_raise(result))
 
@@ -155,12 +153,7 @@ class Queue:
         Raises BatchError if some were not accepted, with the result of each; if the whole of it was refused
         for one reason, such as QueueDoesNotExist, that reason.
         """
-        entries = [
-            pack_entry(each.body, each.delay, each.attributes)
-            if isinstance(each, Outgoing)
-            else pack_entry(each, None, None)
-            for each in messages
-        ]
+        entries = [pack_entry(each if isinstance(each, Outgoing) else Outgoing(each)) for each in messages]
         results = await self._all(Action.SendMessage, entries)
         ids = [
             each if each is None or isinstance(each, RopewayError) else _message_id(each) for each in results

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ropewayd.kernel.settings import KernelSettings
 from ropewayd.queues import actions as a
+from ropewayd.queues.paging import next_page
 from ropewayd.queues.records import MESSAGES, WAITING, queue_key, row_key
 from ropewayd.queues.settings import QueueLimits
 from ropewayd.store.protocol import Corrupt
@@ -51,6 +52,19 @@ async def test_an_idle_daemon_spills_and_trims_all_it_has(house: House) -> None:
     assert await house.bodies() == ["c", "d", "e", "f"]
     assert await house.counts() == (0, 6, 1)
     assert before["queues"].keys() == house.queues.snapshot()["queues"].keys()
+
+
+@pytest.mark.parametrize("through", ["journal", "row"])
+async def test_what_a_message_brings_with_it_survives(house: House, through: str) -> None:
+    await house.create(visibility_timeout=0)
+    entries = [a.SendEntry("plain"), a.SendEntry("traced", trace_header="Root=1-2-3"), a.SendEntry("last")]
+    await house.call(a.SendMessage(queue="jobs", entries=entries))
+    if through == "row":
+        await spilled(house)
+    await house.restart()
+    plain, traced, last = await house.receive(3)
+    assert (len(plain), len(last)) == (7, 7)
+    assert traced[7] == {"trace_header": "Root=1-2-3"}
 
 
 async def test_a_deadline_goes_on_through_a_restart(house: House) -> None:
@@ -553,7 +567,7 @@ async def everything(house: House) -> Any:
     registry = house.queues._registry
     for queue in list(registry.by_number.values()):
         while queue.on_disk:
-            needs = house.queues._decider._page(queue, 7)
+            needs = next_page(registry, queue, 7)
             assert needs.begin is not None
             needs.begin()
             records = await house.store.page(

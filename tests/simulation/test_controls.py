@@ -15,6 +15,7 @@ from ropewayd.kernel.kernel import Kernel
 from ropewayd.kernel.service import SliceBuilder
 from ropewayd.kernel.tail import Tail
 from ropewayd.kernel.wheel import Timer, Wheel
+from ropewayd.queues import actions as a
 from ropewayd.queues.message import WaitingRecord
 from ropewayd.queues.records import MESSAGES, WAITING, QueueRecord
 from ropewayd.queues.records import QUEUES as SPACE_OF_QUEUES
@@ -182,8 +183,10 @@ class WakesTooEarly(World):
         life.queues = Queues(Early(life.clock.now()), self.limits, self.entropy)
         registry = life.queues._registry
         life.wheel = registry._wheel
-        decide = life.queues._decider.wake
-        life.queues._decider.wake = lambda action, now: decide(action, now + 300)  # type: ignore[method-assign]
+        deciders = dict(life.queues.deciders())
+        decide = deciders[a.Wake]
+        deciders[a.Wake] = lambda action, now: decide(action, now + 300)
+        life.queues.deciders = lambda: deciders  # type: ignore[method-assign]
         return super().make_kernel(life)
 
 

@@ -147,6 +147,11 @@ class PurgeQueue(Action):
     queue: QueueName
 
 
+TraceHeader = Annotated[
+    str, Meta(min_length=1, max_length=1024, description="An X-Ray trace header, handed on with the message.")
+]
+"""It does not count into the message's size (AWS's rule)."""
+
 MessageAttribute = tuple[
     Annotated[str, Meta(min_length=1, max_length=256)],
     Any,
@@ -168,6 +173,7 @@ class SendEntry(BatchEntry):
         ]
         | None
     ) = None
+    trace_header: TraceHeader | None = None
 
 
 class SendMessage(Action):
@@ -194,7 +200,8 @@ class ReceiveMessage(Action):
     code: ClassVar[int] = 21
     answer: ClassVar[str] = (
         "A list of messages, each a list: id (16 bytes), receipt handle (bytes), body, sent_at, "
-        "receive_count, first_received_at, attributes (a map or nil)."
+        "receive_count, first_received_at, attributes (a map or nil); and, where there is any of it, a map "
+        "of what else is known: `trace_header`."
     )
     errors: ClassVar[tuple[type[RopewayError], ...]] = (QueueDoesNotExist, OverLimit)
     fleeting: ClassVar[bool] = True

@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from .message import System
+
 
 class QueueCreated(msgspec.Struct, array_like=True, tag=1, gc=False, frozen=True):
     """A new incarnation, with all of its attributes."""
@@ -44,8 +46,8 @@ class QueuePurged(msgspec.Struct, array_like=True, tag=4, gc=False, frozen=True)
 
 
 class MessagesSent(msgspec.Struct, array_like=True, tag=5, gc=False, frozen=True):
-    """Sequences `first`, `first + 1`, ... in columns. `visible_at` and `attributes` are nil where nobody has
-    any."""
+    """Sequences `first`, `first + 1`, ... in columns. `visible_at`, `attributes` and `systems` are nil where
+    nobody has any."""
 
     number: int
     first: int
@@ -54,6 +56,7 @@ class MessagesSent(msgspec.Struct, array_like=True, tag=5, gc=False, frozen=True
     bodies: list[Any]
     visible_at: list[int] | None = None
     attributes: list[Any] | None = None
+    systems: list[System | None] | None = None
 
 
 class MessagesReceived(msgspec.Struct, array_like=True, tag=6, gc=False, frozen=True):

@@ -18,6 +18,20 @@ OVERHEAD = 300
 """Bytes that a message in memory takes besides its body and attributes, about."""
 
 
+class System(msgspec.Struct, array_like=True, gc=False, frozen=True, omit_defaults=True):
+    """What the service itself knows of a message, besides what every message has. A plain message has none of
+    it."""
+
+    group: str | None = None
+    """MessageGroupId."""
+    deduplication_id: str | None = None
+    """Given with it, or made from its body."""
+    trace_header: str | None = None
+    """AWSTraceHeader."""
+    source: str | None = None
+    """The ARN of the queue that it was a dead letter of."""
+
+
 class Lease(msgspec.Struct, gc=False, eq=False):
     """One timer for all messages of one receive (or send): cancelled when the last of them needs it no
     more."""
@@ -40,6 +54,7 @@ class Message(msgspec.Struct, gc=False, eq=False):
     state: int = VISIBLE
     deadline: int = 0
     lease: Lease | None = None
+    system: System | None = None
     stored: int = 0
     """The lsn as of which the disk is right about it; 0: it is in the journal alone."""
     waits: bool = False
@@ -68,6 +83,7 @@ class MessageRecord(msgspec.Struct, array_like=True, gc=False, frozen=True):
     sent_at: int
     receive_count: int
     first_received_at: int
+    system: System | None = None
 
 
 class WaitingRecord(msgspec.Struct, array_like=True, gc=False, frozen=True):

@@ -128,7 +128,7 @@ class Queue:
     def _put(self, event: MessagesSent, fresh: Sequence[int]) -> None:
         first, at, ids, bodies = event.first, event.at, event.ids, event.bodies
         messages, add = self.messages, self.ready.add
-        visible_at, attributes = event.visible_at, event.attributes
+        visible_at, attributes, systems = event.visible_at, event.attributes, event.systems
         plain = visible_at is None and attributes is None
         held = 0
         for sequence in fresh:
@@ -140,6 +140,8 @@ class Queue:
             else:
                 size = size_of(body, extra)
             message = Message(sequence, ids[16 * index : 16 * index + 16], body, extra, at, size)
+            if systems is not None:
+                message.system = systems[index]
             messages[sequence] = message
             held += size
             if plain or visible_at is None or visible_at[index] <= at:
@@ -367,6 +369,7 @@ class Queue:
                     m.first_received_at,
                     m.state,
                     m.deadline,
+                    m.system,
                 )
                 for m in self.messages.values()
             },

@@ -10,6 +10,7 @@ import msgspec
 
 from ropewayd.kernel.wheel import Wheel
 from ropewayd.store.protocol import Corrupt, Record
+from ropewayd.vocabulary.errors import QueueDoesNotExist
 
 from .actions import QueueAttributes
 from .handle import Handles
@@ -39,8 +40,14 @@ def message_of(record: Record) -> Message:
         size,
         row.receive_count,
         row.first_received_at,
+        system=row.system,
         stored=record.lsn,
     )
+
+
+def missing(name: str) -> QueueDoesNotExist:
+    """What to say of a queue that is not there."""
+    return QueueDoesNotExist(f"There is no queue {name!r}. `CreateQueue` makes one.", "queue")
 
 
 class Registry:

@@ -19,7 +19,7 @@ from ropewayd.vocabulary.action import Action
 
 from . import events as e
 from .actions import Expire, Found, Wake
-from .decide import Decider
+from .decide import deciders
 from .queue import Queue
 from .records import MESSAGES, QUEUES, WAITING
 from .registry import Registry
@@ -40,14 +40,14 @@ class Queues:
         self, wheel: Wheel, limits: QueueLimits | None = None, entropy: Callable[[int], bytes] = os.urandom
     ) -> None:
         self._registry = Registry(limits or QueueLimits(), wheel, self)
-        self._decider = Decider(self._registry, entropy)
+        self._deciders = deciders(self._registry, entropy)
         self._spilling = Spilling(self._registry)
         self._replaying = True
         self.spill = self._spilling.spill
         self.spilled = self._spilling.spilled
 
     def deciders(self) -> Mapping[type[Action], Callable[[Any, int], Outcome]]:
-        return self._decider.table()
+        return self._deciders
 
     def appliers(self) -> Mapping[type[Event], Callable[[Any, int], Touch]]:
         return {

@@ -141,7 +141,14 @@ class Spilling:
         number, sequence = queue.number, m.sequence
         if m.state == VISIBLE or not m.stored:
             row = MessageRecord(
-                RECORD_VERSION, m.id, m.body, m.attributes, m.sent_at, m.receive_count, m.first_received_at
+                RECORD_VERSION,
+                m.id,
+                m.body,
+                m.attributes,
+                m.sent_at,
+                m.receive_count,
+                m.first_received_at,
+                m.system,
             )
             into.put(MESSAGES, row_key(number, sequence), _encode(row))
             queue.spilled_through = max(queue.spilled_through, sequence)

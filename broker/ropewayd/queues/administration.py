@@ -1,0 +1,129 @@
+"""Queues as such: made, listed, described, changed, emptied, deleted. State is read, never changed."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from ropewayd.kernel.service import Decision, Outcome
+from ropewayd.vocabulary.action import Action
+from ropewayd.vocabulary.errors import InvalidParameterValue, OverLimit, QueueNameExists, RopewayError
+from ropewayd.vocabulary.names import QUEUE_NAME, queue_arn
+
+from . import actions as a
+from . import events as e
+from .attributes import read_attributes
+from .records import MAX_NUMBER
+from .registry import Registry, missing
+
+
+class Administration:
+    """Decides what is asked of a queue as a whole."""
+
+    def __init__(self, registry: Registry, entropy: Callable[[int], bytes]) -> None:
+        self._registry = registry
+        self._queues = registry.by_name
+        self._limits = registry.limits
+        self._entropy = entropy
+
+    def table(self) -> Mapping[type[Action], Callable[[Any, int], Outcome]]:
+        return {
+            a.CreateQueue: self.create,
+            a.DeleteQueue: self.delete_queue,
+            a.ListQueues: self.list_queues,
+            a.GetQueueAttributes: self.attributes,
+            a.SetQueueAttributes: self.set_attributes,
+            a.PurgeQueue: self.purge,
+            a.Found: self.found,
+        }
+
+    def create(self, action: a.CreateQueue, now: int) -> Outcome:
+        name = action.queue
+        if not QUEUE_NAME.match(name):
+            return InvalidParameterValue(
+                "A queue's name is 1 to 80 characters of A-Z a-z 0-9 _ and -.",
+                "queue",
+            )
+        given = read_attributes(action.attributes)
+        if isinstance(given, RopewayError):
+            return given
+        answer = {"queue": name, "arn": self._arn(name), "created": False}
+        queue = self._queues.get(name)
+        if queue is not None:
+            for attribute, value in given.items():
+                if getattr(queue.attributes, attribute) != value:
+                    return QueueNameExists(
+                        f"The queue {name} exists with a different value for the attribute {attribute}.",
+                        f"attributes.{attribute}",
+                    )
+            return Decision(answer)
+        if len(self._queues) >= self._limits.max_queues:
+            return OverLimit(f"There are {self._limits.max_queues} queues, and that is the limit.", "queue")
+        number = self._registry.next_number
+        if number > MAX_NUMBER:
+            return OverLimit("This store has no queue numbers left: move to a new one.", "queue")
+        full = msgspec.to_builtins(msgspec.convert(given, a.QueueAttributes))
+        answer["created"] = True
+        return Decision(answer, (e.QueueCreated(number, name, now, full),))
+
+    def _arn(self, name: str) -> str:
+        return queue_arn(name, self._limits.account, self._limits.region)
+
+    def delete_queue(self, action: a.DeleteQueue, now: int) -> Outcome:
+        queue = self._queues.get(action.queue)
+        if queue is None:
+            return missing(action.queue)
+        return Decision({}, (e.QueueDeleted(queue.number, now),))
+
+    def list_queues(self, action: a.ListQueues, now: int) -> Outcome:
+        names = self._registry.names
+        at = bisect_left(names, action.prefix)
+        if action.after is not None:
+            at = max(at, bisect_right(names, action.after))
+        found: list[str] = []
+        for name in names[at : at + action.limit + 1]:
+            if not name.startswith(action.prefix):
+                break
+            found.append(name)
+        more = len(found) > action.limit
+        found = found[: action.limit]
+        return Decision({"queues": found, "next": found[-1] if more else None})
+
+    def attributes(self, action: a.GetQueueAttributes, now: int) -> Outcome:
+        queue = self._queues.get(action.queue)
+        if queue is None:
+            return missing(action.queue)
+        answer = msgspec.to_builtins(queue.attributes)
+        answer["arn"] = self._arn(queue.name)
+        answer["created_at"] = queue.created_at
+        answer["modified_at"] = queue.modified_at
+        answer["visible"] = queue.visible
+        answer["in_flight"] = queue.in_flight
+        answer["delayed"] = queue.delayed
+        return Decision(answer)
+
+    def set_attributes(self, action: a.SetQueueAttributes, now: int) -> Outcome:
+        queue = self._queues.get(action.queue)
+        if queue is None:
+            return missing(action.queue)
+        given = read_attributes(action.attributes)
+        if isinstance(given, RopewayError):
+            return given
+        changed = {k: v for k, v in given.items() if getattr(queue.attributes, k) != v}
+        return Decision({}, (e.AttributesSet(queue.number, now, changed),) if changed else ())
+
+    def purge(self, action: a.PurgeQueue, now: int) -> Outcome:
+        queue = self._queues.get(action.queue)
+        if queue is None:
+            return missing(action.queue)
+        if not queue.live:
+            return Decision({})
+        return Decision({}, (e.QueuePurged(queue.number, now, queue.next_sequence - 1),))
+
+    def found(self, action: a.Found, now: int) -> Outcome:
+        if self._registry.handle_key is not None:
+            return Decision(None)
+        return Decision(None, (e.StoreFounded(self._entropy(32)),))

@@ -1,0 +1,58 @@
+"""What must be seen of a queue and is on disk alone: the next page, or messages by key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ropewayd.kernel.service import Needs
+from ropewayd.store.protocol import Record
+
+from .queue import Queue
+from .records import MAX_SEQUENCE, MESSAGES, row_key
+from .registry import Registry
+
+_FETCHED = 64
+"""Messages read by key at one time, whose bodies can be a mebibyte each."""
+
+
+def next_page(registry: Registry, queue: Queue, limit: int, events: tuple[Any, ...] = ()) -> Needs:
+    """The next `limit` messages that are on disk alone; `events` happen already, whatever will be read."""
+    number, first = queue.number, queue.paged_through + 1
+
+    def fill(records: list[Record]) -> None:
+        registry.fill(number, first, limit, records)
+
+    return Needs(
+        key=(number, "page"),
+        space=MESSAGES,
+        fill=fill,
+        first=row_key(number, first),
+        last=row_key(number, MAX_SEQUENCE),
+        limit=limit,
+        max_bytes=registry.limits.page_bytes,
+        begin=queue.begin_page,
+        events=events,
+    )
+
+
+def fetch(registry: Registry, queue: Queue, sequences: list[int]) -> Needs:
+    """The rows of these messages, the first of them if there are many."""
+    number = queue.number
+    del sequences[_FETCHED:]  # the rest when this has been decided again
+    keys = [row_key(number, sequence) for sequence in sequences]
+
+    def fill(records: list[Record]) -> None:
+        registry.fill_keys(number, sequences, records)
+
+    return Needs(key=(number, *keys), space=MESSAGES, fill=fill, keys=keys)
+
+
+def may_be_on_disk(queue: Queue, sequence: int) -> bool:
+    """Whether a message that is not in memory may be on disk."""
+    return (
+        queue.paged_through < sequence <= queue.spilled_through
+        and queue.on_disk > 0
+        and sequence > queue.floor
+        and sequence not in queue.dead
+        and sequence not in queue.absent
+    )

@@ -1,0 +1,111 @@
+"""Receiving: which messages come next, and what to say where there are none. State is read, never changed."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ropewayd.kernel.service import Decision, Outcome, Wait
+from ropewayd.vocabulary.action import Action
+from ropewayd.vocabulary.errors import OverLimit
+
+from . import actions as a
+from . import events as e
+from .message import Message, System
+from .paging import next_page
+from .queue import Queue
+from .registry import Registry, missing
+
+_SHOWN = 128
+"""Bytes of a message in an answer besides its body and attributes, rounded up."""
+
+
+class Receiving:
+    """Decides receives."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._queues = registry.by_name
+        self._limits = registry.limits
+
+    def table(self) -> Mapping[type[Action], Callable[[Any, int], Outcome]]:
+        return {a.ReceiveMessage: self.receive}
+
+    def receive(self, action: a.ReceiveMessage, now: int) -> Outcome:
+        queue = self._queues.get(action.queue)
+        if queue is None:
+            return missing(action.queue)
+        room = self._limits.max_in_flight - queue.in_flight
+        if room <= 0:
+            return OverLimit(
+                f"{self._limits.max_in_flight} messages of this queue are in flight: the limit.", "queue"
+            )
+        picked, expired = self._pick(queue, min(action.max_messages, room), now)
+        if not picked:
+            if queue.on_disk:
+                return next_page(self._registry, queue, self._limits.page_messages, expired)
+            return self._nothing(queue, action, now, expired)
+        timeout = action.visibility_timeout
+        deadline = now + (queue.attributes.visibility_timeout if timeout is None else timeout)
+        make, number = self._registry.handles.make, queue.number
+        answer = []
+        sequences = []
+        for m in picked:
+            count = m.receive_count + 1
+            sequences.append(m.sequence)
+            handle = make(number, m.sequence, count, now)
+            shown = (m.id, handle, m.body, m.sent_at, count, m.first_received_at or now, m.attributes)
+            answer.append(shown if m.system is None else (*shown, _told(m.system)))
+        event = e.MessagesReceived(number, now, deadline, sequences)
+        low = queue.on_disk and queue.ready.window(queue.paged_through) < self._limits.page_messages
+        ahead = next_page(self._registry, queue, self._limits.page_messages) if low else None
+        return Decision(answer, (*expired, event), ahead)
+
+    def _pick(
+        self, queue: Queue, count: int, now: int
+    ) -> tuple[list[Message], tuple[e.MessagesExpired, ...]]:
+        """The next messages in order, at most as many as an answer holds, and those found to be past
+        retention."""
+        picked = queue.ready.first(count)
+        if not picked:
+            return picked, ()
+        horizon = now - queue.attributes.retention_period
+        expired: tuple[e.MessagesExpired, ...] = ()
+        if picked[0].sent_at <= horizon:
+            picked, expired = self._past(queue, count, horizon)
+        if picked and queue.on_disk and picked[-1].sequence > queue.paged_through:
+            picked = [m for m in picked if m.sequence <= queue.paged_through]
+        size, limit = 0, self._limits.max_answer_bytes
+        for index, message in enumerate(picked):
+            size += message.size + _SHOWN
+            if size > limit and index:
+                return picked[:index], expired
+        return picked, expired
+
+    def _past(
+        self, queue: Queue, count: int, horizon: int
+    ) -> tuple[list[Message], tuple[e.MessagesExpired, ...]]:
+        """Messages are in order of sending, so the expired ones are in front."""
+        look = count
+        while True:
+            seen = queue.ready.first(look)
+            gone = bisect_right(seen, horizon, key=lambda m: m.sent_at)
+            if len(seen) - gone >= count or len(seen) < look:
+                break
+            look = gone + 2 * count
+        event = e.MessagesExpired(queue.number, [m.sequence for m in seen[:gone]])
+        return seen[gone : gone + count], (event,)
+
+    def _nothing(
+        self, queue: Queue, action: a.ReceiveMessage, now: int, expired: tuple[e.MessagesExpired, ...]
+    ) -> Outcome:
+        wait = queue.attributes.receive_wait_time if action.wait is None else action.wait
+        if not wait:
+            return Decision([], expired)
+        return Wait(queue.number, now + wait, [], expired)
+
+
+def _told(system: System) -> dict[str, str]:
+    """What a consumer is told of it, by name."""
+    return {name: value for name in system.__struct_fields__ if (value := getattr(system, name)) is not None}

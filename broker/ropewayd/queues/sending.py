@@ -1,0 +1,119 @@
+"""Sending: each entry of a batch is taken, or refused with a reason of its own. State is read only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ropewayd.kernel.service import Decision, Outcome
+from ropewayd.vocabulary.action import Action
+from ropewayd.vocabulary.errors import (
+    InvalidMessageContents,
+    InvalidParameterValue,
+    OverLimit,
+    RopewayError,
+)
+
+from . import actions as a
+from . import events as e
+from .attributes import check_message_attributes
+from .message import System, size_of
+from .records import MAX_SEQUENCE
+from .registry import Registry, missing
+
+
+class Sending:
+    """Decides sends. `entropy(n)` gives n unguessable bytes."""
+
+    def __init__(self, registry: Registry, entropy: Callable[[int], bytes]) -> None:
+        self._queues = registry.by_name
+        self._entropy = entropy
+
+    def table(self) -> Mapping[type[Action], Callable[[Any, int], Outcome]]:
+        return {a.SendMessage: self.send}
+
+    def send(self, action: a.SendMessage, now: int) -> Outcome:
+        queue = self._queues.get(action.queue)
+        if queue is None:
+            return missing(action.queue)
+        maximum = queue.attributes.maximum_message_size
+        delay = queue.attributes.delay
+        bodies: list[Any] = []
+        extras: list[Any] | None = None
+        visible_at: list[int] | None = None
+        systems: list[System | None] | None = None
+        errors: dict[int, RopewayError] | None = None
+        for index, entry in enumerate(action.entries):
+            body, extra = entry.body, entry.attributes
+            kind = type(body)
+            if extra is None and (kind is bytes or (kind is str and body.isascii())):
+                problem = None if 0 < len(body) <= maximum else self._size_problem(len(body), maximum, index)
+            else:
+                problem = self._problem(entry, maximum, index)
+            if problem is not None:
+                errors = errors or {}
+                errors[index] = problem
+                continue
+            if extra is not None:
+                extras = extras if extras is not None else [None] * len(bodies)
+                extras.append(extra)
+            elif extras is not None:
+                extras.append(None)
+            own = entry.delay
+            if (own if own is not None else delay) or visible_at is not None:
+                visible_at = visible_at if visible_at is not None else [now] * len(bodies)
+                visible_at.append(now + (own if own is not None else delay))
+            if entry.trace_header is not None or systems is not None:
+                systems = systems if systems is not None else [None] * len(bodies)
+                systems.append(_system(entry))
+            bodies.append(body)
+        if not bodies:
+            return Decision([errors[i] for i in range(len(action.entries))] if errors else [])
+        ids, first = self._entropy(16 * len(bodies)), queue.next_sequence
+        event = e.MessagesSent(queue.number, first, now, ids, bodies, visible_at, extras, systems)
+        return self._sent(action, event, errors)
+
+    def _sent(
+        self, action: a.SendMessage, event: e.MessagesSent, errors: dict[int, RopewayError] | None
+    ) -> Outcome:
+        first, ids, count = event.first, event.ids, len(event.bodies)
+        if first + count > MAX_SEQUENCE:
+            return OverLimit("This queue has no sequences left: delete it and create it anew.", "queue")
+        answer: list[Any] = [ids[at : at + 16] for at in range(0, 16 * count, 16)]
+        if errors:
+            stored = iter(answer)
+            answer = [errors[i] if i in errors else next(stored) for i in range(len(action.entries))]
+        return Decision(answer, (event,))
+
+    def _size_problem(self, size: int, maximum: int, index: int) -> RopewayError:
+        field = f"entries[{index}].body"
+        if not size:
+            return InvalidMessageContents(
+                f"The field {field} is empty; a body has at least one character.", field
+            )
+        return InvalidParameterValue(
+            f"The message {field} counts {size} bytes with its attributes; this queue takes at most "
+            f"{maximum}.",
+            field,
+        )
+
+    def _problem(self, entry: a.SendEntry, maximum: int, index: int) -> RopewayError | None:
+        body = entry.body
+        if isinstance(body, RopewayError):
+            return body
+        field = f"entries[{index}].body"
+        if type(body) is not str and type(body) is not bytes:
+            return InvalidMessageContents(f"The field {field} is neither text nor bytes.", field)
+        if entry.attributes:
+            problem = check_message_attributes(entry.attributes, f"entries[{index}].attributes")
+            if problem is not None:
+                return problem
+        size = size_of(body, entry.attributes)
+        return None if body and size <= maximum else self._size_problem(size if body else 0, maximum, index)
+
+
+def _system(entry: a.SendEntry) -> System | None:
+    """What goes with the message besides body and attributes, if anything."""
+    if entry.trace_header is None:
+        return None
+    return System(trace_header=entry.trace_header)

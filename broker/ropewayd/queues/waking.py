@@ -1,0 +1,66 @@
+"""What time does to messages: they become visible, or expire. State is read, never changed."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ropewayd.kernel.service import Decision, Outcome
+from ropewayd.vocabulary.action import Action
+
+from . import actions as a
+from . import events as e
+from .message import VISIBLE
+from .paging import next_page
+from .registry import Registry
+
+
+class Waking:
+    """Decides what the daemon's own timers ask for."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._limits = registry.limits
+
+    def table(self) -> Mapping[type[Action], Callable[[Any, int], Outcome]]:
+        return {a.Wake: self.wake, a.Expire: self.expire}
+
+    def wake(self, action: a.Wake, now: int) -> Outcome:
+        """Whatever is due, in one event a queue; past its retention it expires instead.
+
+        A message can be named by two leases that are due: by the one it has, and by one that it has left.
+        """
+        returned: dict[int, dict[int, None]] = {}
+        expired: dict[int, dict[int, None]] = {}
+        for number, sequences in action.due:
+            queue = self._registry.by_number.get(number)
+            if queue is None:
+                continue
+            horizon = now - queue.attributes.retention_period
+            for sequence in sequences:
+                message = queue.messages.get(sequence)
+                if message is None or message.state == VISIBLE or message.deadline > now:
+                    continue
+                into = expired if message.sent_at <= horizon else returned
+                into.setdefault(number, {})[sequence] = None
+        events: list[Any] = [e.MessagesReturned(number, list(s)) for number, s in returned.items()]
+        events += [e.MessagesExpired(number, list(s)) for number, s in expired.items()]
+        return Decision(None, tuple(events))
+
+    def expire(self, action: a.Expire, now: int) -> Outcome:
+        """The oldest visible messages, a page at a time; invisible ones are asked when they wake.
+
+        Of what is on disk alone the oldest is read, and a page only if that one is past its retention.
+        """
+        queue = self._registry.by_number.get(action.number)
+        if queue is None or not queue.live:
+            return Decision(None)
+        horizon = now - queue.attributes.retention_period
+        seen = queue.ready.first(self._limits.page_messages)
+        if queue.on_disk and (not seen or seen[0].sequence > queue.paged_through):
+            return next_page(self._registry, queue, 1)
+        gone = [m.sequence for m in seen[: bisect_right(seen, horizon, key=lambda m: m.sent_at)]]
+        if gone and queue.on_disk and (len(seen) == 1 or seen[1].sequence > queue.paged_through):
+            return next_page(self._registry, queue, self._limits.page_messages)
+        return Decision(None, (e.MessagesExpired(queue.number, gone),) if gone else ())
