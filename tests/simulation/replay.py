@@ -51,7 +51,7 @@ def compare(queues: Queues, disk: Any, fresh: Queues, now: int) -> None:
                 raise Violation(f"message {sequence} of queue {number} is neither in memory nor on disk")
             m = message_of(Record(MESSAGES, row_key(number, sequence), lsn, value))
             here[sequence] = (
-                *(m.id, m.body, m.attributes, m.sent_at, m.receive_count, m.first_received_at),
+                *(m.id, m.body, m.attributes, m.system, m.sent_at, m.receive_count, m.first_received_at),
                 *(VISIBLE, there[sequence][-1]),
             )
         for sequence in there:

@@ -364,12 +364,12 @@ class Queue:
                     m.id,
                     m.body,
                     m.attributes,
+                    m.system,
                     m.sent_at,
                     m.receive_count,
                     m.first_received_at,
                     m.state,
                     m.deadline,
-                    m.system,
                 )
                 for m in self.messages.values()
             },
