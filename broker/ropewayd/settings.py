@@ -18,6 +18,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta
 
+from ropewayd.vocabulary.names import ACCOUNT, REGION
+
 MIB = 1024 * 1024
 
 
@@ -41,9 +43,18 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
         str, Meta(pattern="^0[0-7]{3}$", description="Permissions of the Unix sockets in listen, in octal.")
     ] = "0600"
     account: Annotated[
-        str, Meta(pattern="^[0-9]{12}$", description="The account in ARNs, twelve digits.")
+        str,
+        Meta(
+            pattern=f"^{ACCOUNT}$",
+            description="The account that a queue belongs to unless its ARN is given, twelve digits.",
+        ),
     ] = "000000000000"
-    region: Annotated[str, Meta(pattern="^[a-z0-9-]{1,32}$", description="The region in ARNs.")] = "us-east-1"
+    region: Annotated[
+        str,
+        Meta(
+            pattern=f"^{REGION}$", description="The region that a queue belongs to unless its ARN is given."
+        ),
+    ] = "us-east-1"
     drain_timeout: Annotated[
         float,
         Meta(ge=0.1, le=3600, description="How long a stop may take: answers leave, then the store closes."),

@@ -105,8 +105,8 @@ class Broker:
         await self.link.call(Action.Ping, {})
 
     def queue(self, name: str) -> Queue:
-        """The queue of this name. Nothing is asked of the daemon; its calls will say if there is no such
-        queue."""
+        """The queue of this name, or of this ARN if it belongs to another account or region than the daemon's
+        own. Nothing is asked of the daemon; the queue's calls will say if there is no such queue."""
         return Queue(self, name)
 
     async def create_queue(self, name: str, **settings: Unpack[QueueSettings]) -> Queue:
@@ -125,22 +125,39 @@ class Broker:
         """As `Queue.delete`."""
         await self.queue(name).delete()
 
-    async def list_queues(self, prefix: str = "") -> AsyncIterator[Queue]:
-        """The queues whose names start so, in order of their names, fetched in pages as needed."""
+    async def list_queues(
+        self, prefix: str = "", *, account: str | None = None, region: str | None = None
+    ) -> AsyncIterator[Queue]:
+        """The queues whose names start so, in order of their names, fetched in pages as needed.
+
+        Those of another account (twelve digits) or region than the daemon's own are named by their ARNs.
+        """
         after: str | None = None
         while True:
-            found, after = await self.page_queues(prefix, after)
+            found, after = await self.page_queues(prefix, after, account=account, region=region)
             for queue in found:
                 yield queue
             if after is None:
                 return
 
     async def page_queues(
-        self, prefix: str = "", after: str | None = None, limit: int | None = None
+        self,
+        prefix: str = "",
+        after: str | None = None,
+        limit: int | None = None,
+        *,
+        account: str | None = None,
+        region: str | None = None,
     ) -> tuple[list[Queue], str | None]:
         """Up to `limit` (1 to 1,000) queues that come after the name `after`, and the name to go on after, if
         any."""
-        given = {"prefix": prefix or None, "after": after, "limit": limit}
+        given = {
+            "prefix": prefix or None,
+            "after": after,
+            "limit": limit,
+            "account": account,
+            "region": region,
+        }
         params: dict[str, object] = {name: value for name, value in given.items() if value is not None}
         match await self.link.call(Action.ListQueues, params):
             case {"queues": tuple(names), "next": None | str() as following}:

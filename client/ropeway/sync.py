@@ -119,21 +119,32 @@ class Broker:
         """As `Queue.delete`."""
         self.queue(name).delete()
 
-    def list_queues(self, prefix: str = "") -> Iterator[Queue]:
+    def list_queues(
+        self, prefix: str = "", *, account: str | None = None, region: str | None = None
+    ) -> Iterator[Queue]:
         """As `ropeway.Broker.list_queues`, as an iterator."""
         after: str | None = None
         while True:
-            found, after = self.page_queues(prefix, after)
+            found, after = self.page_queues(prefix, after, account=account, region=region)
             yield from found
             if after is None:
                 return
 
     def page_queues(
-        self, prefix: str = "", after: str | None = None, limit: int | None = None
+        self,
+        prefix: str = "",
+        after: str | None = None,
+        limit: int | None = None,
+        *,
+        account: str | None = None,
+        region: str | None = None,
     ) -> tuple[list[Queue], str | None]:
         """As `ropeway.Broker.page_queues`."""
         loop = self._loop_thread.loop
-        found, following = call(loop, lambda: self._inner.page_queues(prefix, after, limit))
+        found, following = call(
+            loop,
+            lambda: self._inner.page_queues(prefix, after, limit, account=account, region=region),
+        )
         return [Queue(loop, queue) for queue in found], following
 
     @property

@@ -55,7 +55,7 @@ async def test_every_parameter_of_every_action_can_be_said(tmp_path: Path) -> No
         await message.delete()
         await jobs.attributes()
         await jobs.set(delay=2)
-        await broker.page_queues("j", after="a", limit=10)
+        await broker.page_queues("j", after="a", limit=10, account="0" * 12, region="eu-1")
         await jobs.purge()
         await jobs.delete()
         asked = {each.action: each.params for each in peer.asked if each.action in ACTIONS}

@@ -9,6 +9,7 @@ from ropewayd.queues.actions import QueueAttributes
 from ropewayd.queues.events import MessagesReceived
 from ropewayd.queues.message import IN_FLIGHT, Message
 from ropewayd.queues.queue import Memory, Queue
+from ropewayd.vocabulary.names import Scope
 from tests.house import START, House, settle
 
 
@@ -31,7 +32,7 @@ async def test_queues_that_a_slice_leaves_to_its_end_are_there_after_a_restart()
 
 def test_a_record_in_flight_that_is_older_than_the_tail_counts_once() -> None:
     """What made it visible was trimmed when it had ended, and the tail begins with the receive after that."""
-    queue = Queue(1, "jobs", QueueAttributes(), START, Wheel(START), None, Memory())
+    queue = Queue(1, "jobs", Scope(), QueueAttributes(), START, Wheel(START), None, Memory())
     queue.replaying = True
     queue.next_sequence, queue.live = 2, 1
     late = START + 90_000

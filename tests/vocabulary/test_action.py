@@ -65,7 +65,7 @@ def test_codes_are_unique_and_the_catalogue_holds_them_all() -> None:
         (ReceiveMessage, {}, MissingParameter, "queue", "required"),
         (ReceiveMessage, {"queue": 5}, InvalidParameterValue, "queue", "`str`, got `int`"),
         (ReceiveMessage, {"queue": None}, InvalidParameterValue, "queue", "`str`, got `nil`"),
-        (ReceiveMessage, {"queue": "q" * 81}, InvalidParameterValue, "queue", "length <= 80"),
+        (ReceiveMessage, {"queue": "q" * 161}, InvalidParameterValue, "queue", "length <= 160"),
         (ReceiveMessage, {"queue": ""}, InvalidParameterValue, "queue", "length >= 1"),
         (ReceiveMessage, {"queue": "q", "wait": 20_001}, InvalidParameterValue, "wait", "<= 20000"),
         (ReceiveMessage, {"queue": "q", "wait": -1}, InvalidParameterValue, "wait", ">= 0"),

@@ -24,6 +24,7 @@ from ropewayd.queues import events as e
 from ropewayd.queues.records import VERSION, QueueRecord, split_row_key
 from ropewayd.queues.service import Queues
 from ropewayd.store.protocol import Newer
+from ropewayd.vocabulary.names import Scope
 
 
 class Account(msgspec.Struct):
@@ -96,7 +97,7 @@ class Ledger:
         record = msgspec.msgpack.decode(value, type=QueueRecord)
         known(record.version, VERSION)
         account = self.account(number)
-        account.name, account.record = record.name, record
+        account.name, account.record = _called(record), record
         account.floor, account.next_sequence = record.floor, record.next_sequence
 
     def journal_row(self, row: bytes) -> None:
@@ -107,7 +108,7 @@ class Ledger:
             self._tell[type(event)](event)
 
     def _created(self, event: e.QueueCreated) -> None:
-        self.account(event.number).name = event.name
+        self.account(event.number).name = _called(event)
         self.next_number = max(self.next_number, event.number + 1)
 
     def _deleted(self, event: e.QueueDeleted) -> None:
@@ -185,6 +186,12 @@ class Ledger:
                 self._findings.add(f"Queue {name} is in the {'records' if said is None else 'state'} alone.")
             elif account.live != said:
                 self._findings.add(f"{account} counts {said} messages, but {account.live} are there.")
+
+
+def _called(queue: QueueRecord | e.QueueCreated) -> str:
+    """As a daemon calls it whose account and region are the default ones."""
+    home = Scope()
+    return Scope(queue.account or home.account, queue.region or home.region).called(queue.name, home)
 
 
 def known(found: int, version: int) -> None:

@@ -28,7 +28,8 @@ from ropewayd.vocabulary.clock import SystemClock
 
 
 class Rehearsed(msgspec.Struct, frozen=True):
-    """`queues`: what GetQueueAttributes answers for each, by name."""
+    """`queues`: what GetQueueAttributes answers for each, by name; by ARN, if it is not of the
+    default account and region."""
 
     report: Report
     queues: dict[str, dict[str, Any]]
@@ -42,17 +43,17 @@ def rehearse(store: Opened) -> Rehearsed:
 async def _rehearse(store: Opened) -> Rehearsed:
     clock = SystemClock()
     wheel = Wheel(clock.now())
-    kernel = Kernel(Stage(store), clock, [Queues(wheel)], wheel)
+    service = Queues(wheel)
+    kernel = Kernel(Stage(store), clock, [service], wheel)
     report = await kernel.start()
     queues: dict[str, dict[str, Any]] = {}
-    after: str | None = None
-    while True:
-        answer = await _ask(kernel, ListQueues(after=after))
-        for name in answer["queues"]:
-            queues[name] = await _ask(kernel, GetQueueAttributes(queue=name))
-        after = answer["next"]
-        if after is None:
-            break
+    for account, region in service.scopes():
+        after: str | None = ""
+        while after is not None:
+            answer = await _ask(kernel, ListQueues(after=after, account=account, region=region))
+            for name in answer["queues"]:
+                queues[name] = await _ask(kernel, GetQueueAttributes(queue=name))
+            after = answer["next"]
     await kernel.stop()
     return Rehearsed(report, queues)
 

@@ -24,6 +24,7 @@ from ropewayd.vocabulary.errors import (
     RopewayError,
     TooManyEntriesInBatchRequest,
 )
+from ropewayd.vocabulary.names import ACCOUNT, REGION
 
 MAX_VISIBILITY = 43_200_000
 MAX_DELAY = 900_000
@@ -41,6 +42,8 @@ Handle = Annotated[
     Any, Meta(description="A receipt handle, as received.", extra_json_schema={"type": "bytes"})
 ]
 """Any bytes are taken: what is no handle is told one by one."""
+
+_OWN = "Without it, the daemon's own."
 
 _BATCH: tuple[type[RopewayError], ...] = (QueueDoesNotExist, EmptyBatchRequest, TooManyEntriesInBatchRequest)
 
@@ -70,7 +73,7 @@ class CreateQueue(Action):
 
     code: ClassVar[int] = 10
     grows: ClassVar[bool] = True
-    answer: ClassVar[str] = "A map: `queue` (the name), `arn`, `created` (false if it was there)."
+    answer: ClassVar[str] = "A map: `queue` (what it is called), `arn`, `created` (false if it was there)."
     errors: ClassVar[tuple[type[RopewayError], ...]] = (
         QueueNameExists,
         InvalidAttributeName,
@@ -94,11 +97,12 @@ class DeleteQueue(Action):
 
 
 class ListQueues(Action):
-    """List queues by name, in pages."""
+    """List the queues of one account and region by name, in pages."""
 
     code: ClassVar[int] = 12
     answer: ClassVar[str] = (
-        "A map: `queues` (names in order), `next` (what to give as `after`, nil at the end)."
+        "A map: `queues` (what each is called, in order of their names: its name, or its ARN where it is of "
+        "another account or region than the daemon's own), `next` (what to give as `after`, nil at the end)."
     )
 
     prefix: Annotated[str, Meta(max_length=80, description="Only names that begin with this.")] = ""
@@ -106,6 +110,8 @@ class ListQueues(Action):
     after: Annotated[
         Annotated[str, Meta(max_length=80)] | None, Meta(description="Only names after this one.")
     ] = None
+    account: Annotated[str, Meta(pattern=f"^{ACCOUNT}$", description=_OWN)] | None = None
+    region: Annotated[str, Meta(pattern=f"^{REGION}$", description=_OWN)] | None = None
 
 
 class GetQueueAttributes(Action):

@@ -11,7 +11,7 @@ import msgspec
 from ropewayd.kernel.service import Decision, Outcome
 from ropewayd.vocabulary.action import Action
 from ropewayd.vocabulary.errors import InvalidParameterValue, OverLimit, QueueNameExists, RopewayError
-from ropewayd.vocabulary.names import QUEUE_NAME, queue_arn
+from ropewayd.vocabulary.names import QUEUE_NAME, Scope
 
 from . import actions as a
 from . import events as e
@@ -25,7 +25,7 @@ class Administration:
 
     def __init__(self, registry: Registry, entropy: Callable[[int], bytes]) -> None:
         self._registry = registry
-        self._queues = registry.by_name
+        self._queues, self._find = registry.by_name, registry.find
         self._limits = registry.limits
         self._entropy = entropy
 
@@ -41,7 +41,7 @@ class Administration:
         }
 
     def create(self, action: a.CreateQueue, now: int) -> Outcome:
-        name = action.queue
+        scope, name = self._registry.place(action.queue)
         if not QUEUE_NAME.match(name):
             return InvalidParameterValue(
                 "A queue's name is 1 to 80 characters of A-Z a-z 0-9 _ and -.",
@@ -50,8 +50,9 @@ class Administration:
         given = read_attributes(action.attributes)
         if isinstance(given, RopewayError):
             return given
-        answer = {"queue": name, "arn": self._arn(name), "created": False}
-        queue = self._queues.get(name)
+        called = scope.called(name, self._registry.home)
+        answer = {"queue": called, "arn": scope.queue_arn(name), "created": False}
+        queue = self._queues.get(called)
         if queue is not None:
             for attribute, value in given.items():
                 if getattr(queue.attributes, attribute) != value:
@@ -67,19 +68,18 @@ class Administration:
             return OverLimit("This store has no queue numbers left: move to a new one.", "queue")
         full = msgspec.to_builtins(msgspec.convert(given, a.QueueAttributes))
         answer["created"] = True
-        return Decision(answer, (e.QueueCreated(number, name, now, full),))
-
-    def _arn(self, name: str) -> str:
-        return queue_arn(name, self._limits.account, self._limits.region)
+        return Decision(answer, (e.QueueCreated(number, name, now, full, *scope),))
 
     def delete_queue(self, action: a.DeleteQueue, now: int) -> Outcome:
-        queue = self._queues.get(action.queue)
+        queue = self._queues.get(action.queue) or self._find(action.queue)
         if queue is None:
             return missing(action.queue)
         return Decision({}, (e.QueueDeleted(queue.number, now),))
 
     def list_queues(self, action: a.ListQueues, now: int) -> Outcome:
-        names = self._registry.names
+        home = self._registry.home
+        scope = Scope(action.account or home.account, action.region or home.region)
+        names = self._registry.names.get(scope, [])
         at = bisect_left(names, action.prefix)
         if action.after is not None:
             at = max(at, bisect_right(names, action.after))
@@ -90,14 +90,15 @@ class Administration:
             found.append(name)
         more = len(found) > action.limit
         found = found[: action.limit]
-        return Decision({"queues": found, "next": found[-1] if more else None})
+        called = [scope.called(name, home) for name in found]
+        return Decision({"queues": called, "next": found[-1] if more else None})
 
     def attributes(self, action: a.GetQueueAttributes, now: int) -> Outcome:
-        queue = self._queues.get(action.queue)
+        queue = self._queues.get(action.queue) or self._find(action.queue)
         if queue is None:
             return missing(action.queue)
         answer = msgspec.to_builtins(queue.attributes)
-        answer["arn"] = self._arn(queue.name)
+        answer["arn"] = queue.arn
         answer["created_at"] = queue.created_at
         answer["modified_at"] = queue.modified_at
         answer["visible"] = queue.visible
@@ -106,7 +107,7 @@ class Administration:
         return Decision(answer)
 
     def set_attributes(self, action: a.SetQueueAttributes, now: int) -> Outcome:
-        queue = self._queues.get(action.queue)
+        queue = self._queues.get(action.queue) or self._find(action.queue)
         if queue is None:
             return missing(action.queue)
         given = read_attributes(action.attributes)
@@ -116,7 +117,7 @@ class Administration:
         return Decision({}, (e.AttributesSet(queue.number, now, changed),) if changed else ())
 
     def purge(self, action: a.PurgeQueue, now: int) -> Outcome:
-        queue = self._queues.get(action.queue)
+        queue = self._queues.get(action.queue) or self._find(action.queue)
         if queue is None:
             return missing(action.queue)
         if not queue.live:

@@ -14,12 +14,15 @@ from .message import System
 
 
 class QueueCreated(msgspec.Struct, array_like=True, tag=1, gc=False, frozen=True):
-    """A new incarnation, with all of its attributes."""
+    """A new incarnation, with all of its attributes. Without an account and a region it is the daemon's own
+    account's."""
 
     number: int
     name: str
     at: int
     attributes: dict[str, Any]
+    account: str = ""
+    region: str = ""
 
 
 class QueueDeleted(msgspec.Struct, array_like=True, tag=2, gc=False, frozen=True):

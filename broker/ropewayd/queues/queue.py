@@ -19,6 +19,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ropewayd.kernel.wheel import Timer, Wheel
+from ropewayd.vocabulary.names import Scope
 
 from .actions import QueueAttributes
 from .events import MessagesReceived, MessagesSent, VisibilityChanged
@@ -61,6 +62,7 @@ class Queue:
         "paged_through",
         "ready",
         "replaying",
+        "scope",
         "spilled_through",
         "stored",
         "wheel",
@@ -70,6 +72,7 @@ class Queue:
         self,
         number: int,
         name: str,
+        scope: Scope,
         attributes: QueueAttributes,
         at: int,
         wheel: Wheel,
@@ -78,6 +81,7 @@ class Queue:
     ) -> None:
         self.number = number
         self.name = name
+        self.scope = scope
         self.attributes = attributes
         self.created_at = self.modified_at = at
         self.next_sequence = 1
@@ -99,6 +103,10 @@ class Queue:
         self.wheel = wheel
         self.owner = owner
         self.memory = memory
+
+    @property
+    def arn(self) -> str:
+        return self.scope.queue_arn(self.name)
 
     @property
     def visible(self) -> int:
@@ -350,6 +358,7 @@ class Queue:
         """Everything that is state, as plain objects."""
         return {
             "name": self.name,
+            "scope": self.scope,
             "attributes": self.attributes,
             "created_at": self.created_at,
             "modified_at": self.modified_at,

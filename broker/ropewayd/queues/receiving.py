@@ -26,14 +26,14 @@ class Receiving:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._queues = registry.by_name
+        self._queues, self._find = registry.by_name, registry.find
         self._limits = registry.limits
 
     def table(self) -> Mapping[type[Action], Callable[[Any, int], Outcome]]:
         return {a.ReceiveMessage: self.receive}
 
     def receive(self, action: a.ReceiveMessage, now: int) -> Outcome:
-        queue = self._queues.get(action.queue)
+        queue = self._queues.get(action.queue) or self._find(action.queue)
         if queue is None:
             return missing(action.queue)
         room = self._limits.max_in_flight - queue.in_flight

@@ -29,7 +29,8 @@ VERSION = 1
 
 
 class QueueRecord(msgspec.Struct, array_like=True, gc=False, frozen=True):
-    """A queue as of its record's lsn. `spilled_through`: no message with a higher sequence has a row."""
+    """A queue as of its record's lsn. `spilled_through`: no message with a higher sequence has a row. Without
+    an account and a region it is the daemon's own account's."""
 
     version: int
     name: str
@@ -40,6 +41,8 @@ class QueueRecord(msgspec.Struct, array_like=True, gc=False, frozen=True):
     live: int
     floor: int
     spilled_through: int
+    account: str = ""
+    region: str = ""
 
 
 def row_key(number: int, sequence: int) -> int:

@@ -11,6 +11,7 @@ import msgspec
 from ropewayd.kernel.wheel import Wheel
 from ropewayd.store.protocol import Corrupt, Record
 from ropewayd.vocabulary.errors import QueueDoesNotExist
+from ropewayd.vocabulary.names import Scope, read_queue_arn
 
 from .actions import QueueAttributes
 from .handle import Handles
@@ -56,9 +57,13 @@ class Registry:
     def __init__(self, limits: QueueLimits, wheel: Wheel, owner: Any) -> None:
         self.limits = limits
         self.memory = Memory()
+        self.home = Scope(limits.account, limits.region)
         self.by_name: dict[str, Queue] = {}
+        """By what each is called here: see Scope.called. What is not found here may still be one's ARN: see
+        `find`."""
         self.by_number: dict[int, Queue] = {}
-        self.names: list[str] = []
+        self.names: dict[Scope, list[str]] = {}
+        """In order, where there are any."""
         self.next_number = 1
         self.handle_key: bytes | None = None
         self.durable = 0
@@ -80,38 +85,66 @@ class Registry:
         part = self.limits.memory_bytes // (2 * max(1, len(self.by_number)))
         return max(self.limits.min_window_bytes, min(part, _MAX_WINDOW))
 
-    def add(self, number: int, name: str, attributes: dict[str, Any], at: int) -> Queue:
+    def find(self, called: str) -> Queue | None:
+        """The queue of this name or ARN, the slow way: an ARN of one of the daemon's own is not in
+        `by_name`."""
+        scope, name = self.place(called)
+        return self.by_name.get(scope.called(name, self.home))
+
+    def place(self, called: str) -> tuple[Scope, str]:
+        """Where a queue of this name or ARN belongs, and its name there."""
+        return read_queue_arn(called) or (self.home, called)
+
+    def scope(self, account: str, region: str) -> Scope:
+        """As an event or a record says it, which may be older than scopes: then it is the daemon's own."""
+        scope = Scope(account or self.home.account, region or self.home.region)
+        return self.home if scope == self.home else next((s for s in self.names if s == scope), scope)
+
+    def add(self, number: int, name: str, scope: Scope, attributes: dict[str, Any], at: int) -> Queue:
         queue = Queue(
             number,
             name,
+            scope,
             msgspec.convert(attributes, QueueAttributes),
             at,
             self._wheel,
             self._owner,
             self.memory,
         )
-        self.by_name[name] = queue
+        called = scope.called(name, self.home)
+        if called not in self.by_name:  # in recovery an old incarnation may still be there
+            insort(self.names.setdefault(scope, []), name)
+        self.by_name[called] = queue
         self.by_number[number] = queue
-        insort(self.names, name)
         return queue
 
     def remove(self, queue: Queue) -> None:
         queue.close()
         self._readers.pop(queue.number, None)
         del self.by_number[queue.number]
-        if self.by_name.get(queue.name) is queue:
-            del self.by_name[queue.name]
-            del self.names[bisect_left(self.names, queue.name)]
+        called = queue.scope.called(queue.name, self.home)
+        if self.by_name.get(called) is queue:
+            del self.by_name[called]
+            names = self.names[queue.scope]
+            del names[bisect_left(names, queue.name)]
+            if not names:
+                del self.names[queue.scope]
 
     def settle(self) -> None:
         """Recovery: in a tail a name's old incarnation can come after the record of its new one."""
         self.by_name.clear()
-        self.by_name.update((queue.name, queue) for queue in self.by_number.values())
-        self.names[:] = sorted(self.by_name)
+        self.names.clear()
+        for queue in self.by_number.values():
+            self.by_name[queue.scope.called(queue.name, self.home)] = queue
+        for queue in self.by_name.values():
+            self.names.setdefault(queue.scope, []).append(queue.name)
+        for names in self.names.values():
+            names.sort()
 
     def restore(self, number: int, record: QueueRecord, lsn: int) -> None:
         """Recovery: a queue as its record says it."""
-        queue = self.add(number, record.name, record.attributes, record.created_at)
+        scope = self.scope(record.account, record.region)
+        queue = self.add(number, record.name, scope, record.attributes, record.created_at)
         queue.modified_at = record.modified_at
         queue.next_sequence = record.next_sequence
         queue.live = record.live

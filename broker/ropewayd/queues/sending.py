@@ -26,14 +26,14 @@ class Sending:
     """Decides sends. `entropy(n)` gives n unguessable bytes."""
 
     def __init__(self, registry: Registry, entropy: Callable[[int], bytes]) -> None:
-        self._queues = registry.by_name
+        self._queues, self._find = registry.by_name, registry.find
         self._entropy = entropy
 
     def table(self) -> Mapping[type[Action], Callable[[Any, int], Outcome]]:
         return {a.SendMessage: self.send}
 
     def send(self, action: a.SendMessage, now: int) -> Outcome:
-        queue = self._queues.get(action.queue)
+        queue = self._queues.get(action.queue) or self._find(action.queue)
         if queue is None:
             return missing(action.queue)
         maximum = queue.attributes.maximum_message_size

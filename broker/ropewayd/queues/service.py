@@ -16,6 +16,7 @@ from ropewayd.kernel.service import Event, Outcome, Touch
 from ropewayd.kernel.wheel import Wheel
 from ropewayd.store.protocol import Corrupt, Key, Record, Space
 from ropewayd.vocabulary.action import Action
+from ropewayd.vocabulary.names import Scope
 
 from . import events as e
 from .actions import Expire, Found, Wake
@@ -96,7 +97,8 @@ class Queues:
         registry = self._registry
         registry.next_number = max(registry.next_number, event.number + 1)
         if event.number not in registry.by_number:
-            queue = registry.add(event.number, event.name, event.attributes, event.at)
+            scope = registry.scope(event.account, event.region)
+            queue = registry.add(event.number, event.name, scope, event.attributes, event.at)
             queue.changed = lsn
             queue.replaying = self._replaying
         return Own(event.number)
@@ -185,6 +187,10 @@ class Queues:
         """(queues, messages in them)."""
         queues: Iterable[Queue] = self._registry.by_number.values()
         return len(self._registry.by_number), sum(queue.live for queue in queues)
+
+    def scopes(self) -> list[Scope]:
+        """The accounts and regions that have queues."""
+        return sorted(self._registry.names)
 
     def snapshot(self) -> dict[str, Any]:
         """The state that is in memory, as plain objects."""

@@ -21,13 +21,13 @@ class Settling:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._queues = registry.by_name
+        self._queues, self._find = registry.by_name, registry.find
 
     def table(self) -> Mapping[type[Action], Callable[[Any, int], Outcome]]:
         return {a.DeleteMessage: self.delete, a.ChangeMessageVisibility: self.change_visibility}
 
     def delete(self, action: a.DeleteMessage, now: int) -> Outcome:
-        queue = self._queues.get(action.queue)
+        queue = self._queues.get(action.queue) or self._find(action.queue)
         if queue is None:
             return missing(action.queue)
         read, number, messages = self._registry.handles.read, queue.number, queue.messages
@@ -55,7 +55,7 @@ class Settling:
         return ReceiptHandleIsInvalid(f"The field {field} is not a receipt handle of this queue.", field)
 
     def change_visibility(self, action: a.ChangeMessageVisibility, now: int) -> Outcome:
-        queue = self._queues.get(action.queue)
+        queue = self._queues.get(action.queue) or self._find(action.queue)
         if queue is None:
             return missing(action.queue)
         answer: list[RopewayError | None] = []

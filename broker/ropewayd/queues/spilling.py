@@ -115,6 +115,7 @@ class Spilling:
             queue.live,
             queue.floor,
             queue.spilled_through,
+            *queue.scope,
         )
         into.put(QUEUES, queue_key(queue.number), _encode(record))
         queue.stored = into.lsn

@@ -18,6 +18,7 @@ from msgspec import Meta
 
 from .errors import InvalidParameterValue, RopewayError
 from .fitting import Fitting
+from .names import MAX_QUEUE_REFERENCE
 
 Milliseconds = int
 
@@ -109,5 +110,11 @@ MAX_BATCH = 1000
 
 BatchSize = Meta(min_length=1, max_length=MAX_BATCH)
 QueueName = Annotated[
-    str, Meta(min_length=1, max_length=80, description="The queue's name: 1 to 80 of A-Z a-z 0-9 _ and -.")
+    str,
+    Meta(
+        min_length=1,
+        max_length=MAX_QUEUE_REFERENCE,
+        description="The queue's name, 1 to 80 of A-Z a-z 0-9 _ and -; or its ARN, where it belongs to "
+        "another account or region than the daemon's own.",
+    ),
 ]

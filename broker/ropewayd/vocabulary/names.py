@@ -1,20 +1,49 @@
-"""How things are called: queue names, ARNs, message ids."""
+"""How things are called: queue names, accounts and regions, ARNs, message ids.
+
+A queue is called by its name where it belongs to the daemon's own account and region, and by its ARN where it
+belongs to another. Queues of one name in two accounts or regions have nothing to do with each other.
+"""
 
 from __future__ import annotations
 
 import re
 import uuid
+from typing import NamedTuple
 
 QUEUE_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}\Z")
 """The rule AWS states for a standard queue's name."""
 
+ACCOUNT = "[0-9]{12}"
+REGION = "[a-z0-9-]{1,32}"
+
+MAX_QUEUE_REFERENCE = 160
+"""Characters of a queue's name or ARN."""
+
 DEFAULT_ACCOUNT = "000000000000"
 DEFAULT_REGION = "us-east-1"
 
+_QUEUE_ARN = re.compile(rf"arn:aws:sqs:({REGION}):({ACCOUNT}):([A-Za-z0-9_.-]{{1,80}})\Z")
 
-def queue_arn(name: str, account: str = DEFAULT_ACCOUNT, region: str = DEFAULT_REGION) -> str:
-    """The queue's Amazon resource name."""
-    return f"arn:aws:sqs:{region}:{account}:{name}"
+
+class Scope(NamedTuple):
+    """Where names are unique: one account's part of one region."""
+
+    account: str = DEFAULT_ACCOUNT
+    region: str = DEFAULT_REGION
+
+    def queue_arn(self, name: str) -> str:
+        """The Amazon resource name of a queue here."""
+        return f"arn:aws:sqs:{self.region}:{self.account}:{name}"
+
+    def called(self, name: str, home: Scope) -> str:
+        """What a queue of this scope is called where `home` is the daemon's own."""
+        return name if self == home else self.queue_arn(name)
+
+
+def read_queue_arn(arn: str) -> tuple[Scope, str] | None:
+    """The scope and the name in a queue's ARN; None if it is no such ARN."""
+    found = _QUEUE_ARN.match(arn)
+    return (Scope(found[2], found[1]), found[3]) if found else None
 
 
 def show_message_id(raw: bytes) -> str:
