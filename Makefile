@@ -9,7 +9,7 @@ SHELL := /bin/sh
 
 PYTHON ?=
 ARGS ?=
-SEEDS ?= 500
+SEEDS ?= 5000
 MINUTES ?= 10
 export PYTHON
 

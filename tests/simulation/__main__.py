@@ -10,18 +10,32 @@ import os
 import sys
 import time
 import traceback
+from collections import Counter
 
 from tests.simulation.world import simulate
 
 
-def trial(seed: int) -> tuple[int, str, str]:
+def trial(seed: int) -> tuple[int, Counter[str], str]:
     """The seed, its figures, and what went wrong."""
     try:
         world = simulate(seed)
     except Exception:  # noqa: BLE001  # whatever it is, the seed is at fault and the next one goes on
-        return seed, "", traceback.format_exc(limit=-3)[-4000:]
+        return seed, Counter(), traceback.format_exc(limit=-3)[-4000:]
     checker = world.checker
-    return seed, f"{world.calls} calls, {len(world.lives)} lives, {checker.undone} undone", ""
+    figures = Counter(
+        {
+            "histories": 1,
+            "operations": checker.operations,
+            "lives": len(world.lives),
+            "undone calls": checker.undone,
+            "comparisons of state": world.audits,
+        }
+    )
+    return seed, figures, ""
+
+
+def words(figures: Counter[str]) -> str:
+    return ", ".join(f"{count:,} {what}" for what, count in figures.items())
 
 
 def tell(text: str) -> None:
@@ -47,14 +61,16 @@ def main() -> int:
         return 0
     began = time.monotonic()
     failed = 0
+    total: Counter[str] = Counter()
     with concurrent.futures.ProcessPoolExecutor(options.jobs) as pool:
         for done, (seed, figures, wrong) in enumerate(pool.map(trial, seeds, chunksize=4), start=1):
+            total += figures
             if wrong:
                 failed += 1
                 tell(f"seed {seed} FAILED\n{wrong}\nreplay it: {command(seed)}")
             elif done % 50 == 0 or done == len(seeds):
                 spent = time.monotonic() - began
-                tell(f"{done} of {len(seeds)} seeds, {spent:.0f} s; seed {seed}: {figures}")
+                tell(f"{done:,} of {len(seeds):,} seeds, {spent:.0f} s: {words(total)}")
     tell(f"{len(seeds) - failed} of {len(seeds)} histories hold.")
     return 1 if failed else 0
 

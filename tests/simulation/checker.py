@@ -17,9 +17,11 @@ tells.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from ropewayd.queues import actions as a
 from ropewayd.queues.settings import QueueLimits
@@ -103,6 +105,12 @@ class Line(msgspec.Struct, eq=False):
     modified_at: int
     messages: dict[Any, Held]
     retention_set_at: int = 0
+    look_at: int = 0
+    """Before this, retention must have taken none of them."""
+
+    def copy(self) -> Line:
+        messages = {body: copy(held) for body, held in self.messages.items()}
+        return replace(self, attributes=dict(self.attributes), messages=messages)
 
 
 def require(true: Any, op: Op, sentence: str) -> None:
@@ -131,6 +139,12 @@ class Model:
             a.ChangeMessageVisibility: self._change,
         }
 
+    def copy(self) -> Model:
+        twin = Model(self._limits)
+        twin.queues = {name: queue.copy() for name, queue in self.queues.items()}
+        twin.handles, twin.ids = dict(self.handles), set(self.ids)
+        return twin
+
     def take(self, op: Op) -> None:
         self._table[type(op.action)](op)
 
@@ -142,11 +156,22 @@ class Model:
             return None
         require(not isinstance(op.answer, QueueDoesNotExist), op, "the queue exists")
         assert op.decided_at is not None
-        for body, held in list(queue.messages.items()):
-            since = max(self._expires_at(queue, held), held.visible_at, op.life_began, queue.retention_set_at)
-            if op.decided_at >= since + EXPIRY_SLACK:
-                del queue.messages[body]
+        if op.decided_at >= queue.look_at:
+            self._let_expire(queue, op)
         return queue
+
+    def _let_expire(self, queue: Line, op: Op) -> None:
+        now = op.decided_at
+        assert now is not None
+        retention = queue.attributes["retention_period"]
+        at_least = max(op.life_began, queue.retention_set_at)
+        oldest = now
+        for body, held in list(queue.messages.items()):
+            if now >= max(held.sent_at + retention, held.visible_at, at_least) + EXPIRY_SLACK:
+                del queue.messages[body]
+            elif held.sent_at < oldest:
+                oldest = held.sent_at
+        queue.look_at = oldest + retention + EXPIRY_SLACK
 
     def _expires_at(self, queue: Line, held: Held) -> int:
         return int(held.sent_at + queue.attributes["retention_period"])
@@ -232,6 +257,7 @@ class Model:
                 held.doubtful = self._may_have_expired(queue, held, op.decided_at)
             queue.attributes.update(op.action.attributes)
             queue.retention_set_at = op.decided_at
+            queue.look_at = 0
             queue.modified_at = op.decided_at
 
     def _get(self, op: Op) -> None:
@@ -309,14 +335,15 @@ class Model:
         queue = self._find(op)
         if queue is None:
             return
-        least, most = self._in_flight(queue, op)
         if isinstance(op.answer, OverLimit):
+            _, most = self._in_flight(queue, op)
             require(most >= self._limits.max_in_flight, op, f"only {most} messages are in flight")
             return
         require(isinstance(op.answer, list), op, "a receive gives messages")
         require(len(op.answer) <= op.action.max_messages, op, "no more than were asked for")
-        beyond = least + len(op.answer) - self._limits.max_in_flight
-        require(not op.answer or beyond <= 0, op, f"{beyond} more messages are in flight than the limit")
+        if op.answer and len(queue.messages) > self._limits.max_in_flight:
+            beyond = self._in_flight(queue, op)[0] + len(op.answer) - self._limits.max_in_flight
+            require(beyond <= 0, op, f"{beyond} more messages are in flight than the limit")
         if not op.answer:
             wait = queue.attributes["receive_wait_time"] if op.action.wait is None else op.action.wait
             require(not wait or op.asked_at is not None, op, f"a long poll of {wait} ms does not wait")
@@ -420,14 +447,29 @@ def counted(entry: a.SendEntry) -> int:
     )
 
 
+def operations(op: Op) -> int:
+    """How many a call is: one for each message that it sends, is given, deletes or changes; one for any
+    other."""
+    action = op.action
+    if isinstance(action, a.ReceiveMessage):
+        return len(op.answer) if isinstance(op.answer, list) and op.answer else 1
+    return len(getattr(action, "entries", ())) or len(getattr(action, "handles", ())) or 1
+
+
 class Checker:
     """The log of what was decided, and the model after it. See the module."""
 
     def __init__(self, limits: QueueLimits) -> None:
         self._limits = limits
         self.log: list[Op] = []
+        """What was decided since the store's owner began."""
         self.model = Model(limits)
+        self._before = Model(limits)
+        """The model as of then, and the events that were durable."""
+        self._durable = 0
         self.acknowledged = 0
+        self.operations = 0
+        """Acknowledged, counted as `operations` says."""
         self.undone = 0
 
     def waits(self, op: Op) -> None:
@@ -472,9 +514,12 @@ class Checker:
         )
         require(not (op.zombie and op.events), op, "acknowledged by a daemon whose store has a new owner")
         self.acknowledged += 1
+        self.operations += operations(op)
 
     def restarted(self, durable: int) -> None:
         """The store has a new owner: what is durable now is what has happened."""
+        if durable < self._durable:
+            raise Violation(f"{self._durable} events were on disk, and now there are {durable}")
         kept: list[Op] = []
         for op in self.log:
             require(not op.needed - op.events < durable < op.needed, op, "half an action is on disk")
@@ -487,7 +532,8 @@ class Checker:
                 op.zombie = True
                 self.undone += 1
         if len(kept) < len(self.log):
-            self.log = kept
-            self.model = Model(self._limits)
+            self.model = self._before
             for op in kept:
                 self.model.take(op)
+        self.log = []
+        self._before, self._durable = self.model.copy(), durable

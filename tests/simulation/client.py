@@ -11,6 +11,7 @@ from ropewayd.queues import actions as a
 
 QUEUES = ("orders", "mails", "orders-late")
 CALLS = 60
+"""Of one client in a short history."""
 
 Call = Callable[[str, Any, int | None], Awaitable[Any]]
 
@@ -38,11 +39,11 @@ class Client:
             (1, self._delete_queue),
         ]
 
-    async def run(self) -> None:
+    async def run(self, calls: int) -> None:
         await self._call(
             self._name, a.CreateQueue(queue=self._dice.choice(QUEUES), attributes=self._attributes()), None
         )
-        for _ in range(CALLS):
+        for _ in range(calls):
             await asyncio.sleep(self._pause())
             weights = [weight for weight, _ in self._acts]
             action = self._dice.choices([act for _, act in self._acts], weights)[0]()

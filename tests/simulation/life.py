@@ -32,19 +32,17 @@ _life: contextvars.ContextVar[Any] = contextvars.ContextVar("life", default=None
 
 
 class WorldClock:
-    """The carried clock of one life. It starts at the wall's time, which may have been set anew."""
+    """The carried clock of one life. It starts at the wall's time, which is set anew now and then."""
 
-    def __init__(self, wall: int) -> None:
-        self._base = wall - self.counter()
+    def __init__(self, wall: Callable[[], int]) -> None:
+        self.wall = wall
+        self._base = wall() - self.counter()
 
     def counter(self) -> int:
         return int(asyncio.get_running_loop().time())
 
     def now(self) -> int:
         return self._base + self.counter()
-
-    def wall(self) -> int:
-        return self.now()
 
     def carry_from(self, last: int) -> None:
         self._base += max(0, last - self.now())
@@ -96,7 +94,8 @@ class Watched:
         def counted(event: Any, lsn: int) -> Any:
             if self._at.recovered:
                 self._at.applied += 1
-            self._at.world.say(f"life {self._at.number} lsn {lsn}: {event!r}")
+            if self._at.world.told:
+                self._at.world.say(f"life {self._at.number} lsn {lsn}: {event!r}")
             return apply(event, lsn)
 
         return counted
@@ -134,7 +133,8 @@ class LifeFaults(Faults):
 
     async def append(self, lsn: int, batch: bytes, slice: Slice | None) -> Fate:
         world, dice = self._at.world, self._at.world.dice
-        world.say(f"append {lsn}: {len(batch)} bytes, {describe(slice)}")
+        if world.told:
+            world.say(f"append {lsn}: {len(batch)} bytes, {describe(slice)}")
         await asyncio.sleep(world.latency())
         fate = Fate.OK
         if dice.random() < world.trouble:
@@ -192,7 +192,8 @@ class Receipt:
         world = self.life.world
         if not self.life.alive:
             raise Violation(f"a dead daemon answers {self.op!r}")
-        world.say(f"{self.op.client} <- #{self.op.number} {prepared!r}")
+        if world.told:
+            world.say(f"{self.op.client} <- #{self.op.number} {prepared!r}")
         if not isinstance(prepared, ServiceUnavailable):
             world.checker.delivered(self.op, prepared, world.disk.events)
 
@@ -213,8 +214,10 @@ class Life:
         self.ops: dict[int, Op] = {}
         self.receipts: dict[Receipt, None] = {}
         self.tasks: list[asyncio.Task[Any]] = []
+        self.many = 50
+        """Tasks, at which those that are done are let go of."""
         self.ended = asyncio.Event()
-        self.clock = WorldClock(world.wall())
+        self.clock = WorldClock(world.wall)
         self.wheel = Wheel(self.clock.now())
         self.queues = world.make_queues(self.wheel)
         self.store = world.make_store(self)
@@ -291,13 +294,12 @@ class Life:
         """Whether all that was decided is on disk."""
         return self.alive and self.recovered and not self.zombie and self.applied == self.world.disk.events
 
-    def audit(self) -> None:
+    def audit(self, whole: bool = False) -> None:
         """Rows and the journal's tail give what the whole journal gives (I2)."""
         if not self.world.looks_inside:
             return
-        compare(
-            self.queues, self.world.disk, self.world.make_queues(Wheel(self.clock.now())), self.clock.now()
-        )
+        shadow, disk, now = self.world.shadow, self.world.disk, self.clock.now()
+        compare(self.queues, disk, (shadow.whole if whole else shadow.state)(disk.history, now))
 
     def decided(self, op: Op, outcome: Outcome, now: int) -> None:
         checker = self.world.checker
@@ -305,7 +307,8 @@ class Life:
         if isinstance(outcome, Decision):
             # What a receive finds expired on its way counts apart: half of that is no harm.
             events = sum(type(event) is not MessagesExpired for event in outcome.events)
-            self.world.say(f"#{op.number} decided at {now}: {outcome.answer!r}")
+            if self.world.told:
+                self.world.say(f"#{op.number} decided at {now}: {outcome.answer!r}")
             checker.decided(op, outcome.answer, now, events, self.applied + len(outcome.events))
         elif isinstance(outcome, RopewayError):
             checker.decided(op, outcome, now, 0, self.applied)
@@ -334,5 +337,8 @@ def task_factory(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> 
     task: asyncio.Task[Any] = asyncio.Task(coro, loop=loop, **options)
     life = _life.get()
     if life is not None:
+        if len(life.tasks) >= life.many:
+            life.tasks = [each for each in life.tasks if not each.done()]
+            life.many = 2 * len(life.tasks) + 50
         life.tasks.append(task)
     return task

@@ -7,6 +7,7 @@ threads or signals in it, so what runs when depends on the program alone.
 from __future__ import annotations
 
 import asyncio
+from heapq import heappop
 from typing import Any
 
 
@@ -19,20 +20,34 @@ class VirtualLoop(asyncio.BaseEventLoop):
         super().__init__()
         self._now = 0  # milliseconds
         self._clock_resolution = 1  # a timer is due from its millisecond on, not from a billionth before it
-        self._selector = self  # where BaseEventLoop waits for timers and files: here, for timers alone
+        self._ready: Any  # these two are BaseEventLoop's own
+        self._scheduled: Any
 
     def time(self) -> int:
         return self._now
 
-    def select(self, timeout: int | None) -> list[Any]:
-        """Wait, as a selector would: time passes at once."""
-        if timeout is None:
-            raise Stuck("the simulation waits for what cannot happen")
-        self._now += int(timeout)
-        return []
+    def _run_once(self) -> None:
+        """One turn of the loop, as BaseEventLoop's is, but for what only files and real time need."""
+        ready, scheduled = self._ready, self._scheduled
+        while scheduled and scheduled[0]._cancelled:
+            heappop(scheduled)._scheduled = False
+        if not ready:
+            if not scheduled:
+                raise Stuck("the simulation waits for what cannot happen")
+            self._now = max(self._now, int(scheduled[0]._when))
+        now = self._now
+        while scheduled and scheduled[0]._when <= now:
+            timer = heappop(scheduled)
+            timer._scheduled = False
+            if not timer._cancelled:
+                ready.append(timer)
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:
+                handle._run()
 
-    def _process_events(self, event_list: list[Any]) -> None:
-        assert not event_list
+    def _timer_handle_cancelled(self, handle: Any) -> None:
+        """It stays in the heap until its time comes."""
 
     def _write_to_self(self) -> None:
         """Nobody calls from another thread."""

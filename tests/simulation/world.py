@@ -12,6 +12,7 @@ whole journal gives (see `replay`).
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 from collections.abc import Callable
 from typing import Any
@@ -27,9 +28,10 @@ from ropewayd.queues.settings import QueueLimits
 from ropewayd.store.memory import Disk
 from ropewayd.store.protocol import Slice
 from tests.simulation.checker import SLACK, Checker, Op, Violation
-from tests.simulation.client import QUEUES, Client
+from tests.simulation.client import CALLS, QUEUES, Client
 from tests.simulation.life import LOST, Life, LifeStore, Watched, task_factory
 from tests.simulation.loop import run
+from tests.simulation.replay import Shadow
 
 EPOCH = 1_700_000_000_000
 HOUR = 3_600_000
@@ -77,9 +79,12 @@ class World:
         self.finishing = False
         self.entropy = random.Random(seed + 1).randbytes
         self._say = say
+        self.told = say is not None
+        """Whether anybody listens: what is said takes time to put into words."""
         dice = self.dice
         self.trouble = dice.choice([0.0, 0.003, 0.01, 0.03])
         self.slowness = dice.choice([1, 3, 10, 40])
+        self.length = CALLS * (5 if seed % 8 == 7 else 1)
         self.clients = dice.choice([2, 3, 4, 5, 8, 12])
         self.wall_step = 0
         self.settings = KernelSettings(
@@ -97,6 +102,7 @@ class World:
             max_answer_bytes=dice.choice([700, 5_000, 1 << 24]),
         )
         self.checker = Checker(self.limits)
+        self.shadow = Shadow(lambda: self.make_queues(Wheel(EPOCH)))
 
     # What a bug can be planted in
 
@@ -113,6 +119,12 @@ class World:
 
     def wall(self) -> int:
         return EPOCH + self.wall_step + int(asyncio.get_running_loop().time())
+
+    def set_the_wall(self) -> None:
+        step = self._step()
+        if step:
+            self.say(f"the clock is set by {step}")
+            self.wall_step += step
 
     def latency(self) -> int:
         return 0 if self.dice.random() < 0.2 else self.dice.randint(1, 4 * self.slowness)
@@ -154,8 +166,11 @@ class World:
         if self.older is not None and self.older.alive and self.dice.random() < 0.3:
             life = self.older
         self.calls += 1
+        if not self.calls % 100:
+            self.set_the_wall()
         op = Op(self.calls, client, action)
-        self.say(f"{client} -> #{op.number} {action!r}")
+        if self.told:
+            self.say(f"{client} -> #{op.number} {action!r}")
         receipt = life.submit(op)
         if patience is not None:
             await asyncio.wait({receipt.future}, timeout=patience)
@@ -190,7 +205,7 @@ class World:
                 await self._until_it_ends(life)
             if not self.finishing:
                 await asyncio.sleep(self._downtime())
-            self.wall_step += self._step()
+            self.set_the_wall()
 
     async def _until_it_ends(self, life: Life) -> None:
         """Wait for its end, or bring it about."""
@@ -216,15 +231,17 @@ class World:
         return self.dice.randint(1, 20 * HOUR) if self.dice.random() < 0.03 else self.dice.randint(1, 2_000)
 
     def _step(self) -> int:
-        """The wall's clock is set, now and then, while the daemon is down."""
+        """By how much the wall's clock is set, now and then, while the daemon is down or while it runs."""
         if self.dice.random() < 0.8:
             return 0
-        return self.dice.choice([-HOUR, -5_000, 5_000, HOUR // 4])
+        return self.dice.choice([-HOUR, -5_000, 5_000, HOUR])
 
     async def history(self) -> None:
         living = asyncio.ensure_future(self.live())
         clients = [
-            asyncio.ensure_future(Client(self.call, f"client{n}", random.Random(self.dice.random())).run())
+            asyncio.ensure_future(
+                Client(self.call, f"client{n}", random.Random(self.dice.random())).run(self.length)
+            )
             for n in range(self.clients)
         ]
         watched: set[asyncio.Future[Any]] = {self.broken, living}
@@ -270,7 +287,7 @@ class World:
             await asyncio.sleep(7)
         else:
             raise Violation("nothing is asked of it, and still not everything is on disk")
-        self.guard(self.life.audit)
+        self.guard(self.life.audit, True)
 
 
 def simulate(seed: int, kind: type[World] = World, say: Callable[[str], None] | None = None) -> World:
@@ -285,5 +302,10 @@ def simulate(seed: int, kind: type[World] = World, say: Callable[[str], None] | 
         await world.history()
         return world
 
-    world: World = run(main(), task_factory)
+    thresholds = gc.get_threshold()
+    gc.set_threshold(200_000, 10, 10)  # a history makes many objects and little garbage
+    try:
+        world: World = run(main(), task_factory)
+    finally:
+        gc.set_threshold(*thresholds)
     return world
