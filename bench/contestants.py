@@ -128,6 +128,7 @@ class Daemon:
         data, log = fresh(directory)
         port = free_port()
         command = [sys.executable, "-m", "ropewayd", "--data-dir", str(data), "--listen", f"127.0.0.1:{port}"]
+        command += ["--http", "none"]
         began = time.perf_counter()
         process = launch([*command, *self._options], log)
         while True:

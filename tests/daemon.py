@@ -33,13 +33,15 @@ class Ended(Exception):
 
 
 class Daemon:
-    """`listen` replaces the Unix socket; `arguments` are more flags, `environ` more variables."""
+    """`listen` replaces the Unix socket, `http` says where the AWS face is, nowhere by itself; `arguments`
+    are more flags, `environ` more variables."""
 
     def __init__(
         self,
         directory: Path,
         *arguments: str,
         listen: Sequence[str] | None = None,
+        http: str | None = "none",
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self.data_dir = directory / "data"
@@ -57,6 +59,7 @@ class Daemon:
             "json",
         ]
         self.command += [word for each in listen for word in ("--listen", each)]
+        self.command += [] if http is None else ["--http", http]
         self.command += arguments
         self._environ = {name: value for name, value in os.environ.items() if not name.startswith("ROPEWAY_")}
         self._environ |= environ or {}
@@ -73,6 +76,11 @@ class Daemon:
         """The first address as the client takes it."""
         first = self.addresses[0]
         return first if first.startswith("unix:") else f"ropeway://{first}"
+
+    @property
+    def endpoint(self) -> str:
+        """Where the AWS face is, as an endpoint_url."""
+        return f"http://{self.events('ready')[-1]['http'][0]}"
 
     @property
     def code(self) -> int | None:

@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 OWN_FLAGS = ("--help", "--version", "--config", "--json", "--example")
 LOOKING = ("store", "doctor")
 """Commands with a command line of their own: inspection/command.py."""
-NEEDED = ("uvloop", "msgpack", "msgspec", "aiosqlite", "structlog")
+NEEDED = ("uvloop", "msgpack", "msgspec", "aiosqlite", "structlog", "aiohttp")
 
 EXAMPLES = """\
 examples:
-  ropewayd                                             serve 127.0.0.1:4565, keep everything in ./data
+  ropewayd                                             serve 127.0.0.1:4565, and AWS's SDKs on 127.0.0.1:4566;
+                                                       keep everything in ./data
   ropewayd --data-dir /srv/ropeway --listen 127.0.0.1:4565 --listen unix:/run/ropeway/socket
   ropewayd --listen 0.0.0.0:4565 --keys-file keys.toml --tls-certificate cert.pem --tls-key key.pem
   ropewayd --config /etc/ropeway/ropeway.toml

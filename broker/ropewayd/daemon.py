@@ -16,7 +16,7 @@ import socket
 import time
 from collections.abc import Awaitable, MutableMapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import uvloop
 
@@ -30,6 +30,7 @@ from ropewayd.keys import access_keys
 from ropewayd.listeners import Listeners, check_reach, parse, shown
 from ropewayd.logs import log
 from ropewayd.notify import Notifier, inherited_sockets
+from ropewayd.protocols.aws.settings import HttpLimits
 from ropewayd.protocols.binary.server import BinaryServer
 from ropewayd.protocols.binary.settings import BinaryLimits
 from ropewayd.queues.service import Queues
@@ -40,6 +41,9 @@ from ropewayd.store.protocol import StoreError
 from ropewayd.store.sqlite import SqliteStore
 from ropewayd.tls import server_context
 from ropewayd.vocabulary.clock import SystemClock
+
+if TYPE_CHECKING:
+    from ropewayd.protocols.aws.server import HttpServer
 
 GC_THRESHOLDS: Final = (50_000, 20, 50)
 """Python's own are 700, 10, 10: over half a million objects that is a pause of 40 to 75 ms every few seconds
@@ -89,6 +93,11 @@ class Daemon:
         if not self._addresses and not inherited:
             raise Misconfigured(f"{blame} is empty: there is nothing to serve")
         check_reach(self._addresses, inherited, bool(self._keys), blame)
+        blame = configuration.blame("http.listen")
+        texts = () if self._settings.http.listen == ("none",) else self._settings.http.listen
+        self._http_addresses = [address for text in texts for address in parse(text, blame)]
+        check_reach(self._http_addresses, (), bool(self._keys), blame)
+        self._http_listeners = Listeners()
         self._store = make_store(self._settings)
 
     async def run(self) -> None:
@@ -107,22 +116,23 @@ class Daemon:
             self._settings.daemon.account,
             self._settings.daemon.region,
         )
+        http = self._http(kernel)
         try:
             report = await self._unless_asked(kernel.start(), ending)
             if report is not None:
                 kernel.ring_by_itself()
                 self._say_start(report)
-                await self._listen(server)
+                await self._listen(server, http)
                 assert kernel.failed is not None
                 kernel.failed.add_done_callback(lambda failed: ending.fail(failed.result()))
                 await self._serve(ending)
         except Exception:
             try:
-                await self._stop(kernel, server, ending)
+                await self._stop(kernel, server, http, ending)
             except (StoreError, OSError) as second:
                 log.debug("the stop failed too", error=type(second).__name__)
             raise
-        await self._stop(kernel, server, ending)
+        await self._stop(kernel, server, http, ending)
 
     async def _unless_asked(self, start: Awaitable[Report], ending: Ending) -> Report | None:
         """Wait for the start; None if somebody asks for the end before it is through."""
@@ -150,11 +160,33 @@ class Daemon:
             seconds=round(time.monotonic() - self._began, 3),
         )
 
-    async def _listen(self, server: BinaryServer) -> None:
-        raise_descriptor_limit(self._settings.protocol.max_connections)
-        self._listeners.open(self._addresses, int(self._settings.daemon.socket_mode, 8))
+    def _http(self, kernel: Kernel) -> HttpServer | None:
+        """The AWS face, which listens to nothing yet; None if it has no address."""
+        if not self._http_addresses:
+            return None
+        # aiohttp takes a while to load: who does not serve it does not wait for it.
+        from ropewayd.protocols.aws.gateway import Gateway  # noqa: PLC0415
+        from ropewayd.protocols.aws.server import HttpServer  # noqa: PLC0415
+        from ropewayd.protocols.aws.signature import AccessKey  # noqa: PLC0415
+
+        daemon = self._settings.daemon
+        keys = {each: AccessKey(secret, daemon.account) for each, secret in self._keys.items()}
+        limits = http_limits(self._settings)
+        return HttpServer(Gateway(kernel, limits, keys, daemon.account, daemon.region), limits)
+
+    async def _listen(self, server: BinaryServer, http: HttpServer | None) -> None:
+        raise_descriptor_limit(
+            self._settings.protocol.max_connections
+            + (self._settings.http.max_connections if self._http_addresses else 0)
+        )
+        mode = int(self._settings.daemon.socket_mode, 8)
+        self._listeners.open(self._addresses, mode)
+        self._http_listeners.open(self._http_addresses, mode)
         for each in self._listeners.sockets:
             await server.listen(each, None if each.family == socket.AF_UNIX else self._tls)
+        for each in self._http_listeners.sockets:
+            assert http is not None
+            await http.listen(each, None if each.family == socket.AF_UNIX else self._tls)
 
     async def _serve(self, ending: Ending) -> None:
         addresses = [shown(each) for each in self._listeners.sockets]
@@ -162,10 +194,15 @@ class Daemon:
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
+        http = [shown(each) for each in self._http_listeners.sockets]
         log.info(
-            "ready", addresses=addresses, pid=os.getpid(), seconds=round(time.monotonic() - self._began, 3)
+            "ready",
+            addresses=addresses,
+            http=http,
+            pid=os.getpid(),
+            seconds=round(time.monotonic() - self._began, 3),
         )
-        self._notifier.ready(f"serving {', '.join(addresses)}")
+        self._notifier.ready(f"serving {', '.join([*addresses, *http])}")
         watch = asyncio.create_task(self._notifier.watch(self._store.figures))
         try:
             reason = await ending.asked
@@ -175,7 +212,9 @@ class Daemon:
             self._notifier.stopping("finishing what is on its way")
             await asyncio.wait({watch})
 
-    async def _stop(self, kernel: Kernel, server: BinaryServer, ending: Ending) -> None:
+    async def _stop(
+        self, kernel: Kernel, server: BinaryServer, http: HttpServer | None, ending: Ending
+    ) -> None:
         """Rule 2. The store's thread may hang with the disk; then only the process's end will end it."""
         loop, patience = asyncio.get_running_loop(), self._settings.daemon.drain_timeout
         began = loop.time()
@@ -183,11 +222,15 @@ class Daemon:
             f"the stop took longer than daemon.drain_timeout ({patience:g} s); what was acknowledged is safe"
         )
         last = loop.call_later(patience, ending.give_up, sentence, IO)
-        server.stop_accepting()
+        servers: list[BinaryServer | HttpServer] = [server] if http is None else [server, http]
+        for each in servers:
+            each.stop_accepting()
         self._listeners.close()
+        self._http_listeners.close()
         await kernel.stop()
         left = patience - (loop.time() - began)
-        await server.close(within=max(0.0, left - STORE_SHARE * patience))
+        within = max(0.0, left - STORE_SHARE * patience)
+        await asyncio.gather(*(each.close(within=within) for each in servers))
         await self._store.close()
         last.cancel()
         self._notifier.close()
@@ -248,6 +291,26 @@ def binary_limits(settings: Settings) -> BinaryLimits:
     )
 
 
+def http_limits(settings: Settings) -> HttpLimits:
+    """The AWS face's part, in its units."""
+    http = settings.http
+    return HttpLimits(
+        max_connections=http.max_connections,
+        max_header=http.max_header,
+        max_headers=http.max_headers,
+        max_body=http.max_body,
+        max_parameters=http.max_parameters,
+        header_timeout=milliseconds(http.header_timeout),
+        body_timeout=milliseconds(http.body_timeout),
+        idle_timeout=milliseconds(http.idle_timeout),
+        write_timeout=milliseconds(http.write_timeout),
+        skew=milliseconds(http.skew),
+        public_url=http.public_url,
+        origins=http.origins,
+        log_calls=settings.log.level == "debug",
+    )
+
+
 def milliseconds(seconds: float) -> int:
     """A duration as the floors below count it; never nothing."""
     return max(1, round(seconds * 1000))
@@ -267,7 +330,7 @@ def raise_descriptor_limit(connections: int) -> None:
         within = soft  # a sandbox forbids it
     if soft < needed:
         log.warning(
-            "the system's limit on open files is below protocol.max_connections",
+            "the system's limit on open files is below protocol.max_connections and http.max_connections",
             open_files=soft,
             max_connections=connections,
         )

@@ -4,7 +4,7 @@ All else derives from these classes: the flags and variables, `conf/ropeway.toml
 prints, and the checks. Where values come from is the business of sources.py.
 
 Rule 1  A setting is known by its path, `section.name`. Its variable is ROPEWAY_SECTION_NAME and its flag
-        --section-name, and those of [daemon], which people type, do without the section.
+        --section-name, and those of [daemon], which people type, do without the section. So does --http.
 Rule 2  Durations are seconds, sizes are bytes, unless the name says otherwise.
 Rule 3  Every bound that the daemon puts on a peer or on itself is a setting, and every setting has a bound.
 """
@@ -145,6 +145,66 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True):
     ] = 30.0
 
 
+class Http(msgspec.Struct, frozen=True, kw_only=True):
+    """The AWS face: HTTP as the AWS SDKs and the aws CLI speak it, and what one peer of it may cost."""
+
+    listen: Annotated[
+        tuple[Annotated[str, Meta(min_length=1)], ...],
+        Meta(
+            max_length=64,
+            description="Addresses: HOST:PORT or unix:PATH, or none. Beyond loopback, keys are required.",
+            extra={"flag": "--http"},
+        ),
+    ] = ("127.0.0.1:4566",)
+    public_url: Annotated[
+        str,
+        Meta(
+            pattern="^(https?://[^/\\s]+)?$",
+            description="What QueueUrls begin with, as http://queues:4566. Empty: as the client called us.",
+        ),
+    ] = ""
+    origins: Annotated[
+        tuple[Annotated[str, Meta(min_length=1)], ...],
+        Meta(
+            max_length=1000,
+            description="Web origins whose pages may call, besides those of this machine; * lets all in.",
+        ),
+    ] = ()
+    max_connections: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="Open connections. Each takes a file descriptor.")
+    ] = 10_000
+    max_header: Annotated[
+        int, Meta(ge=1024, le=MIB, description="Bytes of a request's first line, and of each of its headers.")
+    ] = 16_384
+    max_headers: Annotated[int, Meta(ge=10, le=10_000, description="Headers of a request.")] = 100
+    max_body: Annotated[
+        int,
+        Meta(ge=2 * MIB, le=64 * MIB, description="Bytes of a request's body, packed as well as unpacked."),
+    ] = 8 * MIB
+    max_parameters: Annotated[
+        int, Meta(ge=1000, le=1_000_000, description="Parameters of a request of the Query protocol.")
+    ] = 10_000
+    header_timeout: Annotated[
+        float,
+        Meta(ge=0.1, le=3600, description="From the first byte of a request to the end of its headers."),
+    ] = 10.0
+    body_timeout: Annotated[
+        float, Meta(ge=0.1, le=3600, description="From the end of the headers to the end of the body.")
+    ] = 30.0
+    idle_timeout: Annotated[
+        float, Meta(ge=1, le=604_800, description="A connection without a request for so long is closed.")
+    ] = 75.0
+    write_timeout: Annotated[
+        float, Meta(ge=0.1, le=3600, description="A peer that leaves its answer untaken so long is cut off.")
+    ] = 30.0
+    skew: Annotated[
+        float,
+        Meta(
+            ge=1, le=604_800, description="How far a signature's time may be from this machine's, either way."
+        ),
+    ] = 900.0
+
+
 class Kernel(msgspec.Struct, frozen=True, kw_only=True):
     """The engine between the protocols and the store."""
 
@@ -232,6 +292,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     keys: Keys = msgspec.field(default_factory=Keys)
     log: Log = Log()
     protocol: Protocol = Protocol()
+    http: Http = Http()
     kernel: Kernel = Kernel()
     store: Store = Store()
     queues: Queues = Queues()
@@ -258,7 +319,10 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def flag(self) -> str | None:
         """None for what must not be typed: a command line can be read by every user of the machine."""
-        return None if self.secret else "--" + "-".join(self._words).replace("_", "-")
+        if self.secret:
+            return None
+        own = (self.meta.extra or {}).get("flag")
+        return str(own) if own else "--" + "-".join(self._words).replace("_", "-")
 
     @property
     def _words(self) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ class Daemon:
         self._children = children
         self._command = [
             *(sys.executable, "-m", "ropewayd", "--data-dir", str(store)),
-            *("--listen", self.url, "--log-format", "json"),
+            *("--listen", self.url, "--http", "none", "--log-format", "json"),
         ]
         self._child: Child | None = None
 

@@ -1,0 +1,1 @@
+"""The AWS face: HTTP requests as the AWS SDKs send them, and answers as they expect them."""

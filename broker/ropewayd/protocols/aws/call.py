@@ -1,0 +1,93 @@
+"""One call of an operation: what is known of it besides its parameters, and what an operation is.
+
+An operation is a msgspec Struct whose fields are the parameters that AWS's model names. It turns itself into
+an action, and the action's answer into the members of its result; it decides nothing that a service decides.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import msgspec
+
+from ropewayd.vocabulary.action import Action
+from ropewayd.vocabulary.errors import RopewayError
+
+
+class Protocol(enum.Enum):
+    """How a call is written, and its answer."""
+
+    JSON = "json"
+    QUERY = "query"
+    QUERY_JSON = "query in JSON"
+    """The Query protocol with `Accept: application/json`."""
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """Who calls. Without access keys it is who they say they are."""
+
+    account: str
+    region: str
+    key: str = ""
+    proven: bool = False
+    """Whether a signature was verified: then other accounts' queues are out of reach."""
+
+
+class Call(msgspec.Struct, kw_only=True):
+    """See the module."""
+
+    request_id: str
+    protocol: Protocol
+    operation: str
+    caller: Caller
+    base_url: str
+    """What QueueUrls begin with: scheme and host, as the client called us."""
+    namespace: str = ""
+    """The service's XML namespace."""
+    prefix: str = ""
+    """What the service's error types begin with."""
+    path_queue: str = ""
+    """The request's own path, if it is a queue's."""
+    trace: str | None = None
+    """The request's X-Amzn-Trace-Id."""
+    query_mode: bool = True
+    """Whether JSON errors keep the Query protocol's statuses."""
+    home: tuple[str, str] = ("", "")
+    """The daemon's own account and region: a queue of these is known by its bare name."""
+
+    refused: dict[int, RopewayError] = {}
+    """Entries of a batch that did not get as far as the action, by their place."""
+
+    @property
+    def is_query(self) -> bool:
+        return self.protocol is not Protocol.JSON
+
+
+def pascal(name: str) -> str:
+    """A field's name as AWS writes it."""
+    return "".join(word[0].upper() + word[1:] for word in name.split("_"))
+
+
+class Operation(msgspec.Struct, rename=pascal, kw_only=True):
+    """Base of all operations. See the module."""
+
+    has_result: ClassVar[bool] = True
+    """Whether the model gives it a result."""
+    parameters: ClassVar[Mapping[str, str]] = {}
+    """The action's fields by their paths, and what AWS calls them."""
+    reasons: ClassVar[Mapping[str, str]] = {}
+    """AWS's words for a value that is out of its parameter's range."""
+    entry: ClassVar[str] = ""
+    """What the Query protocol calls an entry of `Entries`."""
+    needs_queue: ClassVar[bool] = False
+    """Whether it belongs to a queue, and so to a queue's URL."""
+
+    def action(self, call: Call) -> Action | None:
+        """The action that it is; None where the answer needs none. Raises RopewayError."""
+        raise NotImplementedError
+
+    def output(self, answer: Any, call: Call) -> dict[str, Any]:
+        """The members of the result. May raise RopewayError."""
+        return {}

@@ -1,0 +1,155 @@
+"""Every error as AWS tells it: its type in JSON, its code in the Query protocol, its status, and its text.
+
+One table holds codes and statuses. Texts are AWS's where a program may look at them; what the daemon says of
+itself elsewhere is told as it is, with the parameter's own name in place of the action's field.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import msgspec
+
+from ropewayd.vocabulary.errors import RopewayError
+
+from .call import Call, Operation
+
+
+class Fault(msgspec.Struct, frozen=True, gc=False):
+    """How one code is told. `sender`: whether the caller is at fault."""
+
+    type: str
+    code: str
+    status: int = 400
+
+    @property
+    def sender(self) -> bool:
+        return self.status < 500
+
+
+_AWS = "AWS.SimpleQueueService."
+_CORAL = "com.amazon.coral.service#"
+
+FAULTS: Final[dict[str, Fault]] = {
+    "QueueDoesNotExist": Fault("QueueDoesNotExist", _AWS + "NonExistentQueue"),
+    "QueueNameExists": Fault("QueueNameExists", "QueueAlreadyExists"),
+    "QueueDeletedRecently": Fault("QueueDeletedRecently", _AWS + "QueueDeletedRecently"),
+    "PurgeQueueInProgress": Fault("PurgeQueueInProgress", _AWS + "PurgeQueueInProgress", 403),
+    "ResourceNotFoundException": Fault("ResourceNotFoundException", "ResourceNotFoundException", 404),
+    "OverLimit": Fault("OverLimit", "OverLimit", 403),
+    "RequestThrottled": Fault("RequestThrottled", "RequestThrottled", 403),
+    "TooManyEntriesInBatchRequest": Fault(
+        "TooManyEntriesInBatchRequest", _AWS + "TooManyEntriesInBatchRequest"
+    ),
+    "EmptyBatchRequest": Fault("EmptyBatchRequest", _AWS + "EmptyBatchRequest"),
+    "BatchEntryIdsNotDistinct": Fault("BatchEntryIdsNotDistinct", _AWS + "BatchEntryIdsNotDistinct"),
+    "InvalidBatchEntryId": Fault("InvalidBatchEntryId", _AWS + "InvalidBatchEntryId"),
+    "BatchRequestTooLong": Fault("BatchRequestTooLong", _AWS + "BatchRequestTooLong"),
+    "MessageNotInflight": Fault("MessageNotInflight", _AWS + "MessageNotInflight"),
+    "UnsupportedOperation": Fault("UnsupportedOperation", _AWS + "UnsupportedOperation"),
+    "ReceiptHandleIsInvalid": Fault("ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid", 404),
+    "InvalidIdFormat": Fault("InvalidIdFormat", "InvalidIdFormat"),
+    "InvalidMessageContents": Fault("InvalidMessageContents", "InvalidMessageContents"),
+    "InvalidAttributeName": Fault("InvalidAttributeName", "InvalidAttributeName"),
+    "InvalidAttributeValue": Fault("InvalidAttributeValue", "InvalidAttributeValue"),
+    "InvalidParameterValue": Fault("InvalidParameterValueException", "InvalidParameterValue"),
+    "MissingParameter": Fault("MissingRequiredParameterException", "MissingParameter"),
+    "InvalidAddress": Fault("InvalidAddress", "InvalidAddress", 404),
+    "InvalidSecurity": Fault("InvalidSecurity", "InvalidSecurity", 403),
+    # What is asked for at all, and by whom
+    "InvalidAction": Fault(_CORAL + "UnknownOperationException", "InvalidAction"),
+    "MalformedRequest": Fault(_CORAL + "SerializationException", "MalformedInput"),
+    "RequestTooLarge": Fault(_CORAL + "RequestEntityTooLargeException", "RequestEntityTooLarge", 413),
+    "RequestTimeout": Fault(_CORAL + "RequestTimeoutException", "RequestTimeout", 408),
+    "AccessDenied": Fault(_CORAL + "AccessDeniedException", "AccessDenied", 403),
+    "SignatureDoesNotMatch": Fault(_CORAL + "InvalidSignatureException", "SignatureDoesNotMatch", 403),
+    "InvalidClientTokenId": Fault(_CORAL + "UnrecognizedClientException", "InvalidClientTokenId", 403),
+    "MissingAuthenticationToken": Fault(
+        _CORAL + "MissingAuthenticationTokenException", "MissingAuthenticationToken", 403
+    ),
+    "IncompleteSignature": Fault(_CORAL + "IncompleteSignatureException", "IncompleteSignature"),
+    # The daemon's own
+    "ServiceUnavailable": Fault(_CORAL + "ServiceUnavailableException", "ServiceUnavailable", 503),
+    "InternalFailure": Fault(_CORAL + "InternalFailure", "InternalFailure", 500),
+}
+
+_ENTRY = re.compile(r"\Aentries\[\d+\]\.|\Ahandles\[\d+\]")
+
+
+class RequestTooLarge(RopewayError):
+    """The body is larger than this daemon takes."""
+
+    code = "RequestTooLarge"
+
+
+class RequestTimeout(RopewayError):
+    """The request did not come to its end in time."""
+
+    code = "RequestTimeout"
+
+
+class BatchEntryIdsNotDistinct(RopewayError):
+    """Two entries of a batch have the same id."""
+
+    code = "BatchEntryIdsNotDistinct"
+
+
+class InvalidBatchEntryId(RopewayError):
+    """An entry's id has characters that are not allowed, or too many."""
+
+    code = "InvalidBatchEntryId"
+
+
+class BatchRequestTooLong(RopewayError):
+    """The messages of a batch are larger together than a batch may be."""
+
+    code = "BatchRequestTooLong"
+
+
+def fault_of(error: RopewayError) -> Fault:
+    """The table's line for an error."""
+    return FAULTS.get(error.code) or Fault(error.code, error.code)
+
+
+def type_of(fault: Fault, call: Call) -> str:
+    """`__type` as the service writes it."""
+    return fault.type if "#" in fault.type else f"{call.prefix}#{fault.type}"
+
+
+def text_of(error: RopewayError, call: Call, parameters: Operation | None = None) -> str:
+    """What the error says, in AWS's words where there are some."""
+    if error.code == "QueueDoesNotExist":
+        return "The specified queue does not exist" + (" for this wsdl version." if call.is_query else ".")
+    if error.code == "MissingParameter" and error.field is not None and " is required" in error.message:
+        return f"The request must contain the parameter {_parameter(error.field, parameters)}."
+    if error.code == "InvalidParameterValue" and error.field is not None and parameters is not None:
+        return _invalid(error, parameters)
+    return error.message
+
+
+def _parameter(field: str, parameters: Operation | None) -> str:
+    known = parameters.parameters if parameters is not None else {}
+    return known.get(_ENTRY.sub("", field), field)
+
+
+def _invalid(error: RopewayError, parameters: Operation) -> str:
+    """A value out of its range, with the value as it was given where that is at hand."""
+    assert error.field is not None
+    field = _ENTRY.sub("", error.field)
+    name = parameters.parameters.get(field)
+    if name is None or not error.message.startswith("The field"):
+        return error.message
+    place = re.match(r"entries\[(\d+)\]", error.field)
+    holder: Any = parameters
+    if place is not None and hasattr(parameters, "entries"):
+        holder = parameters.entries[int(place[1])]
+    attribute = next((each for each, said in _names(holder).items() if said == name), None)
+    value = getattr(holder, attribute) if attribute else ""
+    reason = parameters.reasons.get(name) or error.message
+    return f"Value {value} for parameter {name} is invalid. Reason: {reason}"
+
+
+def _names(holder: msgspec.Struct) -> dict[str, str]:
+    fields = holder.__struct_fields__
+    return dict(zip(fields, holder.__struct_encode_fields__, strict=True))

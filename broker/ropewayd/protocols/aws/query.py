@@ -1,0 +1,153 @@
+"""The Query protocol's parameters: `Attribute.1.Name=...` and the like, as the operation's members.
+
+Lists and maps are flattened: their elements are numbered, and called by the singular that the model gives
+them. What the model does not know is passed over, as AWS does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, get_args, get_type_hints
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+
+from ropewayd.vocabulary.errors import MalformedRequest
+
+from .call import Operation
+
+LISTS: Final = {
+    "AttributeNames": "AttributeName",
+    "MessageSystemAttributeNames": "MessageSystemAttributeName",
+    "MessageAttributeNames": "MessageAttributeName",
+    "AWSAccountIds": "AWSAccountId",
+    "Actions": "ActionName",
+    "TagKeys": "TagKey",
+    "StringListValues": "StringListValue",
+    "BinaryListValues": "BinaryListValue",
+}
+"""Members that are lists, and what an element is called."""
+
+MAPS: Final = {
+    "Attributes": ("Attribute", "Name", "Value"),
+    "MessageAttributes": ("MessageAttribute", "Name", "Value"),
+    "MessageSystemAttributes": ("MessageSystemAttribute", "Name", "Value"),
+    "Tags": ("Tag", "Key", "Value"),
+    "tags": ("Tag", "Key", "Value"),
+}
+"""Members that are maps, and what an element, its key and its value are called."""
+
+MAX_DEPTH: Final = 8
+"""Dots in a name. The deepest that the model knows has six."""
+
+
+def parse(text: bytes, most: int) -> dict[str, str]:
+    """The parameters of a query string or a form, `most` of them. Of two of a name the last counts.
+
+    Raises MalformedRequest.
+    """
+    if not text:
+        return {}
+    if text.count(b"&") >= most:
+        raise MalformedRequest(f"The request has more than {most} parameters.")
+    found = {}
+    for part in text.split(b"&"):
+        if part:
+            name, _, value = part.partition(b"=")
+            found[_decoded(name)] = _decoded(value)
+    return found
+
+
+def _decoded(raw: bytes) -> str:
+    if b"+" in raw:
+        raw = raw.replace(b"+", b" ")
+    if b"%" in raw:
+        raw = unquote_to_bytes(raw)
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise MalformedRequest("A parameter is not UTF-8.") from None
+
+
+def members(kind: type[Operation], parameters: Mapping[str, str]) -> dict[str, Any]:
+    """The operation's members, as plain objects that msgspec.convert takes. Raises MalformedRequest."""
+    tree: dict[str, Any] = {}
+    for name, value in parameters.items():
+        parts = name.split(".")
+        if len(parts) > MAX_DEPTH:
+            raise MalformedRequest(f"The parameter {name[:100]} has more than {MAX_DEPTH} parts.")
+        at = tree
+        for part in parts[:-1]:
+            below = at.setdefault(part, {})
+            if not isinstance(below, dict):
+                below = at[part] = {}
+            at = below
+        at.setdefault(parts[-1], value)
+    return _struct(kind, tree, kind.entry)
+
+
+def _struct(kind: type[msgspec.Struct], tree: Mapping[str, Any], entry: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for field, name in _fields(kind):
+        if name == "Entries" and entry:
+            inner = _inner(kind, field)
+            numbered = _numbered(tree.get(entry))
+            found[name] = [_struct(inner, each) if isinstance(each, dict) else {} for each in numbered]
+        elif name in LISTS:
+            numbered = _numbered(tree.get(LISTS[name]))
+            if numbered:
+                found[name] = [each for each in numbered if isinstance(each, str)]
+        elif name in MAPS:
+            element, key, value = MAPS[name]
+            numbered = _numbered(tree.get(element))
+            if numbered:
+                found[name] = {
+                    str(each[key]): _value(kind, field, each.get(value, ""))
+                    for each in numbered
+                    if isinstance(each, dict) and isinstance(each.get(key), str)
+                }
+        elif isinstance(tree.get(name), str):
+            found[name] = tree[name]
+    return found
+
+
+def _value(kind: type[msgspec.Struct], field: str, value: Any) -> Any:
+    """A map's value: text, or a struct of its own."""
+    if isinstance(value, dict):
+        inner = _inner(kind, field)
+        return _struct(inner, value) if inner is not None else ""
+    return value
+
+
+def _numbered(tree: Any) -> list[Any]:
+    """The elements in the order of their numbers, whatever gaps there are."""
+    if not isinstance(tree, dict):
+        return []
+    numbers = [each for each in tree if each.isascii() and each.isdigit() and len(each) <= 9]
+    return [tree[each] for each in sorted(numbers, key=int)]
+
+
+_cached: dict[type, list[tuple[str, str]]] = {}
+_inners: dict[tuple[type, str], Any] = {}
+
+
+def _fields(kind: type[msgspec.Struct]) -> list[tuple[str, str]]:
+    """Each field's own name and its name on the wire."""
+    found = _cached.get(kind)
+    if found is None:
+        found = _cached[kind] = [(each.name, each.encode_name) for each in msgspec.structs.fields(kind)]
+    return found
+
+
+def _inner(kind: type[msgspec.Struct], field: str) -> Any:
+    """The struct that is inside a list or map, or None."""
+    key = (kind, field)
+    if key not in _inners:
+        _inners[key] = _struct_in(get_type_hints(kind)[field])
+    return _inners[key]
+
+
+def _struct_in(hint: Any) -> Any:
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        return hint
+    return next((found for each in get_args(hint) if (found := _struct_in(each)) is not None), None)

@@ -1,0 +1,58 @@
+"""Every service of the AWS face, with its operations, its names on the wire and its XML namespace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+
+import msgspec
+
+from . import sts
+from .call import Operation
+from .sqs import messages, queues
+
+
+class Service(msgspec.Struct, frozen=True):
+    """One service. `target` is what X-Amz-Target begins with, `scope` its name in a credential's scope."""
+
+    scope: str
+    target: str
+    version: str
+    namespace: str
+    prefix: str
+    operations: Mapping[str, type[Operation]]
+
+
+def _operations(*modules: ModuleType) -> dict[str, type[Operation]]:
+    """The operations of these modules: what stands in them and acts."""
+    return {
+        name: each
+        for module in modules
+        for name, each in vars(module).items()
+        if isinstance(each, type)
+        and issubclass(each, Operation)
+        and each.__module__ == module.__name__
+        and each.action is not Operation.action
+    }
+
+
+SQS = Service(
+    "sqs",
+    "AmazonSQS",
+    "2012-11-05",
+    "http://queue.amazonaws.com/doc/2012-11-05/",
+    "com.amazonaws.sqs",
+    _operations(queues, messages),
+)
+STS = Service(
+    "sts",
+    "AWSSecurityTokenServiceV20110615",
+    "2011-06-15",
+    "https://sts.amazonaws.com/doc/2011-06-15/",
+    "com.amazonaws.sts",
+    _operations(sts),
+)
+SERVICES = (SQS, STS)
+BY_TARGET = {each.target: each for each in SERVICES}
+BY_VERSION = {each.version: each for each in SERVICES}
+BY_SCOPE = {each.scope: each for each in SERVICES}

@@ -1,0 +1,374 @@
+"""Signature Version 4: what a signed request says, and whether its signature is right.
+
+Rule 1  Everything that is signed is recomputed from the bytes that came: path, query, headers, body.
+Rule 2  Host and every X-Amz- header must be among the signed headers: what is not signed could be another's.
+Rule 3  Signatures are compared in constant time, and an unknown key costs what a known one does.
+Rule 4  The time lies within the skew, either way; a presigned request's within its own time as well.
+
+No I/O, and no look at the clock: the time comes in.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+from urllib.parse import quote, unquote_to_bytes
+
+import msgspec
+
+from ropewayd.vocabulary.errors import RopewayError
+
+ALGORITHM: Final = "AWS4-HMAC-SHA256"
+MAX_EXPIRES: Final = 604_800
+"""Seconds that a presigned request may be good for."""
+_STAMP = re.compile(r"\d{8}T\d{6}Z\Z", re.ASCII)
+_HEX = re.compile(r"[0-9a-f]{64}\Z")
+_EXPIRES = re.compile(r"[0-9]{1,6}\Z", re.ASCII)
+_SPACES = re.compile(rb"[ \t\r\n\f\v]+")
+_PLAIN_PATH = re.compile(r"(/[A-Za-z0-9_.~-]*[A-Za-z0-9_~-])*/?\Z")
+_NOBODY: Final = "no access key has this secret"
+
+
+class SignatureDoesNotMatch(RopewayError):
+    """The signature is not the one that the request and the secret give, or its time is over."""
+
+    code = "SignatureDoesNotMatch"
+
+
+class InvalidClientTokenId(RopewayError):
+    """The access key, or the session token with it, is not known here."""
+
+    code = "InvalidClientTokenId"
+
+
+class MissingAuthenticationToken(RopewayError):
+    """The call is not signed, and has to be."""
+
+    code = "MissingAuthenticationToken"
+
+
+class IncompleteSignature(RopewayError):
+    """What says how the request is signed lacks a part, or has one that cannot be read."""
+
+    code = "IncompleteSignature"
+
+
+class AccessKey(msgspec.Struct, frozen=True):
+    """One access key, as the daemon knows it."""
+
+    secret: str
+    account: str
+    token: str = ""
+    """The session token that goes with it, if there is one."""
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What is signed of a request: its target and headers as they came, and its body."""
+
+    method: str
+    target: str
+    headers: Sequence[tuple[bytes, bytes]]
+    body: bytes
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """What a credential says: which key, and for what its signature is good."""
+
+    key: str
+    date: str
+    region: str
+    service: str
+
+
+class _Signed(msgspec.Struct, frozen=True):
+    """What a request says about its signature."""
+
+    scope: Scope
+    stamp: str
+    headers: tuple[str, ...]
+    signature: str
+    token: str
+    expires: int | None = None
+
+
+def scope_of(headers: Mapping[str, str], query: Mapping[str, str]) -> Scope | None:
+    """The scope that a request claims, whether or not its signature is right; None if it claims none."""
+    credential = query.get("X-Amz-Credential", "")
+    authorization = headers.get("Authorization", "")
+    if authorization.startswith(ALGORITHM):
+        found = re.search(r"Credential=([^,\s]+)", authorization)
+        credential = found[1] if found else ""
+    try:
+        return _scope(credential)
+    except IncompleteSignature:
+        return None
+
+
+def verify(
+    request: Request, keys: Mapping[str, AccessKey], services: Iterable[str], now: int, skew: int
+) -> Scope:
+    """The scope of a request whose signature is right. `now` is seconds since 1970, `skew` as well.
+
+    Raises SignatureDoesNotMatch, InvalidClientTokenId, MissingAuthenticationToken or IncompleteSignature.
+    """
+    path, _, query = request.target.partition("?")
+    pairs = _pairs(query)
+    headers = _by_name(request.headers)
+    signed = _read(headers, pairs)
+    key = keys.get(signed.scope.key)
+    _check_time(signed, now, skew)
+    _check_scope(signed, services)
+    _check_headers(signed, headers)
+    payload = hashlib.sha256(request.body).hexdigest()
+    claimed = headers.get("x-amz-content-sha256")
+    if claimed is not None and claimed != [payload.encode()]:
+        raise SignatureDoesNotMatch("The header x-amz-content-sha256 is not the hash of the body.")
+    canonical = canonical_request(
+        request.method,
+        path,
+        canonical_query(pairs, without="X-Amz-Signature" if signed.expires is not None else None),
+        [(name, headers[name]) for name in signed.headers],
+        payload,
+    )
+    expected = sign(key.secret if key else _NOBODY, signed.scope, signed.stamp, canonical)
+    right = hmac.compare_digest(expected, signed.signature)
+    if key is None:
+        raise InvalidClientTokenId("The security token included in the request is invalid.")
+    if not right:
+        raise SignatureDoesNotMatch(
+            "The request signature we calculated does not match the signature you provided. Check your AWS "
+            "Secret Access Key and signing method. Consult the service documentation for details."
+        )
+    if not hmac.compare_digest(key.token.encode(), signed.token.encode("utf-8", "surrogateescape")):
+        raise InvalidClientTokenId("The security token included in the request is invalid.")
+    return signed.scope
+
+
+def sign(secret: str, scope: Scope, stamp: str, canonical: str) -> str:
+    """The signature of a canonical request."""
+    digest = hashlib.sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
+    said = f"{ALGORITHM}\n{stamp}\n{scope.date}/{scope.region}/{scope.service}/aws4_request\n{digest}"
+    key = _signing_key(secret, scope.date, scope.region, scope.service)
+    return hmac.digest(key, said.encode(), "sha256").hex()
+
+
+@functools.lru_cache(maxsize=1024)
+def _signing_key(secret: str, date: str, region: str, service: str) -> bytes:
+    """Good for a day, a region and a service: most calls find it made."""
+    key = b"AWS4" + secret.encode()
+    for part in (date, region, service, "aws4_request"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return key
+
+
+# The canonical form
+
+
+def canonical_request(
+    method: str, path: str, query: str, headers: Iterable[tuple[str, Sequence[bytes]]], payload: str
+) -> str:
+    """The canonical request. `path` is as it came, `query` canonical, `headers` in order."""
+    lines, names = [], []
+    for name, values in headers:
+        text = b",".join(map(_trimmed, values)).decode("utf-8", "surrogateescape")
+        lines.append(f"{name}:{text}\n")
+        names.append(name)
+    return f"{method}\n{canonical_path(path)}\n{query}\n{''.join(lines)}\n{';'.join(names)}\n{payload}"
+
+
+def _trimmed(value: bytes) -> bytes:
+    return _SPACES.sub(b" ", value.strip()) if b"  " in value or b"\t" in value else value.strip()
+
+
+def canonical_path(path: str) -> str:
+    """The path without dot segments and empty segments, encoded once more."""
+    if _PLAIN_PATH.match(path):
+        return path or "/"
+    kept: list[str] = []
+    for segment in path.split("/"):
+        if segment == "..":
+            del kept[-1:]
+        elif segment not in {"", "."}:
+            kept.append(segment)
+    tail = "/" if path.endswith("/") and kept else ""
+    return "/" + quote("/".join(kept).encode("utf-8", "surrogateescape"), safe="/~") + tail
+
+
+def canonical_query(pairs: Iterable[tuple[str, str]], without: str | None = None) -> str:
+    """The parameters encoded in one way and sorted, all but the one named."""
+    return "&".join(f"{name}={value}" for name, value in sorted(pairs) if name != without)
+
+
+def _pairs(query: str) -> list[tuple[str, str]]:
+    """The parameters of a query string, each encoded in the one canonical way."""
+    found = []
+    for part in query.split("&") if query else ():
+        name, _, value = part.partition("=")
+        found.append((_encoded(name), _encoded(value)))
+    return found
+
+
+def _encoded(text: str) -> str:
+    return quote(unquote_to_bytes(text.encode("utf-8", "surrogateescape")), safe="-_.~")
+
+
+def _by_name(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, list[bytes]]:
+    found: dict[str, list[bytes]] = {}
+    for name, value in headers:
+        found.setdefault(name.decode("latin-1").lower(), []).append(value)
+    return found
+
+
+# What the request says about its signature
+
+
+def _read(headers: Mapping[str, list[bytes]], pairs: list[tuple[str, str]]) -> _Signed:
+    authorization = headers.get("authorization")
+    named = [name for name, _ in pairs if name.startswith("X-Amz-")]
+    presigned = "X-Amz-Algorithm" in named or "X-Amz-Signature" in named
+    if authorization is None and not presigned:
+        raise MissingAuthenticationToken("Request is missing Authentication Token")
+    if authorization is not None and (presigned or len(authorization) > 1):
+        raise IncompleteSignature("The request is signed more than once.")
+    if authorization is not None:
+        return _from_headers(authorization[0].decode("latin-1"), headers)
+    if len(set(named)) < len(named):
+        raise IncompleteSignature("The query string has a parameter of the signature more than once.")
+    return _from_query(dict(pairs))
+
+
+def _from_headers(authorization: str, headers: Mapping[str, list[bytes]]) -> _Signed:
+    algorithm, _, rest = authorization.strip().partition(" ")
+    if algorithm != ALGORITHM:
+        raise IncompleteSignature(f"The Authorization header must begin with {ALGORITHM}.")
+    parts: dict[str, str] = {}
+    for part in rest.split(","):
+        name, equals, value = part.strip().partition("=")
+        if not equals or name not in {"Credential", "SignedHeaders", "Signature"} or name in parts:
+            raise IncompleteSignature(
+                "The Authorization header has a part that is not known, or has one twice."
+            )
+        parts[name] = value
+    for name in ("Credential", "Signature", "SignedHeaders"):
+        if not parts.get(name):
+            raise IncompleteSignature(f"Authorization header requires '{name}' parameter.")
+    tokens = headers.get("x-amz-security-token", [])
+    return _Signed(
+        _scope(parts["Credential"]),
+        _stamp(headers),
+        _names(parts["SignedHeaders"]),
+        _signature(parts["Signature"]),
+        b",".join(tokens).decode("utf-8", "surrogateescape"),
+    )
+
+
+def _stamp(headers: Mapping[str, list[bytes]]) -> str:
+    """The time as it is signed: X-Amz-Date, or else Date."""
+    given = headers.get("x-amz-date") or headers.get("date")
+    if not given:
+        raise IncompleteSignature(
+            "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header."
+        )
+    text = given[0].decode("latin-1").strip()
+    if len(given) == 1 and _STAMP.match(text):
+        return text
+    try:
+        if "x-amz-date" in headers or len(given) > 1:
+            raise ValueError
+        return parsedate_to_datetime(text).astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    except ValueError:
+        raise IncompleteSignature("Date must be in ISO-8601 'basic format'.") from None
+
+
+def _from_query(parameters: Mapping[str, str]) -> _Signed:
+    given = {
+        name: unquote_to_bytes(value).decode("utf-8", "surrogateescape") for name, value in parameters.items()
+    }
+    for name in ("Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Signature"):
+        if not given.get(f"X-Amz-{name}"):
+            raise IncompleteSignature(f"AWS query-string parameters must include 'X-Amz-{name}'.")
+    if given["X-Amz-Algorithm"] != ALGORITHM:
+        raise IncompleteSignature(f"X-Amz-Algorithm must be {ALGORITHM}.")
+    if not _STAMP.match(given["X-Amz-Date"]):
+        raise IncompleteSignature("X-Amz-Date must be in ISO-8601 'basic format'.")
+    expires = given["X-Amz-Expires"]
+    if not _EXPIRES.match(expires) or not 0 < int(expires) <= MAX_EXPIRES:
+        raise IncompleteSignature(f"X-Amz-Expires must be between 1 and {MAX_EXPIRES} seconds.")
+    return _Signed(
+        _scope(given["X-Amz-Credential"]),
+        given["X-Amz-Date"],
+        _names(given["X-Amz-SignedHeaders"]),
+        _signature(given["X-Amz-Signature"]),
+        given.get("X-Amz-Security-Token", ""),
+        int(expires),
+    )
+
+
+def _scope(credential: str) -> Scope:
+    parts = unquote_to_bytes(credential).decode("latin-1").split("/")
+    if len(parts) != 5 or parts[4] != "aws4_request" or not all(parts):
+        raise IncompleteSignature(
+            "Credential must have exactly 5 slash-delimited elements, the last aws4_request."
+        )
+    return Scope(*parts[:4])
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(";"))
+    if list(names) != sorted(set(names)) or text != text.lower() or not all(names):
+        raise IncompleteSignature("SignedHeaders must name each header once, in lower case and in order.")
+    return names
+
+
+def _signature(text: str) -> str:
+    if not _HEX.match(text):
+        raise IncompleteSignature("The signature must be 64 hexadecimal digits in lower case.")
+    return text
+
+
+# What must hold besides the signature
+
+
+def _check_time(signed: _Signed, now: int, skew: int) -> None:
+    if signed.stamp[:8] != signed.scope.date:
+        raise SignatureDoesNotMatch(
+            "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date."
+        )
+    try:
+        at = datetime.strptime(signed.stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        raise IncompleteSignature("Date must be in ISO-8601 'basic format'.") from None
+    if at > now + skew:
+        raise SignatureDoesNotMatch(
+            f"Signature not yet current: {signed.stamp} is later than now and {skew} seconds."
+        )
+    if at + (signed.expires if signed.expires is not None else skew) < now:
+        raise SignatureDoesNotMatch(f"Signature expired: {signed.stamp} is too long ago.")
+
+
+def _check_scope(signed: _Signed, services: Iterable[str]) -> None:
+    if signed.scope.service not in services:
+        raise SignatureDoesNotMatch(
+            f"Credential should be scoped to correct service: {', '.join(services)!r}."
+        )
+
+
+def _check_headers(signed: _Signed, headers: Mapping[str, list[bytes]]) -> None:
+    for name in signed.headers:
+        if name not in headers:
+            raise SignatureDoesNotMatch(f"The signed header {name!r} is not in the request.")
+    if "host" not in signed.headers:
+        raise SignatureDoesNotMatch(
+            "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."
+        )
+    unsigned = [name for name in headers if name.startswith("x-amz-") and name not in signed.headers]
+    if unsigned:
+        raise SignatureDoesNotMatch(
+            f"There were headers present in the request which were not signed: {unsigned[0]}"
+        )

@@ -1,0 +1,1 @@
+"""Amazon SQS's operations: what each takes and gives on the wire, and the action that it is."""

@@ -1,0 +1,115 @@
+"""The attributes of a queue: AWS's names and units, and the actions' names and units.
+
+AWS's values are text and its times seconds; the actions' are typed, and their times milliseconds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from ropewayd.vocabulary.errors import InvalidAttributeName, InvalidAttributeValue
+
+MAX_SECONDS: Final = 10**12
+"""Beyond every range, and small enough to be counted in milliseconds."""
+
+
+def milliseconds(seconds: int) -> int:
+    """A time as the actions count it. What is out of every range stays out of it."""
+    return max(-MAX_SECONDS, min(seconds, MAX_SECONDS)) * 1000
+
+
+def _number(text: str) -> int:
+    if not re.fullmatch(r"\s*[+-]?\d{1,12}\s*", text, re.ASCII):
+        raise ValueError
+    return int(text)
+
+
+def _truth(text: str) -> bool:
+    return {"true": True, "false": False}[text.strip().lower()]
+
+
+class Attribute(msgspec.Struct, frozen=True):
+    """One attribute that can be set: the action's name, and how its value is read and shown."""
+
+    name: str
+    read: Callable[[str], Any]
+    show: Callable[[Any], str]
+
+
+def _seconds(name: str) -> Attribute:
+    return Attribute(name, lambda text: milliseconds(_number(text)), lambda value: str(value // 1000))
+
+
+def _as_is(name: str) -> Attribute:
+    return Attribute(name, str, str)
+
+
+def _boolean(name: str) -> Attribute:
+    return Attribute(name, _truth, lambda value: "true" if value else "false")
+
+
+SETTABLE: Final[Mapping[str, Attribute]] = {
+    "DelaySeconds": _seconds("delay"),
+    "MaximumMessageSize": Attribute("maximum_message_size", _number, str),
+    "MessageRetentionPeriod": _seconds("retention_period"),
+    "ReceiveMessageWaitTimeSeconds": _seconds("receive_wait_time"),
+    "VisibilityTimeout": _seconds("visibility_timeout"),
+}
+"""By AWS's name."""
+
+READ_ONLY: Final[Mapping[str, Attribute]] = {
+    "ApproximateNumberOfMessages": _as_is("visible"),
+    "ApproximateNumberOfMessagesNotVisible": _as_is("in_flight"),
+    "ApproximateNumberOfMessagesDelayed": _as_is("delayed"),
+    "CreatedTimestamp": _seconds("created_at"),
+    "LastModifiedTimestamp": _seconds("modified_at"),
+    "QueueArn": _as_is("arn"),
+}
+
+KNOWN: Final[Mapping[str, Attribute]] = {**SETTABLE, **READ_ONLY}
+_BY_OURS: Final = {each.name: aws for aws, each in KNOWN.items()}
+
+
+def aws_name(ours: str) -> str:
+    """AWS's name of an attribute that the actions call `ours`."""
+    return _BY_OURS.get(ours, ours)
+
+
+def read_attributes(given: Mapping[str, str]) -> dict[str, Any]:
+    """The attributes as the actions take them. Raises InvalidAttributeName or InvalidAttributeValue."""
+    found = {}
+    for name, text in given.items():
+        attribute = SETTABLE.get(name)
+        if attribute is None:
+            raise unknown(name)
+        try:
+            found[attribute.name] = attribute.read(text)
+        except (ValueError, KeyError):
+            raise InvalidAttributeValue(f"Invalid value for the parameter {name}.", name) from None
+    return found
+
+
+def show_attributes(answer: Mapping[str, Any], names: Iterable[str]) -> dict[str, str]:
+    """The attributes that were asked for, as AWS shows them. Raises InvalidAttributeName."""
+    wanted = list(dict.fromkeys(names))
+    for name in wanted:
+        if name != "All" and name not in KNOWN:
+            raise unknown(name)
+    if "All" in wanted:
+        wanted = list(KNOWN)
+    shown = {}
+    for name in wanted:
+        attribute = KNOWN[name]
+        value = answer.get(attribute.name)
+        if value is not None:
+            shown[name] = attribute.show(value)
+    return shown
+
+
+def unknown(name: str) -> InvalidAttributeName:
+    """The error for an attribute that no queue has."""
+    return InvalidAttributeName(f"Unknown Attribute {name[:256]}.", name[:256])

@@ -1,0 +1,377 @@
+"""The operations on messages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Final
+
+import msgspec
+
+from ropewayd.protocols.aws.call import Call, pascal
+from ropewayd.protocols.aws.errors import (
+    BatchEntryIdsNotDistinct,
+    BatchRequestTooLong,
+    InvalidBatchEntryId,
+    fault_of,
+    text_of,
+)
+from ropewayd.queues import actions as a
+from ropewayd.queues.message import size_of
+from ropewayd.vocabulary.action import Action, convert
+from ropewayd.vocabulary.errors import (
+    EmptyBatchRequest,
+    InvalidParameterValue,
+    ReceiptHandleIsInvalid,
+    RopewayError,
+    TooManyEntriesInBatchRequest,
+)
+
+from .attributes import milliseconds
+from .message import (
+    ENCODING,
+    Value,
+    check_body,
+    md5,
+    md5_of_attributes,
+    read_attributes,
+    read_handle,
+    show_attributes,
+    show_handle,
+    show_id,
+    shown_body,
+)
+from .queues import QueueOperation
+
+MAX_ENTRIES: Final = 10
+MAX_MESSAGES: Final = 10
+MAX_BATCH_BYTES: Final = 1_048_576
+_ID = re.compile(r"[A-Za-z0-9_-]{1,80}\Z", re.ASCII)
+
+VISIBILITY: Final = "VisibilityTimeout must be an integer between 0 and 43200."
+DELAY: Final = "DelaySeconds must be >= 0 and <= 900."
+
+
+class Outgoing(msgspec.Struct, rename=pascal, kw_only=True):
+    """The parts of a message that is sent."""
+
+    message_body: str
+    delay_seconds: int | None = None
+    message_attributes: dict[str, Value] | None = None
+    message_system_attributes: dict[str, Value] | None = None
+    message_deduplication_id: str | None = None
+    message_group_id: str | None = None
+
+
+def entry_of(given: Outgoing | SendMessage) -> dict[str, Any]:
+    """A message as the action takes it, before its types are checked. Raises RopewayError."""
+    problem = check_body(given.message_body, "MessageBody")
+    if problem is not None:
+        raise problem
+    entry: dict[str, Any] = {"body": given.message_body}
+    if given.delay_seconds is not None:
+        entry["delay"] = milliseconds(given.delay_seconds)
+    if given.message_attributes:
+        entry["attributes"] = read_attributes(given.message_attributes)
+    return entry
+
+
+def sent(given: Outgoing | SendMessage, answer: Any) -> dict[str, Any]:
+    """What a sender is told of a message that was taken."""
+    told = {"MessageId": show_id(answer), "MD5OfMessageBody": md5(given.message_body)}
+    if given.message_attributes:
+        told["MD5OfMessageAttributes"] = md5_of_attributes(read_attributes(given.message_attributes) or {})
+    return told
+
+
+class SendMessage(QueueOperation, kw_only=True):
+    """Send one message."""
+
+    has_result: ClassVar[bool] = True
+    parameters: ClassVar[Mapping[str, str]] = {"delay": "DelaySeconds", "body": "MessageBody"}
+    reasons: ClassVar[Mapping[str, str]] = {"DelaySeconds": DELAY}
+
+    message_body: str
+    delay_seconds: int | None = None
+    message_attributes: dict[str, Value] | None = None
+    message_system_attributes: dict[str, Value] | None = None
+    message_deduplication_id: str | None = None
+    message_group_id: str | None = None
+
+    def action(self, call: Call) -> Action:
+        return convert(a.SendMessage, {"queue": self.queue(call), "entries": [entry_of(self)]})
+
+    def output(self, answer: Any, call: Call) -> dict[str, Any]:
+        if isinstance(answer[0], RopewayError):
+            raise answer[0]
+        return sent(self, answer[0])
+
+
+class ReceiveMessage(QueueOperation, kw_only=True):
+    """Receive up to ten messages."""
+
+    has_result: ClassVar[bool] = True
+    parameters: ClassVar[Mapping[str, str]] = {
+        "max_messages": "MaxNumberOfMessages",
+        "visibility_timeout": "VisibilityTimeout",
+        "wait": "WaitTimeSeconds",
+    }
+    reasons: ClassVar[Mapping[str, str]] = {
+        "MaxNumberOfMessages": "Must be between 1 and 10, if provided.",
+        "VisibilityTimeout": VISIBILITY,
+        "WaitTimeSeconds": "Must be >= 0 and <= 20, if provided.",
+    }
+
+    attribute_names: list[str] | None = None
+    message_system_attribute_names: list[str] | None = None
+    message_attribute_names: list[str] | None = None
+    max_number_of_messages: int | None = None
+    visibility_timeout: int | None = None
+    wait_time_seconds: int | None = None
+    receive_request_attempt_id: str | None = None
+
+    def action(self, call: Call) -> Action:
+        most = 1 if self.max_number_of_messages is None else self.max_number_of_messages
+        if not 1 <= most <= MAX_MESSAGES:
+            raise InvalidParameterValue("The field max_messages is not valid.", "max_messages")
+        asked: dict[str, Any] = {"queue": self.queue(call), "max_messages": most}
+        if self.wait_time_seconds is not None:
+            asked["wait"] = milliseconds(self.wait_time_seconds)
+        if self.visibility_timeout is not None:
+            asked["visibility_timeout"] = milliseconds(self.visibility_timeout)
+        return convert(a.ReceiveMessage, asked)
+
+    def output(self, answer: Any, call: Call) -> dict[str, Any]:
+        return {"Messages": [self._message(each) for each in answer]} if answer else {}
+
+    def _message(self, received: Sequence[Any]) -> dict[str, Any]:
+        body, encoded = shown_body(received[2])
+        told: dict[str, Any] = {
+            "MessageId": show_id(received[0]),
+            "ReceiptHandle": show_handle(received[1]),
+            "MD5OfBody": md5(body),
+            "Body": body,
+        }
+        system = [*(self.attribute_names or ()), *(self.message_system_attribute_names or ())]
+        if system and (attributes := self._system(received, system)):
+            told["Attributes"] = attributes
+        held: dict[str, Any] = received[6] or {}
+        if encoded:
+            held = {**held, ENCODING: ("String", "base64")}
+        if held and (wanted := self.message_attribute_names or ([ENCODING] if encoded else None)):
+            shown = show_attributes(held, wanted)
+            if shown:
+                told["MD5OfMessageAttributes"] = md5_of_attributes({name: held[name] for name in shown})
+                told["MessageAttributes"] = shown
+        return told
+
+    def _system(self, received: Sequence[Any], wanted: list[str]) -> dict[str, str]:
+        there = {
+            "SentTimestamp": str(received[3]),
+            "ApproximateReceiveCount": str(received[4]),
+            "ApproximateFirstReceiveTimestamp": str(received[5]),
+        }
+        return there if "All" in wanted else {name: there[name] for name in there if name in wanted}
+
+
+def refuse_handle(error: RopewayError, handle: str) -> RopewayError:
+    """An error about a receipt handle, with the handle as it was given."""
+    if isinstance(error, ReceiptHandleIsInvalid):
+        return ReceiptHandleIsInvalid(
+            f'The input receipt handle "{handle[:1024]}" is not a valid receipt handle.'
+        )
+    return error
+
+
+class DeleteMessage(QueueOperation, kw_only=True):
+    """Delete a message that was received."""
+
+    receipt_handle: str
+
+    def action(self, call: Call) -> Action:
+        return a.DeleteMessage(queue=self.queue(call), handles=[read_handle(self.receipt_handle)])
+
+    def output(self, answer: Any, call: Call) -> dict[str, Any]:
+        if isinstance(answer[0], RopewayError):
+            raise refuse_handle(answer[0], self.receipt_handle)
+        return {}
+
+
+class ChangeMessageVisibility(QueueOperation, kw_only=True):
+    """Have a received message come back earlier or later."""
+
+    parameters: ClassVar[Mapping[str, str]] = {
+        "visibility_timeout": "VisibilityTimeout",
+        "handle": "ReceiptHandle",
+    }
+    reasons: ClassVar[Mapping[str, str]] = {"VisibilityTimeout": VISIBILITY}
+
+    receipt_handle: str
+    visibility_timeout: int
+
+    def action(self, call: Call) -> Action:
+        entry = {
+            "handle": read_handle(self.receipt_handle),
+            "visibility_timeout": milliseconds(self.visibility_timeout),
+        }
+        return convert(a.ChangeMessageVisibility, {"queue": self.queue(call), "entries": [entry]})
+
+    def output(self, answer: Any, call: Call) -> dict[str, Any]:
+        if isinstance(answer[0], RopewayError):
+            raise refuse_handle(answer[0], self.receipt_handle)
+        return {}
+
+
+# Batches
+
+
+class SendEntry(Outgoing, kw_only=True):
+    """One message of a batch."""
+
+    id: str
+
+
+class DeleteEntry(msgspec.Struct, rename=pascal, kw_only=True):
+    """One message to delete."""
+
+    id: str
+    receipt_handle: str
+
+
+class VisibilityEntry(msgspec.Struct, rename=pascal, kw_only=True):
+    """One message whose visibility timeout changes."""
+
+    id: str
+    receipt_handle: str
+    visibility_timeout: int = 0
+
+
+Entry = SendEntry | DeleteEntry | VisibilityEntry
+
+
+class Batch(QueueOperation, kw_only=True):
+    """What batches have in common: each entry succeeds or fails by itself, and is known by its id."""
+
+    has_result: ClassVar[bool] = True
+
+    def check(self, entries: Sequence[Entry]) -> None:
+        """The rules of every batch. Raises RopewayError."""
+        if not entries:
+            raise EmptyBatchRequest(f"There should be at least one {self.entry} in the request.")
+        if len(entries) > MAX_ENTRIES:
+            raise TooManyEntriesInBatchRequest(
+                f"Maximum number of entries per request are {MAX_ENTRIES}. You have sent {len(entries)}."
+            )
+        seen: set[str] = set()
+        for each in entries:
+            if not _ID.match(each.id):
+                raise InvalidBatchEntryId(
+                    "A batch entry id can only contain alphanumeric characters, hyphens and underscores. "
+                    "It can be at most 80 letters long."
+                )
+            if each.id in seen:
+                raise BatchEntryIdsNotDistinct(f"Id {each.id} repeated.")
+            seen.add(each.id)
+
+    def told(
+        self,
+        entries: Sequence[Any],
+        answers: Sequence[Any],
+        call: Call,
+        success: Callable[[Any, Any], dict[str, Any]],
+    ) -> dict[str, Any]:
+        """Successful and Failed, each absent where it would be empty."""
+        good, bad, left = [], [], iter(answers)
+        for place, entry in enumerate(entries):
+            answer = call.refused[place] if place in call.refused else next(left)
+            if not isinstance(answer, RopewayError):
+                good.append({"Id": entry.id, **success(entry, answer)})
+                continue
+            if hasattr(entry, "receipt_handle"):
+                answer = refuse_handle(answer, entry.receipt_handle)
+            fault = fault_of(answer)
+            bad.append(
+                {
+                    "Id": entry.id,
+                    "SenderFault": fault.sender,
+                    "Code": fault.code,
+                    "Message": text_of(answer, call, self),
+                }
+            )
+        return {name: each for name, each in (("Successful", good), ("Failed", bad)) if each}
+
+
+def nothing_more(_entry: Entry, _answer: Any) -> dict[str, Any]:
+    """What most successes have besides the entry's id."""
+    return {}
+
+
+class SendMessageBatch(Batch, kw_only=True):
+    """Send up to ten messages."""
+
+    entry: ClassVar[str] = "SendMessageBatchRequestEntry"
+    parameters: ClassVar[Mapping[str, str]] = SendMessage.parameters
+    reasons: ClassVar[Mapping[str, str]] = SendMessage.reasons
+
+    entries: list[SendEntry]
+
+    def action(self, call: Call) -> Action | None:
+        self.check(self.entries)
+        plain, size = [], 0
+        for place, each in enumerate(self.entries):
+            try:
+                entry = entry_of(each)
+            except RopewayError as error:
+                call.refused[place] = error
+                continue
+            size += size_of(each.message_body, entry.get("attributes"))
+            plain.append(entry)
+        if size > MAX_BATCH_BYTES:
+            raise BatchRequestTooLong(
+                f"Batch requests cannot be longer than {MAX_BATCH_BYTES} bytes. You have sent {size} bytes."
+            )
+        queue = self.queue(call)
+        return convert(a.SendMessage, {"queue": queue, "entries": plain}) if plain else None
+
+    def output(self, answer: Any, call: Call) -> dict[str, Any]:
+        return self.told(self.entries, answer or (), call, sent)
+
+
+class DeleteMessageBatch(Batch, kw_only=True):
+    """Delete up to ten messages that were received."""
+
+    entry: ClassVar[str] = "DeleteMessageBatchRequestEntry"
+
+    entries: list[DeleteEntry]
+
+    def action(self, call: Call) -> Action:
+        self.check(self.entries)
+        handles = [read_handle(each.receipt_handle) for each in self.entries]
+        return a.DeleteMessage(queue=self.queue(call), handles=handles)
+
+    def output(self, answer: Any, call: Call) -> dict[str, Any]:
+        return self.told(self.entries, answer, call, nothing_more)
+
+
+class ChangeMessageVisibilityBatch(Batch, kw_only=True):
+    """Have up to ten received messages come back earlier or later."""
+
+    entry: ClassVar[str] = "ChangeMessageVisibilityBatchRequestEntry"
+    parameters: ClassVar[Mapping[str, str]] = ChangeMessageVisibility.parameters
+    reasons: ClassVar[Mapping[str, str]] = ChangeMessageVisibility.reasons
+
+    entries: list[VisibilityEntry]
+
+    def action(self, call: Call) -> Action:
+        self.check(self.entries)
+        plain = [
+            {
+                "handle": read_handle(each.receipt_handle),
+                "visibility_timeout": milliseconds(each.visibility_timeout),
+            }
+            for each in self.entries
+        ]
+        return convert(a.ChangeMessageVisibility, {"queue": self.queue(call), "entries": plain})
+
+    def output(self, answer: Any, call: Call) -> dict[str, Any]:
+        return self.told(self.entries, answer, call, nothing_more)
