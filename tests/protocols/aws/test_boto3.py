@@ -103,3 +103,24 @@ def test_the_caller_has_the_account_that_its_key_names(daemon: Daemon) -> None:
         said = sts.get_caller_identity()
         assert (said["Account"], said["Arn"]) == (account, f"arn:aws:iam::{account}:root")
         sts.close()
+
+
+def test_queues_of_one_name_in_two_accounts_or_regions_are_apart(daemon: Daemon) -> None:
+    places = [("anyone", "us-east-1"), ("111122223333", "us-east-1"), ("anyone", "eu-central-1")]
+    clients = [client_of("sqs", daemon.endpoint, key=key, region=region) for key, region in places]
+    urls = [each.create_queue(QueueName="same")["QueueUrl"] for each in clients]
+    for place, each, url in zip(places, clients, urls, strict=True):
+        each.send_message(QueueUrl=url, MessageBody=repr(place))
+
+    for place, each, url in zip(places, clients, urls, strict=True):
+        got = each.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+        assert [message["Body"] for message in got] == [repr(place)]
+        account = "000000000000" if place[0] == "anyone" else place[0]
+        assert url.endswith(f"/{account}/same")
+        assert url in each.list_queues()["QueueUrls"]
+        assert each.get_queue_url(QueueName="same")["QueueUrl"] == url
+        arn = each.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        assert arn == f"arn:aws:sqs:{place[1]}:{account}:same"
+        each.delete_queue(QueueUrl=url)
+    for each in clients:
+        each.close()

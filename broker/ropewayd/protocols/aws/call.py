@@ -14,6 +14,7 @@ import msgspec
 
 from ropewayd.vocabulary.action import Action
 from ropewayd.vocabulary.errors import RopewayError
+from ropewayd.vocabulary.names import Scope
 
 
 class Protocol(enum.Enum):
@@ -54,7 +55,7 @@ class Call(msgspec.Struct, kw_only=True):
     """The request's X-Amzn-Trace-Id."""
     query_mode: bool = True
     """Whether JSON errors keep the Query protocol's statuses."""
-    home: tuple[str, str] = ("", "")
+    home: Scope = Scope()
     """The daemon's own account and region: a queue of these is known by its bare name."""
 
     refused: dict[int, RopewayError] = {}

@@ -26,6 +26,7 @@ from multidict import CIMultiDict
 from structlog.typing import FilteringBoundLogger
 
 from ropewayd.kernel.kernel import Kernel
+from ropewayd.vocabulary import names
 from ropewayd.vocabulary.errors import (
     AccessDenied,
     InternalFailure,
@@ -83,7 +84,7 @@ class Gateway:
         self._kernel = kernel
         self._limits = limits
         self._keys = keys
-        self._home = (account, region)
+        self._home = names.Scope(account, region)
         self._loop = asyncio.get_running_loop()
         self._decoders: dict[type[Operation], msgspec.json.Decoder[Operation]] = {}
         self._pages: dict[str, Callable[[web.BaseRequest], web.Response]] = {"/health": self._health}

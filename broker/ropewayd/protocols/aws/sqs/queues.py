@@ -89,13 +89,15 @@ class ListQueues(Operation, kw_only=True):
             "prefix": self.queue_name_prefix or "",
             "limit": max(-1, min(limit, 10**6)),
             "after": self.next_token,
+            "account": call.caller.account,
+            "region": call.caller.region,
         }
         return convert(a.ListQueues, asked)
 
     def output(self, answer: Any, call: Call) -> dict[str, Any]:
         found: dict[str, Any] = {}
         if answer["queues"]:
-            found["QueueUrls"] = [queue_url(call, name) for name in answer["queues"]]
+            found["QueueUrls"] = [queue_url(call, name.rpartition(":")[2]) for name in answer["queues"]]
         if answer["next"] is not None and self.max_results is not None:
             found["NextToken"] = answer["next"]
         return found

@@ -18,7 +18,7 @@ from ropewayd.vocabulary.errors import (
     MissingParameter,
     QueueDoesNotExist,
 )
-from ropewayd.vocabulary.names import queue_arn
+from ropewayd.vocabulary.names import Scope
 
 _PATH: Final = re.compile(r"(?:/queue/(?P<region>[a-z0-9-]{1,32}))?/(?P<account>\d{12})/(?P<name>[^/]+)/?\Z")
 _HOST: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/]*", re.IGNORECASE)
@@ -63,6 +63,6 @@ def owned_name(call: Call, name: str, account: str, region: str) -> str:
     if call.caller.proven and account != call.caller.account:
         raise AccessDenied(
             f"User: arn:aws:iam::{call.caller.account}:root is not authorized to perform: "
-            f"sqs:{call.operation.lower()} on resource: {queue_arn(name, account, region)}"
+            f"sqs:{call.operation.lower()} on resource: {Scope(account, region).queue_arn(name)}"
         )
-    return name if (account, region) == call.home else queue_arn(name, account, region)
+    return Scope(account, region).called(name, call.home)
