@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Coroutine, Sequence
+from time import monotonic
 from typing import Any, Union
 
 import msgspec
@@ -30,6 +31,7 @@ from ropewayd.vocabulary.errors import InvalidAction, OverLimit, RopewayError, S
 
 from .alarm import Alarm
 from .batch import NOBODY, VERSION, Batch, Reply
+from .meter import Meter
 from .poll import Poll, Polls
 from .room import Room
 from .service import Decision, Event, Needs, Service, SliceBuilder, Wait, Waiting
@@ -74,6 +76,7 @@ class Kernel:
         self.clock = clock
         self.wheel = wheel
         self.failed: asyncio.Future[BaseException] | None = None
+        self.meter = Meter()
         self._settings = settings or KernelSettings()
         self._store = store
         self._owner = owner
@@ -200,6 +203,16 @@ class Kernel:
         while self._slowed and self._tail.size < self._settings.tail_bytes:
             self._run(*self._slowed.popleft())
 
+    @property
+    def polls(self) -> int:
+        """Long polls that wait."""
+        return len(self._polls)
+
+    @property
+    def tail_bytes(self) -> int:
+        """What a restart would have to replay."""
+        return self._tail.size
+
     # Long polls
 
     def _wait(self, action: Action, reply: Reply, wait: Wait) -> None:
@@ -297,7 +310,9 @@ class Kernel:
                     self._close()
                 batch = self._closed[0]
                 row = batch.encode(self.clock.now())
+                began = monotonic()
                 await self._store.append(self._claim, batch.lsn - 1, row, batch.slice)
+                self.meter.commit(began, batch.count, len(row))
                 del self._closed[0]
                 self._committed = batch.lsn
                 self._tail.append(batch.lsn, len(row), batch.touches)
@@ -370,6 +385,7 @@ class Kernel:
         for owner, payloads in by_owner.items():
             if owner is self._polls:
                 for poll in self._polls.expired(payloads):
+                    self.meter.vain_polls[poll.key] += 1
                     self._answer(poll.reply, poll.answer)
             elif owner is _IDLE:
                 self._idle()

@@ -21,6 +21,8 @@ from ropewayd.vocabulary.names import Scope
 from . import events as e
 from .actions import Expire, Found, Wake
 from .decide import deciders
+from .message import OVERHEAD
+from .meter import Meters
 from .queue import Queue
 from .records import MESSAGES, QUEUES, WAITING
 from .registry import Registry
@@ -44,6 +46,7 @@ class Queues:
         self._deciders = deciders(self._registry, entropy)
         self._spilling = Spilling(self._registry)
         self._replaying = True
+        self.meters = Meters()
         self.spill = self._spilling.spill
         self.spilled = self._spilling.spilled
 
@@ -110,6 +113,7 @@ class Queues:
         waiting = [m.sequence for m in queue.messages.values() if m.waits]
         waiting += [s for s, waits in queue.dead.items() if waits]
         self._registry.remove(queue)
+        self.meters.forget(event.number)
         return Ended(event.number, waiting)
 
     def _attributes_set(self, event: e.AttributesSet, lsn: int) -> Touch:
@@ -132,15 +136,40 @@ class Queues:
 
     def _sent(self, event: e.MessagesSent, lsn: int) -> Touch:
         queue = self._registry.by_number.get(event.number)
-        return None if queue is None else queue.sent(event, lsn)
+        if queue is None:
+            return None
+        before = self._registry.memory.used
+        touch = queue.sent(event, lsn)
+        if not self._replaying:
+            count = len(event.bodies)
+            meter = self.meters.of(event.number)
+            meter.sent += count
+            meter.bill(count, self._registry.memory.used - before - OVERHEAD * count)
+        return touch
 
     def _received(self, event: e.MessagesReceived, lsn: int) -> Touch:
         queue = self._registry.by_number.get(event.number)
-        return None if queue is None else queue.received(event, lsn)
+        if queue is None:
+            return None
+        if not self._replaying:
+            meter = self.meters.of(event.number)
+            meter.received += len(event.sequences)
+            messages = queue.messages
+            meter.bill(len(event.sequences), sum([messages[s].size for s in event.sequences]))
+        return queue.received(event, lsn)
 
     def _ended(self, event: e.MessagesDeleted | e.MessagesExpired, lsn: int) -> Touch:
         queue = self._registry.by_number.get(event.number)
-        return None if queue is None else queue.ended(event.sequences, lsn)
+        if queue is None:
+            return None
+        if not self._replaying:
+            count, meter = len(event.sequences), self.meters.of(event.number)
+            if type(event) is e.MessagesDeleted:
+                meter.deleted += count
+                meter.bill(count)
+            else:
+                meter.expired += count
+        return queue.ended(event.sequences, lsn)
 
     def _visibility_changed(self, event: e.VisibilityChanged, lsn: int) -> Touch:
         queue = self._registry.by_number.get(event.number)

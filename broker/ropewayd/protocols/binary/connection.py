@@ -14,11 +14,13 @@ Rule 4  One timer a connection. It looks at all four deadlines (hello, frame, un
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
+from ropewayd.kernel.meter import Distribution
 from ropewayd.kernel.wheel import Timer
 from ropewayd.protocols.catalogue import ACTIONS
 from ropewayd.vocabulary.action import decode
@@ -37,6 +39,8 @@ from .handshake import Handshake, Hello
 if TYPE_CHECKING:
     from .server import BinaryServer
 
+PROTOCOL = "binary"
+"""What this protocol is called where things are counted."""
 HELLO, PING = 0, 1
 OK, ERROR = 0, 1
 MAX_ID = (1 << 32) - 1
@@ -59,36 +63,43 @@ _requests = msgspec.msgpack.Decoder(_Request)
 _hellos = msgspec.msgpack.Decoder(Hello)
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, RopewayError):
-        return (value.code, value.message, value.field)
-    raise NotImplementedError(f"an answer holds a {type(value).__name__}")
+class Encoder:
+    """Frames of answers. `errors` counts those that are told, an entry's too."""
 
+    def __init__(self, errors: Counter[tuple[str, str]]) -> None:
+        self._errors = errors
+        self._encode_into = msgspec.msgpack.Encoder(enc_hook=self._plain).encode_into
 
-_encoder = msgspec.msgpack.Encoder(enc_hook=_plain)
+    def _plain(self, value: Any) -> Any:
+        if isinstance(value, RopewayError):
+            self._errors[PROTOCOL, value.code] += 1
+            return (value.code, value.message, value.field)
+        raise NotImplementedError(f"an answer holds a {type(value).__name__}")
 
-
-def encode(request: int, answer: Any) -> bytearray:
-    """The frame of one answer."""
-    out = bytearray(HEADER)
-    status = ERROR if isinstance(answer, RopewayError) else OK
-    _encoder.encode_into((request, status, answer), out, HEADER)
-    out[:HEADER] = (len(out) - HEADER).to_bytes(HEADER, "big")
-    return out
+    def __call__(self, request: int, answer: Any) -> bytearray:
+        """The frame of one answer."""
+        out = bytearray(HEADER)
+        status = ERROR if isinstance(answer, RopewayError) else OK
+        self._encode_into((request, status, answer), out, HEADER)
+        out[:HEADER] = (len(out) - HEADER).to_bytes(HEADER, "big")
+        return out
 
 
 class Pending:
     """One request without an answer: the kernel's Reply."""
 
-    __slots__ = ("connection", "id", "size")
+    __slots__ = ("connection", "id", "seconds", "since", "size")
 
-    def __init__(self, connection: Connection, request: int, size: int) -> None:
+    def __init__(self, connection: Connection, request: int, size: int, since: float) -> None:
         self.connection = connection
         self.id = request
         self.size = size
+        self.since = since
+        self.seconds: Distribution | None = None
+        """Where to count how long it took; None for what is no action."""
 
     def prepare(self, answer: Any) -> bytearray:
-        out = encode(self.id, answer)
+        out = self.connection.encode(self.id, answer)
         self.connection.held += len(out)
         return out
 
@@ -101,6 +112,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, server: BinaryServer) -> None:
         self._server = server
+        self.encode = server.encode
         self._limits = server.limits
         self._frames = Frames(min(MAX_HELLO, server.limits.max_frame))
         self._handshake: Handshake | None = server.handshake()
@@ -114,6 +126,8 @@ class Connection(asyncio.Protocol):
         self._opened = self._asked = server.now()
         self._frame_since = 0
         self._unsent_since = 0
+        self._since = monotonic()
+        """When what is being taken came."""
         self._written = self._taken = 0
         """Bytes given to the transport, and how many of them the peer had taken at the last look."""
         self._stopped = False
@@ -127,11 +141,11 @@ class Connection(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=self._limits.max_unsent)
         if not self._server.admit(self):
             most = self._limits.max_connections
-            self._write(encode(0, OverLimit(f"There are {most} connections, and that is the limit.")))
+            self._write(self.encode(0, OverLimit(f"There are {most} connections, and that is the limit.")))
             self.close()
             return
         assert self._handshake is not None
-        self._write(encode(0, self._handshake.greeting()))
+        self._write(self.encode(0, self._handshake.greeting()))
         self._watch(self._opened + self._limits.handshake_timeout)
 
     def data_received(self, data: bytes) -> None:
@@ -170,7 +184,8 @@ class Connection(asyncio.Protocol):
 
     def _pump(self) -> None:
         """Take frames as long as there is room for what they may bring."""
-        end, over = monotonic() + TURN, False
+        self._since = monotonic()
+        end, over = self._since + TURN, False
         try:
             for payload in self._frames.cut():
                 self._frame_since = 0
@@ -228,13 +243,14 @@ class Connection(asyncio.Protocol):
         if self._handshake is not None:
             self._hello(request)
             return
-        pending = Pending(self, request.id, len(payload))
+        pending = Pending(self, request.id, len(payload), self._since)
         self._outstanding.add(pending)
         self._bytes += pending.size
         kind = ACTIONS.get(request.action)
         if kind is None:
             self._refuse(pending, request.action)
             return
+        pending.seconds = self._server.seconds[request.action]
         try:
             action = decode(kind, request.params)
         except RopewayError as error:
@@ -268,7 +284,7 @@ class Connection(asyncio.Protocol):
             self._frames.limit = self._limits.max_frame
             self._asked = self._server.now()
             self._watch(self._asked + self._limits.idle_timeout)
-            self._write(encode(request.id, answer))
+            self._write(self.encode(request.id, answer))
 
     # Out
 
@@ -276,6 +292,8 @@ class Connection(asyncio.Protocol):
         self.held -= len(prepared)
         self._outstanding.discard(pending)
         self._bytes -= pending.size
+        if pending.seconds is not None:
+            pending.seconds.add(monotonic() - pending.since)
         self._write(prepared)
 
     def _write(self, data: bytes | bytearray) -> None:
@@ -302,7 +320,7 @@ class Connection(asyncio.Protocol):
         """Say why, and close when the peer has read it, or has had the time to."""
         if self._transport is None or self._leaving:
             return
-        self._write(encode(request, error))
+        self._write(self.encode(request, error))
         self._leaving = True
         self._flush()
         if not self._transport.can_write_eof():

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ropewayd.kernel.kernel import Kernel
+from ropewayd.protocols.catalogue import ACTIONS
 from ropewayd.vocabulary.names import DEFAULT_ACCOUNT, DEFAULT_REGION
 
-from .connection import Connection
+from .connection import PROTOCOL, Connection, Encoder
 from .handshake import Handshake
 from .settings import BinaryLimits
 
@@ -36,6 +37,9 @@ class BinaryServer:
         self.limits = limits or BinaryLimits()
         self.loop = asyncio.get_running_loop()
         self.now = kernel.clock.now
+        self.encode = Encoder(kernel.meter.errors)
+        self.seconds = {code: kernel.meter.calls(PROTOCOL, kind.__name__) for code, kind in ACTIONS.items()}
+        """Where it is counted how long each action takes."""
         self._keys = dict(keys or {})
         self._account = account
         self._region = region
@@ -57,6 +61,11 @@ class BinaryServer:
 
     def handshake(self) -> Handshake:
         return Handshake(self.limits, self._keys, self._account, self._region)
+
+    @property
+    def connections(self) -> int:
+        """Open ones."""
+        return len(self._connections)
 
     def admit(self, connection: Connection) -> bool:
         """Count a connection in, unless there are too many."""
