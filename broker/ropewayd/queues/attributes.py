@@ -19,7 +19,7 @@ from ropewayd.vocabulary.fitting import explain
 from .actions import QueueAttributes
 
 _SETTABLE = QueueAttributes.__struct_fields__
-_NAME = re.compile(r"(?!(?i:aws\.|amazon\.))(?!\.)(?!.*\.\.)[A-Za-z0-9_.-]{1,256}(?<!\.)\Z")
+_NAME = re.compile(r"(?!(?i:aws\.|amazon\.))(?!\.)(?!.*\.\.)[\w.-]{1,256}(?<!\.)\Z")
 _KIND = re.compile(r"(String|Number|Binary)(\.[^\x00-\x1f]{1,249})?\Z")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,5})?\Z")
 
@@ -48,8 +48,8 @@ def check_message_attributes(given: dict[str, Any], field: str) -> RopewayError 
         at = f"{field}.{name}"
         if not _NAME.match(name):
             return InvalidParameterValue(
-                f"The message attribute name {name!r} is not valid: 1 to 256 of A-Z a-z 0-9 _ - and single "
-                "dots inside, not beginning with AWS. or Amazon.",
+                f"The message attribute name {name!r} is not valid: 1 to 256 letters, digits, _, - and, "
+                "inside, single dots, not beginning with AWS. or Amazon.",
                 at,
             )
         kind_of = _KIND.match(kind)

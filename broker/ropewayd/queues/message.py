@@ -6,6 +6,7 @@ invisible, a small record that says until when. Both are written as of one lsn, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -99,7 +100,7 @@ class WaitingRecord(msgspec.Struct, array_like=True, gc=False, frozen=True):
 RECORD_VERSION = 1
 
 
-def size_of(body: Any, attributes: dict[str, Any] | None) -> int:
+def size_of(body: Any, attributes: Mapping[str, Any] | None) -> int:
     """Bytes that count against the queue's maximum: body, and each attribute's name, type and value (AWS's
     rule)."""
     size = len(body) if type(body) is bytes or body.isascii() else len(body.encode())
