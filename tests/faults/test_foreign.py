@@ -69,6 +69,25 @@ def test_the_lock_file_of_another_daemon_is_nothing(tmp_path: Path, samples: tup
     assert start(tmp_path / "data", {**one.files, "lock": two.files["lock"] * 100}) == one.now
 
 
+def test_the_log_or_the_database_of_another_daemon(tmp_path: Path, samples: tuple[Sample, Sample]) -> None:
+    one, two = (sample.files for sample in samples)
+    for number, (database, log) in enumerate([(one, two), (two, one)]):
+        said = refused(tmp_path / str(number), {DATABASE: database[DATABASE], LOG: log[LOG]})
+        assert "does not belong to this database" in said
+        assert "side by side" in said
+
+
+def test_a_log_of_before_beside_a_store_that_was_closed(
+    tmp_path: Path, samples: tuple[Sample, Sample]
+) -> None:
+    """The log is whole and of this very store, but what came after it is in the database already."""
+    files = samples[0].files
+    assert start(tmp_path / "data", files) == samples[0].now  # and closed, so folded in
+    later = (tmp_path / "data" / DATABASE).read_bytes()
+    said = refused(tmp_path / "mixed", {DATABASE: later, LOG: files[LOG]})
+    assert "is of another time" in said
+
+
 def noise(content: bytes) -> bytes:
     return random.Random(len(content)).randbytes(len(content))
 

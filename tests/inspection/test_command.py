@@ -59,7 +59,7 @@ def test_show(killed: Daemon) -> None:
     said = run("store", "show", str(killed.data_dir))
     assert (said.returncode, said.stderr) == (0, "")
     lines = [" ".join(line.split()) for line in said.stdout.splitlines()]
-    assert "format 1" in lines
+    assert "format 2" in lines
     assert "state not closed: the next start recovers" in lines
     assert "jobs 1 1,970 20 0" in lines
     assert "reserve 64.0 KiB" in lines

@@ -32,6 +32,7 @@ from ropewayd.queues.records import (
     WAITING,
     split_row_key,
 )
+from ropewayd.store import tally
 from ropewayd.store.checksum import JOURNAL, matches
 from ropewayd.store.failures import code, name, translate
 from ropewayd.store.protocol import Corrupt, Newer, Space
@@ -110,6 +111,8 @@ class _Check:
         self._journal = JournalCount()
         self._spaces: dict[int, tuple[Space, SpaceCount]] = {}
         self._dropped: dict[int, Ranges] = {}
+        self._tallies: dict[tuple[int, int], tally.Tally] = {}
+        self._there: dict[tuple[int, int], tally.Tally] = {}
         self._small = empty_state()  # counts and sums what `small`, `spaces` and `dropped` hold
         self._bytes = 0
         self._all_bytes = max(1, store.database.stat().st_size)
@@ -125,10 +128,13 @@ class _Check:
                 f" {small.records} of {state.records} rows are there."
             )
         self._look_at_journal()
-        self._ledger.settle(complete=not self._findings.count)
+        complete = not self._findings.count
+        self._ledger.settle(complete=complete)
         for space, count in self._spaces.values():
             if space.paged:
                 self._look_at_paged(space, count)
+        if complete:
+            self._compare_tallies()
         self._ledger.close()
         self._look_at_pages()
         queues = self._look_at_queues()
@@ -188,12 +194,38 @@ class _Check:
 
     def _look_at_small(self) -> None:
         for number, *row in self._rows("small", "SELECT space, key, lsn, checksum, value FROM small"):
+            if number == tally.OWN:
+                self._tally(row)
+                continue
             space, count = self._spaces.get(number, (None, None))
             if space is None or count is None or space.paged:
                 self._findings.add(f"A small record is in space {number}, which is none of the small ones.")
             elif self._sound(space, count, row):
                 self._small.count(row[2], 1)
                 self._meaning(space, row[0], row[3])
+
+    def _tally(self, row: list[Any]) -> None:
+        """How many rows of a group of a paged space there must be."""
+        key, lsn, check, value = row
+        if not matches(self._seed, tally.OWN, key, lsn, value, check):
+            self._findings.add(f"{tally.show(key)} is damaged: its checksum does not match.")
+            return
+        number, group, said = tally.parse(key, value)
+        self._tallies[number, group] = said
+        self._small.count(check, 1)
+
+    def _compare_tallies(self) -> None:
+        """Name what a bit of SQLite's own structure hides. Of sound rows, or there is more to tell."""
+        nothing = tally.Tally()
+        for number, group in sorted(self._tallies.keys() | self._there.keys()):
+            said = self._tallies.get((number, group), nothing)
+            wrong = said.missing(self._there.get((number, group), nothing))
+            if wrong and number in self._spaces:
+                space, _ = self._spaces[number]
+                called = f"group {group} of space {number} ({space.name})"
+                if space == MESSAGES and group in self._ledger.accounts:
+                    called = f"{called}, the messages of {self._ledger.accounts[group]}"
+                self._findings.add(f"In {called}, {wrong}.")
 
     def _sound(self, space: Space, count: SpaceCount, row: list[Any]) -> bool:
         """Whether a record is the one that was written."""
@@ -236,7 +268,10 @@ class _Check:
         dropped, last, before = self._dropped.get(space.number, Ranges()), self._journal.last, -1
         query = f"SELECT key, lsn, checksum, value FROM space_{int(space.number)} ORDER BY key"  # noqa: S608 - a number
         for row in self._rows(space.name, query):
-            key, lsn, _, value = row
+            key, lsn, checksum, value = row
+            if type(key) is int and type(checksum) is int:
+                there = self._there.setdefault((space.number, tally.group_of(key)), tally.Tally())
+                there.count(key, checksum, 1)
             if type(key) is int and key in dropped:
                 count.dropped += 1
                 self._bytes += len(value)

@@ -27,6 +27,7 @@ import msgspec
 
 from ropewayd.store import tables, wal
 from ropewayd.store.failures import translate_opening
+from ropewayd.store.generation import Stamp
 from ropewayd.store.protocol import Corrupt, Locked, StoreError, Unusable
 
 CACHE_KIB: Final = 32 << 10
@@ -80,13 +81,8 @@ def _open(path: Path, database: Path, log: Path) -> Opened:
             raise Corrupt(f"{database} is empty, but its log {log.name} is there.")
         raise Unusable(f"{path} holds no store yet: nothing was ever committed.")
     found = wal.scan(log)
-    with database.open("rb") as file:
-        header = file.read(100)
-    for each in (header, found.first_page or header):
-        tables.check_header(each, database)
-    if found.frames and found.page_size != tables.page_size(header):
-        raise Corrupt(f"{log} belongs to another database: its pages have another size.")
-    version = int.from_bytes((found.first_page or header)[60:64], "big")
+    header = tables.check_files(database, log, found)
+    version = Stamp.of_page(found.first_page or header).format
     if not version:
         raise Unusable(f"{path} holds no store yet: nothing was ever committed.")
     if version < tables.FORMAT:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ropewayd.store.protocol import Space
+from ropewayd.store.protocol import GROUP_BITS, Space
 
 QUEUES = Space(2, "queues", paged=False)
 """One record a queue, and two by name: `next` (the next queue number) and `key` (of the receipt handles)."""
@@ -22,7 +22,7 @@ MESSAGES = Space(4, "messages", paged=True)
 NEXT_NUMBER = b"next"
 HANDLE_KEY = b"key"
 
-SEQUENCE_BITS = 41
+SEQUENCE_BITS = GROUP_BITS
 MAX_SEQUENCE = (1 << SEQUENCE_BITS) - 1
 MAX_NUMBER = (1 << (63 - SEQUENCE_BITS)) - 1
 VERSION = 1

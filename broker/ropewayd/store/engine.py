@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from ropewayd.store import tables, wal
 from ropewayd.store.directory import Directory
 from ropewayd.store.failures import translate, translate_opening, translate_system
+from ropewayd.store.generation import Stamp
 from ropewayd.store.journal import Journal
 from ropewayd.store.protocol import (
     Claim,
@@ -63,6 +64,8 @@ class Engine:
         self._journal: Journal
         self._records: Records
         self._debt = 0  # bytes in the write-ahead log that are not in the database yet, about
+        self._stamp = Stamp(0, 0)  # what page 1 says
+        self._beginning: Stamp | None = None  # what it is to say in the first commit of a new log
 
     # Opening and closing
 
@@ -85,26 +88,21 @@ class Engine:
         file = self._directory.database
         log = wal.scan(self._directory.wal)
         if not self._directory.unborn:
-            with file.open("rb") as database:
-                header = database.read(100)
-            tables.check_header(header, file)
-            tables.check_header(log.first_page or header, file)
-            if log.frames and log.page_size != tables.page_size(header):
-                raise Corrupt(
-                    f"{self._directory.wal} belongs to another database: its pages have another size."
-                )
+            tables.check_files(file, self._directory.wal, log)
         self._db = self._connector(str(file))
         self._pin()
         self._db.text_factory = bytes
         self._set_pragmas()
-        version = self._execute("PRAGMA user_version").fetchone()[0]
-        if version < tables.FORMAT:
+        self._stamp = Stamp.of(self._execute("PRAGMA user_version").fetchone()[0])
+        if self._stamp.format < tables.FORMAT:
             self._execute("BEGIN IMMEDIATE")
-            if version:
-                tables.migrate(self._db, version)
+            if self._stamp.format:
+                self._stamp = tables.migrate(self._db, self._stamp)
             else:
-                tables.create(self._db)
+                self._stamp = tables.create(self._db)
             self._execute("COMMIT")
+        elif not log.frames:
+            self._beginning = self._stamp.beginning()
         self._load()
         if not self._state.clean and not log.there:
             raise Corrupt(
@@ -154,7 +152,9 @@ class Engine:
             return
         try:
             self._in_room(self._save, replace(self._state, clean=True, last=self._journal.last), "closing")
-            self._checkpoint()
+            if not self._checkpoint():
+                self.abandon()
+                return
             self._unpin()
             self._db.close()
         except Refused:
@@ -224,12 +224,16 @@ class Engine:
 
     def _append(self, claim: Claim, expect: int, batch: bytes) -> int:
         lsn = expect + 1
-        try:
-            self._journal.insert(claim, lsn, batch)
-        except sqlite3.Error as error:
-            doing = f"appending lsn {lsn}"
-            self._go_back(doing)
-            raise self._judge(error, doing) from error
+        if self._beginning is None:
+            try:
+                self._journal.insert(claim, lsn, batch)
+            except sqlite3.Error as error:
+                doing = f"appending lsn {lsn}"
+                self._go_back(doing)
+                raise self._judge(error, doing) from error
+        else:
+            with self._transaction(f"appending lsn {lsn}"):
+                self._journal.insert(claim, lsn, batch)
         self._journal.last = lsn
         self._debt += len(batch) + 2 * PAGE
         return lsn
@@ -320,23 +324,32 @@ class Engine:
             or self._debt > self._wal_bytes // 4
         )
 
-    def _checkpoint(self) -> None:
+    def _checkpoint(self) -> bool:
         """Fold the write-ahead log into the database; the next commit begins it anew.
 
-        A full disk leaves it for later. Any other failure ends the store: the system reports a failed sync
-        once, so a second try could seem to succeed.
+        A full disk leaves it for later (False). Any other failure ends the store: the system reports a failed
+        sync once, so a second try could seem to succeed.
         """
+        self._debt = 0
         with suppress(Refused):
             self._in_room(self._fold)
-        self._debt = 0
+            return True
+        return False
 
     def _fold(self) -> None:
         doing = "folding the write-ahead log into the database"
+        if self._beginning is not None:
+            return  # there is nothing in it
+        stamp = self._stamp.folding()
+        with self._transaction(doing):
+            tables.write_stamp(self._db, stamp)
+        self._stamp = stamp
         try:
             busy, frames, done = self._execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         except sqlite3.Error as error:
             raise self._judge(error, doing) from error
         assert (busy, done) == (0, frames), f"{doing}: {done} of {frames} frames, though nobody else is there"
+        self._beginning = self._stamp.beginning()
 
     # What all of it rests on
 
@@ -359,8 +372,11 @@ class Engine:
 
     @contextmanager
     def _transaction(self, doing: str) -> Iterator[None]:
+        beginning = self._beginning
         try:
             self._execute("BEGIN IMMEDIATE")
+            if beginning is not None:
+                tables.write_stamp(self._db, beginning)
             yield
             self._execute("COMMIT")
         except sqlite3.Error as error:
@@ -369,6 +385,8 @@ class Engine:
         except BaseException:
             self._go_back(doing)
             raise
+        if beginning is not None:
+            self._stamp, self._beginning = beginning, None
 
     @contextmanager
     def _reading(self, claim: Claim, doing: str) -> Iterator[None]:

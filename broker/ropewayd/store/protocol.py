@@ -22,6 +22,10 @@ Key = bytes | int
 """A small space is keyed by bytes (at most 256 of them), a paged space by an integer, 0 to 2**63 - 1."""
 
 
+GROUP_BITS = 41
+"""Keys of a paged space that agree above so many bits are a group: the store counts the rows of each."""
+
+
 class Space(msgspec.Struct, frozen=True, gc=False):
     """A family of records. `number` (1 to 255) is what the disk knows it by, and never changes its meaning.
 

@@ -10,14 +10,15 @@ some at a time. A key of it that is put again is taken out of the range, which s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from typing import Any, Final
 
+from ropewayd.store import tally
 from ropewayd.store.checksum import checksum, matches
 from ropewayd.store.protocol import Corrupt, Key, KeyRange, Record, Slice, Space
 from ropewayd.store.ranges import Change, Range, Ranges
-from ropewayd.store.tables import PagedTable, State, empty_state
+from ropewayd.store.tables import LOOKED_UP, PagedTable, State, empty_state
 
 _SPACE: Final = b"space"
 """The key in the checksum of what is known of a space: its kind stands for the lsn, its name for
@@ -77,10 +78,31 @@ class Records:
                 if isinstance(record.key, int) and record.key in ranges:
                     self._change(state, space.number, ranges.remove(record.key, record.key))
         seed, number = self._seed, space.number
-        self._db.executemany(
-            PagedTable.of(number).put,
-            [(r.key, r.lsn, checksum(seed, number, r.key, r.lsn, r.value), r.value) for r in records],
-        )
+        rows = [(r.key, r.lsn, checksum(seed, number, r.key, r.lsn, r.value), r.value) for r in records]
+        checks = {int(row[0]): row[2] for row in rows}
+        changes = tally.Changes(number)
+        for key, check in self._present(number, checks):
+            changes.count(key, check, -1)
+        for key, check in checks.items():
+            changes.count(key, check, 1)
+        self._db.executemany(PagedTable.of(number).put, rows)
+        changes.write(self._db, seed, state)
+
+    def _present(self, number: int, keys: Collection[int]) -> list[tuple[int, int]]:
+        """Which of these keys of a paged space have a row: (key, checksum)."""
+        table = PagedTable.of(number)
+        if self._db.execute(table.some, (min(keys), max(keys))).fetchone() is None:
+            return []  # as it is when a backlog is spilled
+        found: list[tuple[int, int]] = []
+        wanted = list(keys)
+        for at in range(0, len(wanted), LOOKED_UP):
+            few = wanted[at : at + LOOKED_UP]
+            few += few[-1:] * (LOOKED_UP - len(few))
+            found += self._db.execute(table.checksums, few).fetchall()
+        for key, check in found:
+            if type(key) is not int or type(check) is not int:
+                raise Corrupt(f"Record {key!r} of space {number} is damaged: its checksum is no number.")
+        return found
 
     def _put_small(self, state: State, space: Space, records: list[Record]) -> None:
         for record in records:
@@ -93,16 +115,21 @@ class Records:
             state.count(check, 1)
 
     def _drop(self, state: State, drops: Sequence[tuple[Space, Key]]) -> None:
-        paged: dict[int, list[tuple[Key]]] = {}
+        paged: dict[int, set[int]] = {}
         for space, key in drops:
             if space.number not in self._spaces:
                 continue
             if space.paged:
-                paged.setdefault(space.number, []).append((key,))
+                paged.setdefault(space.number, set()).add(int(key))
             else:
                 self._forget(state, space, key)
         for number, keys in paged.items():
-            self._db.executemany(PagedTable.of(number).drop, keys)
+            changes = tally.Changes(number)
+            present = self._present(number, keys)
+            for key, check in present:
+                changes.count(key, check, -1)
+            self._db.executemany(PagedTable.of(number).drop, [(key,) for key, _ in present])
+            changes.write(self._db, self._seed, state)
 
     def _forget(self, state: State, space: Space, key: Key) -> None:
         """Delete a small record, if it is there, and take it out of the count."""
@@ -159,6 +186,11 @@ class Records:
         """All records of the small spaces. Raises Corrupt where one is bad, or one is missing."""
         found, records = empty_state(), []
         for number, *row in self._db.execute(_ALL_SMALL):
+            if number == tally.OWN:
+                if not matches(self._seed, tally.OWN, row[0], row[1], row[3], row[2]):
+                    raise Corrupt(f"{tally.show(row[0])} is damaged: its checksum does not match.")
+                found.count(row[2], 1)
+                continue
             space = self._spaces.get(number)
             if space is None or space.paged:
                 raise Corrupt(f"A small record is in space {number}, which is none of the small ones.")
@@ -239,12 +271,15 @@ class Records:
         table = PagedTable.of(number)
         rows = self._db.execute(table.lengths, (first, last, _RECLAIM_ROWS)).fetchall()
         upto, size = last, 0
-        for at, (key, length) in enumerate(rows, 1):
+        changes = tally.Changes(number)
+        for at, (key, length, check) in enumerate(rows, 1):
+            changes.count(key, check, -1)
             size += length or 0
             if size >= _RECLAIM_BYTES or at == _RECLAIM_ROWS:
                 upto = key
                 break
         self._db.execute(table.drop_range, (first, upto))
+        changes.write(self._db, self._seed, state)
         self._change(state, number, self._dropped[number].remove(first, upto))
         return len(rows)
 

@@ -1,14 +1,15 @@
 """The tables of the database, their versions, and the one row that says how the store stands.
 
     journal   lsn, checksum, events         a row a commit
-    small     space, key, lsn, checksum, value      the records of all small spaces
+    small     space, key, lsn, checksum, value      the records of all small spaces, and tallies (tally.py)
     space_N   key, lsn, checksum, value     the records of paged space N, made when it is first used
     spaces    number, name, paged, checksum     what the numbers mean
     dropped   space, first, last, checksum  ranges whose rows are still to be deleted, and that no read shows
     state     one row, below
 
-The format's number is SQLite's user_version, and its application_id says that the file is ours; both are in
-the file's first hundred bytes, so they can be read without SQLite and before anything is touched.
+The format's number is in SQLite's user_version (see generation.py), and its application_id says that the file
+is ours; both are in the file's first hundred bytes, so they can be read without SQLite and before anything is
+touched.
 """
 
 from __future__ import annotations
@@ -17,14 +18,18 @@ import os
 import struct
 from collections.abc import Callable, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
 import msgspec
 
+from ropewayd.store import tally
+from ropewayd.store.generation import Stamp, check_generation, first_number
 from ropewayd.store.protocol import Corrupt, Newer
+from ropewayd.store.wal import Log
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """The format that this code writes. Add 1 for each change, and its step to MIGRATIONS."""
 
 APPLICATION: Final = 0x52_6F_70_65
@@ -50,8 +55,6 @@ CREATE TABLE state (
 )
 """
 
-MIGRATIONS: Final[Mapping[int, Callable[[Any], None]]] = {}
-"""For each older format, the step that makes it the next one. It runs inside a transaction, at claim."""
 
 SUM: Final = 1 << 62
 """Sums of checksums are kept modulo this."""
@@ -98,6 +101,10 @@ def empty_state() -> State:
     return State(b"", 0, "", False, 0, 0, 0, 0)
 
 
+LOOKED_UP: Final = 64
+"""Keys that one statement looks up."""
+
+
 class PagedTable(NamedTuple):
     """The statements for the table of one paged space."""
 
@@ -108,6 +115,8 @@ class PagedTable(NamedTuple):
     read: str
     page: str
     lengths: str
+    some: str
+    checksums: str
 
     @classmethod
     @cache
@@ -123,7 +132,10 @@ class PagedTable(NamedTuple):
             read=f"SELECT key, lsn, checksum, value FROM {name} WHERE key = ?",  # noqa: S608
             page=f"SELECT key, lsn, checksum, value FROM {name} WHERE key BETWEEN ? AND ?"  # noqa: S608
             " ORDER BY key LIMIT ?",
-            lengths=f"SELECT key, length(value) FROM {name} WHERE key BETWEEN ? AND ?"  # noqa: S608
+            some=f"SELECT 1 FROM {name} WHERE key BETWEEN ? AND ? LIMIT 1",  # noqa: S608
+            checksums=f"SELECT key, checksum FROM {name}"  # noqa: S608
+            f" WHERE key IN ({', '.join('?' * LOOKED_UP)})",
+            lengths=f"SELECT key, length(value), checksum FROM {name} WHERE key BETWEEN ? AND ?"  # noqa: S608
             " ORDER BY key LIMIT ?",
         )
 
@@ -161,32 +173,51 @@ def save_state(db: Any, state: State) -> None:
     )
 
 
-def create(db: Any) -> None:
-    """Make the tables of an empty store. To be called in a transaction."""
+def create(db: Any) -> Stamp:
+    """Make the tables of an empty store; give what page 1 says now. To be called in a transaction."""
     for statement in _SCHEMA.split(";"):
         db.execute(statement)
     state = State(os.urandom(16), 0, "", True, 0, 0, 0, 0)
     db.execute("INSERT INTO state VALUES (1, ?, 0, '', 1, 0, 0, 0, 0, ?)", (state.identity, state.checksum()))
     db.execute(f"PRAGMA application_id = {APPLICATION}")
-    db.execute(f"PRAGMA user_version = {FORMAT}")
+    return write_stamp(db, Stamp(FORMAT, first_number(state.identity)))
 
 
-def migrate(db: Any, version: int) -> None:
-    """Bring the tables to FORMAT, step by step. To be called in a transaction."""
-    for step in range(version, FORMAT):
+def write_stamp(db: Any, stamp: Stamp) -> Stamp:
+    """Write page 1, whatever it says already."""
+    db.execute(f"PRAGMA user_version = {stamp.word}")
+    return stamp
+
+
+def count_rows(db: Any) -> None:
+    """From format 1, which had no tallies."""
+    state = load_state(db)
+    tally.found(db, state.seed, state)
+    save_state(db, state)
+
+
+MIGRATIONS: Final[Mapping[int, Callable[[Any], None]]] = {1: count_rows}
+"""For each older format, the step that makes it the next one. It runs inside a transaction, at claim."""
+
+
+def migrate(db: Any, stamp: Stamp) -> Stamp:
+    """Bring the tables to FORMAT, step by step; give what page 1 says now. To be called in a transaction."""
+    number = stamp.number if stamp.numbered else first_number(load_state(db).identity)
+    for step in range(stamp.format, FORMAT):
         MIGRATIONS[step](db)
-        db.execute(f"PRAGMA user_version = {step + 1}")
+    return write_stamp(db, Stamp(FORMAT, number))
 
 
 def check_header(header: bytes, file: object) -> None:
     """Look at a database's first hundred bytes. Raises Newer, and Corrupt where it is none of ours."""
     if len(header) < 100 or header[:16] != b"SQLite format 3\0":
         raise Corrupt(f"{file} is damaged: it is not an SQLite database.")
-    schema, version, application = (int.from_bytes(header[at : at + 4], "big") for at in (40, 60, 68))
-    if schema == version == application == 0:
+    schema, word, application = (int.from_bytes(header[at : at + 4], "big") for at in (40, 60, 68))
+    if schema == word == application == 0:
         return  # the crash came before the tables did
     if application != APPLICATION:
         raise Corrupt(f"{file} is an SQLite database, but none of Ropeway's, or its header is damaged.")
+    version = Stamp.of(word).format
     if version == 0:
         raise Corrupt(f"The header of {file} is damaged: it names no format.")
     if version > FORMAT:
@@ -194,6 +225,20 @@ def check_header(header: bytes, file: object) -> None:
             f"{file} has format {version}, and this Ropeway knows formats up to {FORMAT}. Install the Ropeway"
             " that wrote it, or a later one; nothing was changed."
         )
+
+
+def check_files(database: Path, log: Path, found: Log) -> bytes:
+    """Look at the database's header, and at whether the log belongs to it; give the header. To be called
+    before SQLite has them. Raises Newer, Corrupt, OSError."""
+    with database.open("rb") as file:
+        header = file.read(100)
+    check_header(header, database)
+    check_header(found.first_page or header, database)
+    if found.frames:
+        if found.page_size != page_size(header):
+            raise Corrupt(f"{log} belongs to another database: its pages have another size.")
+        check_generation(log, header, found.base_page, found.first_page)
+    return header
 
 
 def page_size(header: bytes) -> int:

@@ -51,12 +51,13 @@ _LANES: Final = 256
 class Log(msgspec.Struct, frozen=True):
     """What the walk found. `there`: the file has a good header. `frames`: how many belong to whole commits,
     and `page_size` the size of their pages. `first_page`: the first 100 bytes of the database as of the last
-    commit, where the log holds that page."""
+    commit, where the log holds that page; `base_page` the same as of its first commit."""
 
     there: bool = False
     frames: int = 0
     page_size: int = 0
     first_page: bytes = b""
+    base_page: bytes = b""
 
 
 class Frame(msgspec.Struct, frozen=True, gc=False):
@@ -100,11 +101,16 @@ def scan(path: Path) -> Log:
         walk = _Walk(path, (salts[0], salts[1]), (check0, check1), page_size)
         for frame in frames(file, page_size, order):
             walk.take(frame)
-        first_page = b""
-        if walk.first_page:
-            file.seek(_HEADER.size + (walk.first_page - 1) * (_FRAME.size + page_size) + _FRAME.size)
-            first_page = file.read(100)
-        return Log(True, walk.committed, page_size, first_page)
+        pages = [_head(file, number, page_size) for number in (walk.first_page, walk.base_page)]
+        return Log(True, walk.committed, page_size, *pages)
+
+
+def _head(file: BinaryIO, number: int, page_size: int) -> bytes:
+    """The first 100 bytes of the page in a frame; nothing for frame 0."""
+    if not number:
+        return b""
+    file.seek(_HEADER.size + (number - 1) * (_FRAME.size + page_size) + _FRAME.size)
+    return file.read(100)
 
 
 class _Walk:
@@ -113,6 +119,7 @@ class _Walk:
     def __init__(self, path: Path, salts: tuple[int, int], checksum: Sums, page_size: int) -> None:
         self.committed = 0
         self.first_page = 0  # the frame that holds page 1 as of the last commit
+        self.base_page = 0  # likewise, as of the first one
         self._path = path
         self._salts = salts
         self._pairs = 1 + page_size // 8
@@ -149,6 +156,8 @@ class _Walk:
         if frame.page == 1:
             self._first_page = frame.number
         if frame.commit:
+            if not self.committed:
+                self.base_page = self._first_page
             self.committed, self.first_page = frame.number, self._first_page
 
 
