@@ -9,7 +9,8 @@ from typing import Any, Self
 
 import msgpack
 
-HELLO, CREATE_QUEUE, SEND, RECEIVE, DELETE = 0, 10, 20, 21, 22
+HELLO, CREATE_QUEUE, DELETE_QUEUE, PURGE_QUEUE = 0, 10, 11, 15
+SEND, RECEIVE, DELETE = 20, 21, 22
 
 
 class Wire:
