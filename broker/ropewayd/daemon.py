@@ -116,7 +116,7 @@ class Daemon:
             self._settings.daemon.account,
             self._settings.daemon.region,
         )
-        http = self._http(kernel)
+        http = self._http(kernel, queues, server)
         try:
             report = await self._unless_asked(kernel.start(), ending)
             if report is not None:
@@ -160,7 +160,7 @@ class Daemon:
             seconds=round(time.monotonic() - self._began, 3),
         )
 
-    def _http(self, kernel: Kernel) -> HttpServer | None:
+    def _http(self, kernel: Kernel, queues: Queues, server: BinaryServer) -> HttpServer | None:
         """The AWS face, which listens to nothing yet; None if it has no address."""
         if not self._http_addresses:
             return None
@@ -168,11 +168,20 @@ class Daemon:
         from ropewayd.protocols.aws.gateway import Gateway  # noqa: PLC0415
         from ropewayd.protocols.aws.server import HttpServer  # noqa: PLC0415
         from ropewayd.protocols.aws.signature import AccessKey  # noqa: PLC0415
+        from ropewayd.protocols.metrics.page import MetricsPage  # noqa: PLC0415
 
         daemon = self._settings.daemon
         keys = {each: AccessKey(secret, daemon.account) for each, secret in self._keys.items()}
         limits = http_limits(self._settings)
-        return HttpServer(Gateway(kernel, limits, keys, daemon.account, daemon.region), limits)
+        gateway = Gateway(kernel, limits, keys, daemon.account, daemon.region)
+        http = HttpServer(gateway, limits)
+
+        def connections() -> dict[str, int]:
+            return {"binary": server.connections, "http": http.connections}
+
+        page = MetricsPage(kernel, queues, self._store, connections, self._settings.http.metrics_queues)
+        gateway.metrics = page.text
+        return http
 
     async def _listen(self, server: BinaryServer, http: HttpServer | None) -> None:
         raise_descriptor_limit(
@@ -305,6 +314,7 @@ def http_limits(settings: Settings) -> HttpLimits:
         idle_timeout=milliseconds(http.idle_timeout),
         write_timeout=milliseconds(http.write_timeout),
         skew=milliseconds(http.skew),
+        metrics=http.metrics,
         public_url=http.public_url,
         origins=http.origins,
         log_calls=settings.log.level == "debug",

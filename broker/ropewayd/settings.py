@@ -203,6 +203,13 @@ class Http(msgspec.Struct, frozen=True, kw_only=True):
             ge=1, le=604_800, description="How far a signature's time may be from this machine's, either way."
         ),
     ] = 900.0
+    metrics: Annotated[
+        Literal["local", "all"],
+        Meta(description="Who sees /metrics where there are keys: local is this machine. Else all do."),
+    ] = "local"
+    metrics_queues: Annotated[
+        int, Meta(ge=0, le=1_000_000, description="Queues with lines of their own in /metrics.")
+    ] = 1000
 
 
 class Kernel(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ share it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 from ropewayd.kernel.wheel import Timer, Wheel
@@ -116,6 +117,13 @@ class Queue:
     def on_disk(self) -> int:
         """Messages that are on disk alone."""
         return self.live - len(self.messages)
+
+    def oldest(self) -> int | None:
+        """When the oldest message was sent, about; None where there is none, or it is on disk alone."""
+        # What has waited longest in memory may be in flight; what has come back from disk stands in front.
+        known = [*self.ready.first(1), *islice(self.messages.values(), 1)]
+        through = self.paged_through if self.on_disk else MAX_SEQUENCE
+        return min((m.sent_at for m in known if m.sequence <= through), default=None)
 
     # Events
 

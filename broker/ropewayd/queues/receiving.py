@@ -102,6 +102,7 @@ class Receiving:
     ) -> Outcome:
         wait = queue.attributes.receive_wait_time if action.wait is None else action.wait
         if not wait:
+            self._registry.meters.of(queue.number).empty_receives += 1
             return Decision([], expired)
         return Wait(queue.number, now + wait, [], expired)
 

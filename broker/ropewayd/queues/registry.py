@@ -16,6 +16,7 @@ from ropewayd.vocabulary.names import Scope, read_queue_arn
 from .actions import QueueAttributes
 from .handle import Handles
 from .message import Message, MessageRecord, size_of
+from .meter import Meters
 from .queue import Memory, Queue
 from .records import MAX_SEQUENCE, VERSION, QueueRecord, split_row_key
 from .settings import QueueLimits
@@ -57,6 +58,7 @@ class Registry:
     def __init__(self, limits: QueueLimits, wheel: Wheel, owner: Any) -> None:
         self.limits = limits
         self.memory = Memory()
+        self.meters = Meters()
         self.home = Scope(limits.account, limits.region)
         self.by_name: dict[str, Queue] = {}
         """By what each is called here: see Scope.called. What is not found here may still be one's ARN: see

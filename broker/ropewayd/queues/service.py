@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from copy import copy
+from itertools import islice
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -22,7 +24,7 @@ from . import events as e
 from .actions import Expire, Found, Wake
 from .decide import deciders
 from .message import OVERHEAD
-from .meter import Meters
+from .meter import Meter
 from .queue import Queue
 from .records import MESSAGES, QUEUES, WAITING
 from .registry import Registry
@@ -31,6 +33,24 @@ from .spilling import Ended, Own, Purged, Spilling
 
 _EXPIRY_PACE = 100
 """Milliseconds between two pages of expired messages of one queue."""
+
+
+class Seen(NamedTuple):
+    """A queue at one moment, for who watches. `oldest`: its oldest message's age in seconds, where known."""
+
+    number: int
+    account: str
+    region: str
+    name: str
+    visible: int
+    in_flight: int
+    delayed: int
+    oldest: float | None
+    meter: Meter
+
+
+def _seconds(now: int, since: int | None) -> float | None:
+    return None if since is None else max(0, now - since) / 1000
 
 
 class Queues:
@@ -46,7 +66,7 @@ class Queues:
         self._deciders = deciders(self._registry, entropy)
         self._spilling = Spilling(self._registry)
         self._replaying = True
-        self.meters = Meters()
+        self.meters = self._registry.meters
         self.spill = self._spilling.spill
         self.spilled = self._spilling.spilled
 
@@ -220,6 +240,29 @@ class Queues:
     def scopes(self) -> list[Scope]:
         """The accounts and regions that have queues."""
         return sorted(self._registry.names)
+
+    @property
+    def memory_used(self) -> int:
+        """Bytes of messages in memory."""
+        return self._registry.memory.used
+
+    @property
+    def memory_limit(self) -> int:
+        """What they should not exceed."""
+        return self._registry.limits.memory_bytes
+
+    def seen(self, most: int, now: int) -> tuple[list[Seen], int]:
+        """At most so many queues as who watches sees them, and how many more there are."""
+        queues: Iterable[Queue] = islice(self._registry.by_name.values(), most)
+        found = [
+            Seen(
+                *(q.number, q.scope.account, q.scope.region, q.name),
+                *(q.visible, q.in_flight, q.delayed, _seconds(now, q.oldest())),
+                meter=copy(self.meters.seen(q.number)),
+            )
+            for q in queues
+        ]
+        return found, len(self._registry.by_name) - len(found)
 
     def snapshot(self) -> dict[str, Any]:
         """The state that is in memory, as plain objects."""

@@ -12,11 +12,12 @@ Rule 4  A web page reaches this daemon only from an origin that may: without acc
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import os
 import re
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -45,6 +46,9 @@ from .settings import HttpLimits
 from .signature import AccessKey, Scope
 from .sqs.url import is_queue_path
 
+METERED: Final = "aws"
+"""What this protocol is called where things are counted."""
+METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 LOCAL_ORIGIN: Final = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?\Z|null\Z")
 ALLOWED_METHODS: Final = "GET, POST, HEAD, OPTIONS"
 _HOST = re.compile(r"[A-Za-z0-9.:_\[\]-]{1,255}\Z")
@@ -85,6 +89,8 @@ class Gateway:
         self._limits = limits
         self._keys = keys
         self._home = names.Scope(account, region)
+        self.metrics: Callable[[], Awaitable[bytes]] | None = None
+        """Gives the page /metrics."""
         self._loop = asyncio.get_running_loop()
         self._decoders: dict[type[Operation], msgspec.json.Decoder[Operation]] = {}
         self._pages: dict[str, Callable[[web.BaseRequest], web.Response]] = {"/health": self._health}
@@ -101,6 +107,8 @@ class Gateway:
             page = self._page(request)
             if page is not None:
                 return page
+            if request.path == "/metrics" and request.method == "GET":
+                return await self._metrics(request)
             operation = self._understand(request, body, call)
             response = await self._run(operation, call)
         except RopewayError as error:
@@ -113,6 +121,8 @@ class Gateway:
             )
             self.complain(error)
             response = self._refusal(InternalFailure("The daemon failed to answer this call."), call, None)
+        if operation is not None:
+            self._kernel.meter.calls(METERED, call.operation).add(self._loop.time() - began)
         response.headers["Server"] = "ropewayd"
         self._allow(request, response)
         if self._limits.log_calls:
@@ -199,6 +209,15 @@ class Gateway:
 
     def _health(self, request: web.BaseRequest) -> web.Response:
         return web.Response(body=b'{"status":"ok"}', content_type="application/json")
+
+    async def _metrics(self, request: web.BaseRequest) -> web.Response:
+        """Where access keys are asked for, only this machine sees the names of queues, unless a setting says
+        otherwise."""
+        if self.metrics is None or not (
+            self._limits.metrics == "all" or not self._keys or _is_local(request.transport)
+        ):
+            return web.Response(status=404)
+        return web.Response(body=await self.metrics(), headers={"Content-Type": METRICS_TYPE})
 
     # Web origins
 
@@ -340,6 +359,10 @@ class Gateway:
     def _told(self, operation: Operation, given: Any, call: Call) -> web.Response:
         if isinstance(given, RopewayError):
             return self._refusal(given, call, operation)
+        if isinstance(given, list):
+            for each in [*given, *call.refused.values()]:
+                if isinstance(each, RopewayError):
+                    self._kernel.meter.errors[METERED, each.code] += 1
         try:
             return self._success(operation, given, call)
         except RopewayError as error:
@@ -356,6 +379,7 @@ class Gateway:
             )
             response.headers["x-amzn-RequestId"] = call.request_id
             return response
+        self._kernel.meter.errors[METERED, error.code] += 1
         fault = fault_of(error)
         status = fault.status
         if call.protocol is Protocol.JSON and not call.query_mode and status in {403, 404}:
@@ -401,6 +425,12 @@ class Gateway:
             request=call.request_id,
             milliseconds=round(seconds * 1000, 1),
         )
+
+
+def _is_local(transport: asyncio.BaseTransport | None) -> bool:
+    """Whether the peer is on this machine."""
+    peer = transport.get_extra_info("peername") if transport is not None else None
+    return not isinstance(peer, tuple) or ipaddress.ip_address(peer[0]).is_loopback
 
 
 class NoAction(InvalidAction):

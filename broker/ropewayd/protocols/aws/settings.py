@@ -30,6 +30,8 @@ class HttpLimits(msgspec.Struct, frozen=True, kw_only=True):
     """What QueueUrls begin with; empty: as the client called us."""
     origins: tuple[str, ...] = ()
     """Web origins that may call, besides those of this machine; `*` is all."""
+    metrics: str = "local"
+    """Who sees /metrics where access keys are asked for: `local` is this machine, `all` everyone."""
     slow_call: int = 1_000
     """A call that takes longer, its wait not counted, is told at level warning."""
     log_calls: bool = False
