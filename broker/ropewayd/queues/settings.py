@@ -16,6 +16,10 @@ class QueueLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Queues at one time."""
     max_in_flight: int = 120_000
     """Messages of one queue in flight; a receive beyond it is told so."""
+    max_queue_messages: int = 0
+    """Messages of one queue beyond which sends to it are refused; 0 is no limit."""
+    max_messages: int = 0
+    """Messages of all queues together beyond which sends are refused; 0 is no limit."""
     max_answer_bytes: int = (16 << 20) - (64 << 10)
     """What one receive may hold; it returns fewer messages rather than exceed it."""
     memory_bytes: int = 128 << 20
