@@ -241,14 +241,6 @@ class Kernel(msgspec.Struct, frozen=True, kw_only=True):
             description="Free disk space below which sends and creations are refused; 0 watches nothing.",
         ),
     ] = 64 * MIB
-    max_store_bytes: Annotated[
-        int,
-        Meta(
-            ge=0,
-            le=2**50,
-            description="What the store holds, in bytes on disk, beyond which nothing is added; 0: no limit.",
-        ),
-    ] = 0
     enough_space_bytes: Annotated[
         int,
         Meta(ge=0, le=1024 * 1024 * MIB, description="Free disk space from which they are taken again."),
@@ -289,22 +281,6 @@ class Queues(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Meta(ge=1, le=10_000_000, description="Messages of one queue that may be in flight at one time."),
     ] = 120_000
-    max_queue_messages: Annotated[
-        int,
-        Meta(
-            ge=0,
-            le=2**40,
-            description="Messages of one queue beyond which sends to it are refused; 0: no limit.",
-        ),
-    ] = 0
-    max_messages: Annotated[
-        int,
-        Meta(
-            ge=0,
-            le=2**40,
-            description="Messages of all queues together beyond which sends are refused; 0: no limit.",
-        ),
-    ] = 0
     memory_bytes: Annotated[
         int,
         Meta(

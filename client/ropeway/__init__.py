@@ -39,7 +39,7 @@ from ropeway.errors import (
     TooManyEntriesInBatchRequest,
 )
 from ropeway.message import Message, Outgoing
-from ropeway.queue import Queue, QueueAttributes, QueueSettings
+from ropeway.queue import Queue, QueueAttributes, QueueSettings, RedriveAllowPolicy, RedrivePolicy
 from ropeway.stream import Stream
 from ropeway.version import __version__
 from ropeway.worker import Worker, run
@@ -52,6 +52,8 @@ __all__ = [
     "Broker",
     "Queue",
     "QueueSettings",
+    "RedrivePolicy",
+    "RedriveAllowPolicy",
     "QueueAttributes",
     "Message",
     "Outgoing",

@@ -102,6 +102,11 @@ class Message:
         """The X-Ray trace header that it was sent with."""
         return self._inner.trace_header
 
+    @property
+    def source(self) -> str | None:
+        """The ARN of the queue that it is a dead letter of."""
+        return self._inner.source
+
     def delete(self) -> None:
         """It is done: nobody will receive it again."""
         call(self._queue.loop, self._inner.delete)

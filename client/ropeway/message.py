@@ -186,6 +186,11 @@ class Message:
         """The X-Ray trace header that it was sent with."""
         return self._told("trace_header")
 
+    @property
+    def source(self) -> str | None:
+        """The ARN of the queue that it is a dead letter of."""
+        return self._told("source")
+
     async def delete(self) -> None:
         """It is done: nobody will receive it again. Deleting it twice is fine."""
         self.settled = True

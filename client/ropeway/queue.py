@@ -23,6 +23,24 @@ LONGEST_WAIT = 20.0
 """Seconds that a receive may wait for a message."""
 
 
+class RedrivePolicy(TypedDict):
+    """When a message counts as a dead letter, and where it goes then."""
+
+    dead_letter_target_arn: str
+    """The dead-letter queue: its ARN, or its name."""
+    max_receive_count: int
+    """How often a message can be received before it goes there: 1 to 1,000."""
+
+
+class RedriveAllowPolicy(TypedDict, total=False):
+    """Which queues may name this one as their dead-letter queue."""
+
+    redrive_permission: str
+    """`allowAll`, `denyAll` or `byQueue`."""
+    source_queue_arns: Sequence[str] | None
+    """With `byQueue`: the ARNs (or names) of 1 to 10 queues."""
+
+
 class QueueSettings(TypedDict, total=False):
     """What can be set on a queue. Durations are in seconds, sizes in bytes."""
 
@@ -36,6 +54,10 @@ class QueueSettings(TypedDict, total=False):
     """How long a receive waits for a message unless it says: 0 to 20; 0."""
     maximum_message_size: int
     """Bytes of a body and its attributes: 1,024 to 1,048,576; 1,048,576."""
+    redrive_policy: RedrivePolicy | None
+    """Where messages go that were received too often; None: nowhere."""
+    redrive_allow_policy: RedriveAllowPolicy | None
+    """Which queues may send their dead letters here; None: all."""
 
 
 class QueueAttributes(QueueSettings, total=False):

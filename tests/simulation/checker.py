@@ -76,9 +76,20 @@ class Op:
         self.hurried = False
         self.abandoned = False
         self.delivered = False
+        self.moved: list[Any] = []
+        """The messages that became dead letters by the decision that answers it."""
+        self.moved_much = False
 
     def __repr__(self) -> str:
         return f"#{self.number} {self.client} {self.action!r}"
+
+
+class Moves(msgspec.Struct, eq=False):
+    """What a daemon does of itself: messages go from one queue to another, by ids and bodies."""
+
+    source: str
+    destination: str
+    messages: list[tuple[bytes, Any]]
 
 
 class Held(msgspec.Struct, eq=False):
@@ -94,6 +105,8 @@ class Held(msgspec.Struct, eq=False):
     first_received_at: int = 0
     doubtful: bool = False
     """Retention may have taken it, or not: a change of the attribute came in between."""
+    source: str | None = None
+    """The ARN of the queue that it is a dead letter of."""
 
 
 class Line(msgspec.Struct, eq=False):
@@ -107,6 +120,8 @@ class Line(msgspec.Struct, eq=False):
     retention_set_at: int = 0
     look_at: int = 0
     """Before this, retention must have taken none of them."""
+    mixed: bool = False
+    """Messages came from other queues: what is past its retention can be counted until it is in front."""
 
     def copy(self) -> Line:
         messages = {body: copy(held) for body, held in self.messages.items()}
@@ -137,6 +152,7 @@ class Model:
             a.ReceiveMessage: self._receive,
             a.DeleteMessage: self._delete,
             a.ChangeMessageVisibility: self._change,
+            Moves: self._move,
         }
 
     def copy(self) -> Model:
@@ -156,7 +172,7 @@ class Model:
             return None
         require(not isinstance(op.answer, QueueDoesNotExist), op, "the queue exists")
         assert op.decided_at is not None
-        if op.decided_at >= queue.look_at:
+        if op.decided_at >= queue.look_at and not queue.mixed:
             self._let_expire(queue, op)
         return queue
 
@@ -195,6 +211,34 @@ class Model:
             visible = self._surely_visible(queue, held, op)
             require(not visible, op, f"a receive finds nothing, but {held} is visible")
 
+    def _dies(self, queue: Line, held: Held) -> bool:
+        """Whether a receive makes a dead letter of it."""
+        policy = queue.attributes["redrive_policy"]
+        return (
+            policy is not None
+            and named(policy["dead_letter_target_arn"]) in self.queues
+            and held.receive_count >= policy["max_receive_count"]
+        )
+
+    def _move(self, op: Op) -> None:
+        now, moves = op.decided_at, op.action
+        assert now is not None
+        source, destination = self.queues.get(moves.source), self.queues.get(moves.destination)
+        require(source is not None and destination is not None, op, "messages move from a queue to a queue")
+        assert source is not None
+        assert destination is not None
+        for id_, body in moves.messages:
+            held = source.messages.pop(body, None)
+            require(held is not None and held.id == id_, op, f"{body!r} is not there to be moved")
+            assert held is not None
+            require(self._dies(source, held), op, f"{held} is no dead letter")
+            require(now >= held.visible_at, op, f"{held} is {held.kind} until {held.visible_at}")
+            require(now < self._expires_at(source, held), op, f"{held} is past its retention")
+            held.kind, held.visible_at, held.doubtful, held.source = VISIBLE, now, False, arn(moves.source)
+            require(body not in destination.messages, op, "a message is in one queue")
+            destination.messages[body] = held
+        destination.mixed = True
+
     # Queues
 
     def _bad_attributes(self, given: dict[str, Any]) -> type[RopewayError] | None:
@@ -206,6 +250,22 @@ class Model:
         except msgspec.ValidationError:
             return InvalidAttributeValue
         return None
+
+    def _bad_redrive(self, name: str, given: dict[str, Any]) -> bool:
+        """Whether the dead-letter queue is not there, not allowed, or in a circle."""
+        if not given.get("redrive_policy"):
+            return False
+        seen = [name]
+        policy: Any = given["redrive_policy"]
+        while policy:
+            seen.append(named(policy["dead_letter_target_arn"]))
+            target = self.queues.get(seen[-1])
+            policy = target.attributes["redrive_policy"] if target is not None and seen[-1] != name else None
+        first = self.queues.get(seen[1])
+        allow = (first.attributes["redrive_allow_policy"] if first is not None else None) or {}
+        allowed = allow.get("source_queue_arns") or ()
+        denied = allow.get("redrive_permission", "allowAll") != "allowAll" and arn(name) not in allowed
+        return first is None or name in seen[1:] or denied
 
     def _create(self, op: Op) -> None:
         name, given = op.action.queue, op.action.attributes
@@ -219,10 +279,14 @@ class Model:
             if differs:
                 require(isinstance(op.answer, QueueNameExists), op, "the queue exists and differs")
                 return
+        elif self._bad_redrive(name, given):
+            require(isinstance(op.answer, InvalidParameterValue), op, "this is no redrive policy")
+            return
         require(isinstance(op.answer, dict), op, "this queue can be created")
         require(op.answer["created"] == (queue is None), op, "created or found, that is the question")
         if queue is None:
             assert op.decided_at is not None
+            require(not self._bad_redrive(name, given), op, "this is no redrive policy")
             attributes = msgspec.to_builtins(msgspec.convert(given, a.QueueAttributes))
             self.queues[name] = Line(op.number, attributes, op.decided_at, op.decided_at, {})
 
@@ -250,6 +314,9 @@ class Model:
         if bad is not None:
             require(isinstance(op.answer, bad), op, f"these attributes are {bad.__name__}")
             return
+        if self._bad_redrive(op.action.queue, op.action.attributes):
+            require(isinstance(op.answer, InvalidParameterValue), op, "this is no redrive policy")
+            return
         require(op.answer == {}, op, "the attributes can be set")
         assert op.decided_at is not None
         if any(queue.attributes[k] != v for k, v in op.action.attributes.items()):
@@ -266,7 +333,8 @@ class Model:
             return
         require(isinstance(op.answer, dict), op, "the attributes can be told")
         for name in SETTABLE:
-            require(op.answer[name] == queue.attributes[name], op, f"{name} is {queue.attributes[name]}")
+            same = plain(op.answer.get(name)) == plain(queue.attributes[name])
+            require(same, op, f"{name} is {queue.attributes[name]}")
         require(op.answer["created_at"] == queue.created_at, op, f"created at {queue.created_at}")
         require(op.answer["modified_at"] == queue.modified_at, op, f"modified at {queue.modified_at}")
         least = dict.fromkeys((VISIBLE, IN_FLIGHT, DELAYED), 0)
@@ -346,8 +414,10 @@ class Model:
             require(beyond <= 0, op, f"{beyond} more messages are in flight than the limit")
         if not op.answer:
             wait = queue.attributes["receive_wait_time"] if op.action.wait is None else op.action.wait
-            require(not wait or op.asked_at is not None, op, f"a long poll of {wait} ms does not wait")
-            self.check_nothing_to_give(op)
+            early = not wait or op.asked_at is not None or op.moved
+            require(early, op, f"a long poll of {wait} ms does not wait")
+            if len(op.moved) < self._limits.page_messages and not op.moved_much:
+                self.check_nothing_to_give(op)
             return
         timeout = op.action.visibility_timeout
         if timeout is None:
@@ -373,7 +443,7 @@ class Model:
     def _hand_out(self, op: Op, queue: Line, given: Any, timeout: int) -> None:
         now = op.decided_at
         assert now is not None
-        id_, handle, body, sent_at, receive_count, first_received_at, attributes = given
+        id_, handle, body, sent_at, receive_count, first_received_at, attributes, *more = given
         held = queue.messages.get(body)
         if held is None:
             raise Violation(
@@ -382,6 +452,8 @@ class Model:
             )
         require(now >= held.visible_at, op, f"{held} is {held.kind} until {held.visible_at}, and it is {now}")
         require(now < self._expires_at(queue, held), op, f"{held} is past its retention at {now}")
+        require(not self._dies(queue, held), op, f"{held} is a dead letter")
+        require((more[0] if more else {}).get("source") == held.source, op, f"it comes from {held.source}")
         held.doubtful = False
         held.receive_count += 1
         held.first_received_at = held.first_received_at or now
@@ -436,6 +508,16 @@ class Model:
             held.visible_at = now + entry.visibility_timeout
 
 
+def arn(name: str) -> str:
+    """Of a queue of this name."""
+    return f"arn:aws:sqs:us-east-1:000000000000:{name}"
+
+
+def named(arn: str) -> str:
+    """The name in a queue's ARN."""
+    return arn.rpartition(":")[2]
+
+
 def counted(entry: a.SendEntry) -> int:
     """Bytes that count against the maximum, by AWS's rule."""
 
@@ -486,6 +568,13 @@ class Checker:
             return
         self.log.append(op)
         self.model.take(op)
+
+    def moved(self, op: Op, now: int, events: int, needed: int) -> None:
+        """Messages move to another queue in the course of a call, answered or not."""
+        op.decided_at, op.events, op.needed = now, events, needed
+        if not op.zombie:
+            self.log.append(op)
+            self.model.take(op)
 
     def timed_out(self, op: Op, answer: Any, now: int, needed: int) -> None:
         """A long poll gets its answer for want of a message."""

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ropewayd.queues import actions as a
+from tests.simulation.checker import arn
 
 QUEUES = ("orders", "mails", "orders-late")
 CALLS = 60
@@ -78,6 +79,20 @@ class Client:
         chosen = {
             name: self._dice.choice(values) for name, values in choices.items() if self._dice.random() < 0.3
         }
+        if self._dice.random() < 0.6:
+            policy = {
+                "dead_letter_target_arn": arn(self._dice.choice(("orders-late", "orders-late", *QUEUES))),
+                "max_receive_count": self._dice.choice([1, 1, 2]),
+            }
+            chosen["redrive_policy"] = policy if self._dice.random() < 0.9 else None
+        if self._dice.random() < 0.03:
+            chosen["redrive_allow_policy"] = self._dice.choice(
+                [
+                    {"redrive_permission": "denyAll", "source_queue_arns": None},
+                    {"redrive_permission": "byQueue", "source_queue_arns": [arn("orders")]},
+                    None,
+                ]
+            )
         if self._dice.random() < 0.03:
             chosen |= self._dice.choice([{"colour": 1}, {"delay": -1}, {"delay": "long"}])
         return chosen

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from ropewayd.kernel.alarm import Alarm
 from ropewayd.kernel.service import Decision, Outcome, Wait
 from ropewayd.kernel.wheel import Wheel
-from ropewayd.queues.events import MessagesExpired
+from ropewayd.queues.events import MessagesExpired, MessagesMoved
 from ropewayd.queues.service import Queues
 from ropewayd.store.memory import Fate, Faults, MemoryStore
 from ropewayd.store.protocol import Claim, Record, Refused, Slice, Space, StoreError, Unknown
 from ropewayd.vocabulary.errors import RopewayError, ServiceUnavailable
-from tests.simulation.checker import Op, Violation
+from tests.simulation.checker import Moves, Op, Violation
 from tests.simulation.replay import compare
 
 if TYPE_CHECKING:
@@ -81,6 +81,10 @@ class Watched:
         def watched(action: Any, now: int) -> Outcome:
             outcome = decide(action, now)
             op = self._at.ops.get(id(action))
+            if not isinstance(outcome, RopewayError):
+                moves = [event for event in outcome.events if type(event) is MessagesMoved]
+                if moves:
+                    self._at.world.guard(self._at.moved, op, moves, len(outcome.events), now)
             if op is not None:
                 self._at.world.guard(self._at.decided, op, outcome, now)
             return outcome
@@ -315,6 +319,20 @@ class Life:
         elif isinstance(outcome, Wait):
             op.asked_at = now if op.asked_at is None else op.asked_at
             checker.waits(op)
+
+    def moved(self, op: Op | None, moves: list[MessagesMoved], count: int, now: int) -> None:
+        """Messages are going to move, with these of `count` events."""
+        names = {number: queue.name for number, queue in self.queues._registry.by_number.items()}
+        for event in moves:
+            ids = [event.ids[at : at + 16] for at in range(0, len(event.ids), 16)]
+            messages = list(zip(ids, event.bodies, strict=True))
+            said = Moves(names[event.number], names[event.destination], messages)
+            note = Op(0, "daemon", said)
+            note.zombie, note.life_began = self.zombie, self.began
+            self.world.checker.moved(note, now, len(moves), self.applied + count)
+            if op is not None:
+                op.moved = messages
+                op.moved_much = sum(len(body) for body in event.bodies) > self.world.limits.page_bytes
 
     def failed(self, error: BaseException) -> None:
         self.explain(error)

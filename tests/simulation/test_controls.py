@@ -250,6 +250,34 @@ class EndsAMessageTwice(World):
         return queues
 
 
+class KeepsTheDeadLetter(World):
+    """It is in its dead-letter queue, and still where it was."""
+
+    def make_queues(self, wheel: Wheel) -> Queues:
+        queues = super().make_queues(wheel)
+        moved = queues._moved
+
+        def kept(event: Any, lsn: int) -> Any:
+            return moved(msgspec.structs.replace(event, sequences=event.sequences[:-1]), lsn)
+
+        queues._moved = kept  # type: ignore[method-assign]
+        return queues
+
+
+class LosesTheDeadLetter(World):
+    """A restart finds it in neither queue: the tail's event does not count for the dead-letter queue."""
+
+    def make_queues(self, wheel: Wheel) -> Queues:
+        queues = super().make_queues(wheel)
+        moved = queues._moved
+
+        def forgetful(event: Any, lsn: int) -> Any:
+            return moved(msgspec.structs.replace(event, destination=-1) if queues._replaying else event, lsn)
+
+        queues._moved = forgetful  # type: ignore[method-assign]
+        return queues
+
+
 class KeepsNoTime(World):
     """The carried clock starts at the wall's, whatever the journal says."""
 
@@ -275,6 +303,8 @@ BUGS = [
     FeedsThoseWhoLeft,
     ForgetsHowOften,
     EndsAMessageTwice,
+    KeepsTheDeadLetter,
+    LosesTheDeadLetter,
     KeepsNoTime,
 ]
 

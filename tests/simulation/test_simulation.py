@@ -64,6 +64,7 @@ def test_histories_are_full_of_events() -> None:
         *("MessagesSent", "MessagesReceived", "MessagesDeleted", "MessagesReturned", "MessagesExpired"),
         *("VisibilityChanged", "QueueCreated", "QueueDeleted", "QueuePurged", "AttributesSet"),
         *(
+            "MessagesMoved",
             "crash",
             "takeover",
             "stop",

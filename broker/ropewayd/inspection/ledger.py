@@ -84,6 +84,7 @@ class Ledger:
             e.MessagesReturned: lambda _: None,
             e.MessagesExpired: self._ended,
             e.StoreFounded: self._founded,
+            e.MessagesMoved: self._moved,
         }
 
     def account(self, number: int) -> Account:
@@ -119,10 +120,17 @@ class Ledger:
         account.floor = max(account.floor, event.floor)
 
     def _sent(self, event: e.MessagesSent) -> None:
-        account = self.account(event.number)
-        end = event.first + len(event.bodies)
-        account.sent.update(range(event.first, end))
+        self._arrived(event.number, event.first, len(event.bodies))
+
+    def _arrived(self, number: int, first: int, count: int) -> None:
+        account = self.account(number)
+        end = first + count
+        account.sent.update(range(first, end))
         account.next_sequence = max(account.next_sequence, end)
+
+    def _moved(self, event: e.MessagesMoved) -> None:
+        self.account(event.number).ended.update(event.sequences)
+        self._arrived(event.destination, event.first, len(event.bodies))
 
     def _ended(self, event: e.MessagesDeleted | e.MessagesExpired) -> None:
         self.account(event.number).ended.update(event.sequences)

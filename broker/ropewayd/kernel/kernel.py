@@ -91,6 +91,8 @@ class Kernel:
         self._commit: asyncio.Task[None] | None = None
         self._tail = Tail()
         self._polls = Polls(wheel)
+        self._hungry: deque[object] = deque()
+        self._feeding = False
         self._parked: dict[object, list[tuple[Action, Reply]]] = {}
         self._reads: set[asyncio.Task[None]] = set()
         self._slowed: deque[tuple[Action, Reply]] = deque()
@@ -99,11 +101,7 @@ class Kernel:
         self._idle_armed = False
         self._tidied = False
         self._alarm: Alarm | None = None
-        self._room = Room(
-            self._settings.low_space_bytes,
-            self._settings.enough_space_bytes,
-            self._settings.max_store_bytes,
-        )
+        self._room = Room(self._settings.low_space_bytes, self._settings.enough_space_bytes)
         self._unseen = 0
         self._looking = False
 
@@ -174,6 +172,7 @@ class Kernel:
             self._close()
         for event in events:
             self._apply(event)
+        self._feed_all()
 
     def _apply(self, event: Event) -> None:
         batch = self._open
@@ -185,8 +184,7 @@ class Kernel:
         if self._commit is None:
             self._commit = asyncio.get_running_loop().create_task(self._commit_all())
         if self._polls:
-            for key in self._feeders[type(event)](event):
-                self._feed(key)
+            self._hungry.extend(self._feeders[type(event)](event))
 
     def _answer(self, reply: Reply, answer: Any) -> None:
         prepared = reply.prepare(answer)
@@ -230,6 +228,16 @@ class Kernel:
             return
         self._polls.add(Poll(action, reply, wait.key, wait.answer), wait.until)
         self.alarm()
+
+    def _feed_all(self) -> None:
+        """Serve those who wait for what has happened, when all events of a decision have. What serving one
+        brings about can serve others, after it."""
+        if self._feeding:
+            return
+        self._feeding = True
+        while self._hungry:
+            self._feed(self._hungry.popleft())
+        self._feeding = False
 
     def _feed(self, key: object) -> None:
         """Serve those who wait for this key, first come first served, in the batch that feeds them."""
@@ -337,7 +345,7 @@ class Kernel:
         """How much room the disk has. Where it is short, look again by and by, though nothing is written."""
         self._unseen = 0
         figures = await self._store.figures()
-        self._room.see(figures.free_bytes, figures.used_bytes)
+        self._room.see(figures.free_bytes)
         if self._room.refusal is not None and not self._looking:
             self._looking = True
             self.wheel.add(self.clock.now() + _LOOK_AGAIN, _LOOK, None)

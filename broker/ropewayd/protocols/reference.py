@@ -43,6 +43,8 @@ def reference() -> str:
     """The whole text between the markers."""
     parts = [_action(ACTIONS[code]) for code in sorted(ACTIONS)]
     parts += ["### Attributes of a queue", "Those that can be set:", _fields(QueueAttributes, "Attribute")]
+    for name, nested in _nested(QueueAttributes):
+        parts += [f"`{name}`: {_prose(nested)}", _fields(nested, "Member")]
     parts += ["### Errors", _errors()]
     return "\n\n".join(parts)
 
@@ -87,22 +89,37 @@ def _fields(kind: type[msgspec.Struct], head: str) -> str:
     info = inspect.type_info(kind)
     assert isinstance(info, inspect.StructType)
     rows += [
-        f"| `{field.encode_name}` | {_type(field.type)} | {_default(field)} | {_meaning(field.type)} |"
+        f"| `{field.encode_name}` | {_type(field.type)} | {_default(field, kind)} | {_meaning(field.type)} |"
         for field in info.fields
     ]
     return "\n".join(rows)
 
 
-def _default(field: inspect.Field) -> str:
+def _nested(kind: type[msgspec.Struct]) -> Iterator[tuple[str, type[msgspec.Struct]]]:
+    """The fields that are maps with members of their own."""
+    info = inspect.type_info(kind)
+    assert isinstance(info, inspect.StructType)
+    for field in info.fields:
+        inner = field.type.type if isinstance(field.type, inspect.Metadata) else field.type
+        for each in inner.types if isinstance(inner, inspect.UnionType) else (inner,):
+            if isinstance(each, inspect.StructType):
+                yield field.encode_name, each.cls
+
+
+def _default(field: inspect.Field, kind: type) -> str:
     if field.required:
         return "error"
     if field.default_factory is not msgspec.NODEFAULT:
         return "empty"
     if field.default is None:
+        if kind is QueueAttributes:
+            return "none"
         info = inspect.type_info(QueueAttributes)
         assert isinstance(info, inspect.StructType)
         same = any(_meaning(each.type) == _meaning(field.type) for each in info.fields)
         return "the queue's" if same else "none"
+    if isinstance(field.default, str) and field.default:
+        return f"`{field.default}`"
     if field.default == "":
         return "empty"
     return f"{field.default:,}" if isinstance(field.default, int) else str(field.default)
@@ -122,7 +139,7 @@ def _descriptions(kind: inspect.Type) -> Iterator[str]:
             yield from _descriptions(each)
 
 
-def _type(kind: inspect.Type) -> str:
+def _type(kind: inspect.Type) -> str:  # noqa: C901  # one case for each type there is
     match kind:
         case inspect.Metadata(extra_json_schema={"type": str(said)}):
             return said
@@ -136,11 +153,15 @@ def _type(kind: inspect.Type) -> str:
             return f"text of {_length(kind, 'characters')}" if kind.max_length else "text"
         case inspect.BytesType():
             return "bytes"
-        case inspect.ListType():
+        case inspect.ListType() | inspect.VarTupleType():
             of = "maps" if isinstance(kind.item_type, inspect.StructType) else _type(kind.item_type)
             return f"array of {_length(kind, of)}"
         case inspect.DictType():
             return f"map of {_length(kind, 'members')}" if kind.max_length else "map"
+        case inspect.StructType():
+            return "map"
+        case inspect.LiteralType():
+            return " or ".join(f"`{value}`" for value in kind.values)
         case inspect.AnyType():
             return "text or bytes"
         case inspect.NoneType():

@@ -5,7 +5,7 @@ Times and durations are milliseconds. The ranges are AWS's unless the text says 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
@@ -48,6 +48,36 @@ _OWN = "Without it, the daemon's own."
 _BATCH: tuple[type[RopewayError], ...] = (QueueDoesNotExist, EmptyBatchRequest, TooManyEntriesInBatchRequest)
 
 
+QueueReference = Annotated[str, Meta(min_length=1, max_length=256)]
+"""A queue's name or its ARN."""
+
+
+class RedrivePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """When a message counts as a dead letter, and where it goes then."""
+
+    dead_letter_target_arn: Annotated[
+        QueueReference, Meta(description="The dead-letter queue: its ARN, or its name.")
+    ]
+    max_receive_count: Annotated[
+        int, Meta(ge=1, le=1000, description="How often a message can be received before it goes there.")
+    ]
+
+
+class RedriveAllowPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """Which queues may name this one as their dead-letter queue."""
+
+    redrive_permission: Annotated[
+        Literal["allowAll", "denyAll", "byQueue"], Meta(description="All of them, none, or those named.")
+    ] = "allowAll"
+    source_queue_arns: (
+        Annotated[
+            tuple[QueueReference, ...],
+            Meta(min_length=1, max_length=10, description="With byQueue: the ARNs (or names) of those."),
+        ]
+        | None
+    ) = None
+
+
 class QueueAttributes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """What can be set on a queue."""
 
@@ -60,6 +90,13 @@ class QueueAttributes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, g
     maximum_message_size: Annotated[
         int, Meta(ge=1024, le=1_048_576, description="Bytes of body and attributes of one message.")
     ] = 1_048_576
+    redrive_policy: Annotated[
+        RedrivePolicy | None, Meta(description="Where messages go that were received too often; see below.")
+    ] = None
+    redrive_allow_policy: Annotated[
+        RedriveAllowPolicy | None,
+        Meta(description="Which queues may send their dead letters here; see below."),
+    ] = None
 
 
 GivenAttributes = Annotated[
@@ -119,8 +156,8 @@ class GetQueueAttributes(Action):
 
     code: ClassVar[int] = 13
     answer: ClassVar[str] = (
-        "A map: every attribute that can be set, and `arn`, `created_at`, `modified_at`, `visible`, "
-        "`in_flight`, `delayed` (numbers of messages)."
+        "A map: every attribute that is set or has a default, and `arn`, `created_at`, `modified_at`, "
+        "`visible`, `in_flight`, `delayed` (numbers of messages)."
     )
     errors: ClassVar[tuple[type[RopewayError], ...]] = (QueueDoesNotExist,)
 
@@ -201,13 +238,16 @@ class SendMessage(Action):
 
 class ReceiveMessage(Action):
     """Receive messages. They stay in the queue, invisible to others for the visibility timeout: delete them
-    when done. Answers as soon as there is one, or when the wait is over; fewer than asked for is normal."""
+    when done. Answers as soon as there is one, or when the wait is over; fewer than asked for is normal.
+
+    A message that was received as often as the queue's redrive policy allows goes to the dead-letter queue
+    instead."""
 
     code: ClassVar[int] = 21
     answer: ClassVar[str] = (
         "A list of messages, each a list: id (16 bytes), receipt handle (bytes), body, sent_at, "
         "receive_count, first_received_at, attributes (a map or nil); and, where there is any of it, a map "
-        "of what else is known: `trace_header`."
+        "of what else is known: `trace_header`, `source` (the ARN of the queue that it is a dead letter of)."
     )
     errors: ClassVar[tuple[type[RopewayError], ...]] = (QueueDoesNotExist, OverLimit)
     fleeting: ClassVar[bool] = True

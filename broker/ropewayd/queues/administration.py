@@ -17,6 +17,7 @@ from . import actions as a
 from . import events as e
 from .attributes import read_attributes
 from .records import MAX_NUMBER
+from .redrive import Redrive
 from .registry import Registry, missing
 
 
@@ -28,6 +29,7 @@ class Administration:
         self._queues, self._find = registry.by_name, registry.find
         self._limits = registry.limits
         self._entropy = entropy
+        self._redrive = Redrive(registry)
 
     def table(self) -> Mapping[type[Action], Callable[[Any, int], Outcome]]:
         return {
@@ -50,6 +52,7 @@ class Administration:
         given = read_attributes(action.attributes)
         if isinstance(given, RopewayError):
             return given
+        given = self._redrive.named(scope, given)
         called = scope.called(name, self._registry.home)
         answer = {"queue": called, "arn": scope.queue_arn(name), "created": False}
         queue = self._queues.get(called)
@@ -63,10 +66,13 @@ class Administration:
             return Decision(answer)
         if len(self._queues) >= self._limits.max_queues:
             return OverLimit(f"There are {self._limits.max_queues} queues, and that is the limit.", "queue")
+        problem = self._redrive.problem(scope, name, given)
+        if problem is not None:
+            return problem
         number = self._registry.next_number
         if number > MAX_NUMBER:
             return OverLimit("This store has no queue numbers left: move to a new one.", "queue")
-        full = msgspec.to_builtins(msgspec.convert(given, a.QueueAttributes))
+        full = msgspec.to_builtins(a.QueueAttributes(**given))
         answer["created"] = True
         return Decision(answer, (e.QueueCreated(number, name, now, full, *scope),))
 
@@ -97,7 +103,8 @@ class Administration:
         queue = self._queues.get(action.queue) or self._find(action.queue)
         if queue is None:
             return missing(action.queue)
-        answer = msgspec.to_builtins(queue.attributes)
+        told = msgspec.to_builtins(queue.attributes)
+        answer = {attribute: value for attribute, value in told.items() if value is not None}
         answer["arn"] = queue.arn
         answer["created_at"] = queue.created_at
         answer["modified_at"] = queue.modified_at
@@ -113,8 +120,14 @@ class Administration:
         given = read_attributes(action.attributes)
         if isinstance(given, RopewayError):
             return given
+        given = self._redrive.named(queue.scope, given)
+        problem = self._redrive.problem(queue.scope, queue.name, given)
+        if problem is not None:
+            return problem
         changed = {k: v for k, v in given.items() if getattr(queue.attributes, k) != v}
-        return Decision({}, (e.AttributesSet(queue.number, now, changed),) if changed else ())
+        if not changed:
+            return Decision({})
+        return Decision({}, (e.AttributesSet(queue.number, now, msgspec.to_builtins(changed)),))
 
     def purge(self, action: a.PurgeQueue, now: int) -> Outcome:
         queue = self._queues.get(action.queue) or self._find(action.queue)

@@ -19,6 +19,9 @@ from ropewayd.vocabulary.fitting import explain
 from .actions import QueueAttributes
 
 _SETTABLE = QueueAttributes.__struct_fields__
+_REMOVED_BY_NOTHING = frozenset(("redrive_policy", "redrive_allow_policy"))
+"""Those that are there or not: nil or an empty text takes them away. What is wrong inside them has the code
+that AWS gives it."""
 _NAME = re.compile(r"(?!(?i:aws\.|amazon\.))(?!\.)(?!.*\.\.)[\w.-]{1,256}(?<!\.)\Z")
 _KIND = re.compile(r"(String|Number|Binary)(\.[^\x00-\x1f]{1,249})?\Z")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,5})?\Z")
@@ -32,14 +35,17 @@ def read_attributes(given: dict[str, Any]) -> dict[str, Any] | RopewayError:
                 f"A queue has no attribute {name[:80]!r} that can be set. There are: {', '.join(_SETTABLE)}.",
                 f"attributes.{name[:80]}",
             )
+    given = {
+        name: None if name in _REMOVED_BY_NOTHING and value == "" else value for name, value in given.items()
+    }
     try:
-        msgspec.convert(given, QueueAttributes)
+        read = msgspec.convert(given, QueueAttributes)
     except msgspec.ValidationError as error:
         found = explain(error)
-        return InvalidAttributeValue(
-            found.message.replace("The field", "The attribute"), f"attributes.{found.field}"
-        )
-    return given
+        nested = str(found.field).partition(".")[0] in _REMOVED_BY_NOTHING
+        kind = InvalidParameterValue if nested else InvalidAttributeValue
+        return kind(found.message.replace("The field", "The attribute"), f"attributes.{found.field}")
+    return {name: getattr(read, name) for name in given}
 
 
 def check_message_attributes(given: dict[str, Any], field: str) -> RopewayError | None:

@@ -107,6 +107,27 @@ class StoreFounded(msgspec.Struct, array_like=True, tag=11, gc=False, frozen=Tru
     key: bytes
 
 
+class MessagesMoved(msgspec.Struct, array_like=True, tag=30, gc=False, frozen=True):
+    """From `number`, where they ended, to the end of the queue `destination`, as sequences `first`,
+    `first + 1`, ... there, visible, in columns as of MessagesSent; the times and counts are those that they
+    have from now on. All of each message is here, so that neither queue's records are needed to tell the
+    other's. `task`: the move task that did it; 0: each was a dead letter."""
+
+    number: int
+    sequences: list[int]
+    destination: int
+    first: int
+    at: int
+    ids: bytes
+    bodies: list[Any]
+    sent_at: list[int]
+    receive_counts: list[int]
+    first_received_at: list[int]
+    attributes: list[Any] | None = None
+    systems: list[System | None] | None = None
+    task: int = 0
+
+
 QueueEvent = (
     QueueCreated
     | QueueDeleted
@@ -119,4 +140,5 @@ QueueEvent = (
     | MessagesReturned
     | MessagesExpired
     | StoreFounded
+    | MessagesMoved
 )

@@ -55,6 +55,7 @@ class Queue:
         "lowest_gone",
         "memory",
         "messages",
+        "mixed",
         "modified_at",
         "name",
         "next_sequence",
@@ -100,6 +101,8 @@ class Queue:
         self.spilled_through = 0
         self.stored = 0
         self.changed = 0
+        self.mixed = False
+        """Whether messages came from other queues: then their ages are in no order."""
         self.replaying = False
         self.wheel = wheel
         self.owner = owner
@@ -373,6 +376,7 @@ class Queue:
             "next_sequence": self.next_sequence,
             "live": self.live,
             "floor": self.floor,
+            "mixed": self.mixed,
             "in_flight": self.in_flight,
             "delayed": self.delayed,
             "ready": [m.sequence for m in self.ready],

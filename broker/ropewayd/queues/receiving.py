@@ -15,6 +15,7 @@ from . import events as e
 from .message import Message, System
 from .paging import next_page
 from .queue import Queue
+from .redrive import Redrive
 from .registry import Registry, missing
 
 _SHOWN = 128
@@ -28,6 +29,7 @@ class Receiving:
         self._registry = registry
         self._queues, self._find = registry.by_name, registry.find
         self._limits = registry.limits
+        self._redrive = Redrive(registry)
 
     def table(self) -> Mapping[type[Action], Callable[[Any, int], Outcome]]:
         return {a.ReceiveMessage: self.receive}
@@ -41,11 +43,18 @@ class Receiving:
             return OverLimit(
                 f"{self._limits.max_in_flight} messages of this queue are in flight: the limit.", "queue"
             )
-        picked, expired = self._pick(queue, min(action.max_messages, room), now)
+        count = min(action.max_messages, room)
+        moved: tuple[e.MessagesMoved, ...] = ()
+        if queue.mixed or queue.attributes.redrive_policy is not None:
+            picked, expired, moved, whole = self._sift(queue, count, now)
+            if not picked and not whole:  # there are too many dead letters for one answer
+                return Decision([], (*expired, *moved))
+        else:
+            picked, expired = self._pick(queue, count, now)
         if not picked:
             if queue.on_disk:
-                return next_page(self._registry, queue, self._limits.page_messages, expired)
-            return self._nothing(queue, action, now, expired)
+                return next_page(self._registry, queue, self._limits.page_messages, (*expired, *moved))
+            return self._nothing(queue, action, now, (*expired, *moved))
         timeout = action.visibility_timeout
         deadline = now + (queue.attributes.visibility_timeout if timeout is None else timeout)
         make, number = self._registry.handles.make, queue.number
@@ -60,7 +69,8 @@ class Receiving:
         event = e.MessagesReceived(number, now, deadline, sequences)
         low = queue.on_disk and queue.ready.window(queue.paged_through) < self._limits.page_messages
         ahead = next_page(self._registry, queue, self._limits.page_messages) if low else None
-        return Decision(answer, (*expired, event), ahead)
+        # What moves comes last: it may feed others, and all else has happened then.
+        return Decision(answer, (*expired, event, *moved), ahead)
 
     def _pick(
         self, queue: Queue, count: int, now: int
@@ -76,12 +86,32 @@ class Receiving:
             picked, expired = self._past(queue, count, horizon)
         if picked and queue.on_disk and picked[-1].sequence > queue.paged_through:
             picked = [m for m in picked if m.sequence <= queue.paged_through]
+        return self._fitting(picked), expired
+
+    def _fitting(self, picked: list[Message]) -> list[Message]:
+        """As many as an answer holds, and at least one."""
         size, limit = 0, self._limits.max_answer_bytes
         for index, message in enumerate(picked):
             size += message.size + _SHOWN
             if size > limit and index:
-                return picked[:index], expired
-        return picked, expired
+                return picked[:index]
+        return picked
+
+    def _sift(
+        self, queue: Queue, count: int, now: int
+    ) -> tuple[list[Message], tuple[Any, ...], tuple[e.MessagesMoved, ...], bool]:
+        """As `_pick`, where there may be dead letters; and whether all that is in memory was looked at."""
+        target, policy = self._redrive.target(queue), queue.attributes.redrive_policy
+        most = policy.max_receive_count if policy is not None and target is not None else 0
+        found = self._redrive.sift(queue, count, now - queue.attributes.retention_period, most)
+        expired: tuple[Any, ...] = ()
+        if found.expired:
+            expired = (e.MessagesExpired(queue.number, [m.sequence for m in found.expired]),)
+        moved: tuple[e.MessagesMoved, ...] = ()
+        if found.letters:
+            assert target is not None
+            moved = (self._redrive.moved(queue, target, found.letters, now),)
+        return self._fitting(found.picked), expired, moved, found.whole
 
     def _past(
         self, queue: Queue, count: int, horizon: int
@@ -97,14 +127,12 @@ class Receiving:
         event = e.MessagesExpired(queue.number, [m.sequence for m in seen[:gone]])
         return seen[gone : gone + count], (event,)
 
-    def _nothing(
-        self, queue: Queue, action: a.ReceiveMessage, now: int, expired: tuple[e.MessagesExpired, ...]
-    ) -> Outcome:
+    def _nothing(self, queue: Queue, action: a.ReceiveMessage, now: int, events: tuple[Any, ...]) -> Outcome:
         wait = queue.attributes.receive_wait_time if action.wait is None else action.wait
         if not wait:
             self._registry.meters.of(queue.number).empty_receives += 1
-            return Decision([], expired)
-        return Wait(queue.number, now + wait, [], expired)
+            return Decision([], events)
+        return Wait(queue.number, now + wait, [], events)
 
 
 def _told(system: System) -> dict[str, str]:

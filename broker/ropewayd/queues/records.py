@@ -43,6 +43,7 @@ class QueueRecord(msgspec.Struct, array_like=True, gc=False, frozen=True):
     spilled_through: int
     account: str = ""
     region: str = ""
+    mixed: bool = False
 
 
 def row_key(number: int, sequence: int) -> int:

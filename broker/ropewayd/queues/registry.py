@@ -152,6 +152,7 @@ class Registry:
         queue.live = record.live
         queue.floor = queue.paged_through = record.floor
         queue.spilled_through = record.spilled_through
+        queue.mixed = record.mixed
         queue.stored = queue.changed = lsn
 
     def fill(self, number: int, first: int, limit: int, records: list[Record]) -> None:

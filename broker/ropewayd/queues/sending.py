@@ -17,7 +17,6 @@ from ropewayd.vocabulary.errors import (
 from . import actions as a
 from . import events as e
 from .attributes import check_message_attributes
-from .backlog import Backlog
 from .message import System, size_of
 from .records import MAX_SEQUENCE
 from .registry import Registry, missing
@@ -29,7 +28,6 @@ class Sending:
     def __init__(self, registry: Registry, entropy: Callable[[int], bytes]) -> None:
         self._queues, self._find = registry.by_name, registry.find
         self._entropy = entropy
-        self._backlog = Backlog.of(registry.limits, registry.by_number)
 
     def table(self) -> Mapping[type[Action], Callable[[Any, int], Outcome]]:
         return {a.SendMessage: self.send}
@@ -38,10 +36,6 @@ class Sending:
         queue = self._queues.get(action.queue) or self._find(action.queue)
         if queue is None:
             return missing(action.queue)
-        if self._backlog is not None:
-            refusal = self._backlog.refusal(queue, len(action.entries), now)
-            if refusal is not None:
-                return refusal
         maximum = queue.attributes.maximum_message_size
         delay = queue.attributes.delay
         bodies: list[Any] = []

@@ -7,7 +7,7 @@ events do to one queue in queue.py, how state reaches records in spilling.py.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from itertools import islice
 from typing import Any, NamedTuple
@@ -21,15 +21,16 @@ from ropewayd.vocabulary.action import Action
 from ropewayd.vocabulary.names import Scope
 
 from . import events as e
-from .actions import Expire, Found, Wake
+from .actions import Expire, Found, QueueAttributes, Wake
 from .decide import deciders
 from .message import OVERHEAD
 from .meter import Meter
+from .moving import arrived
 from .queue import Queue
 from .records import MESSAGES, QUEUES, WAITING
 from .registry import Registry
 from .settings import QueueLimits
-from .spilling import Ended, Own, Purged, Spilling
+from .spilling import Both, Ended, Own, Purged, Spilling
 
 _EXPIRY_PACE = 100
 """Milliseconds between two pages of expired messages of one queue."""
@@ -86,11 +87,14 @@ class Queues:
             e.VisibilityChanged: self._visibility_changed,
             e.MessagesReturned: self._returned,
             e.StoreFounded: self._founded,
+            e.MessagesMoved: self._moved,
         }
 
     def feeds(self, event: Any) -> Iterable[object]:
         if type(event) in _FEEDING:
             return (event.number,)
+        if type(event) is e.MessagesMoved:
+            return (event.destination,)
         return ()
 
     def due(self, payloads: list[Any], now: int) -> Iterable[Action]:
@@ -106,7 +110,9 @@ class Queues:
             if not oldest and not queue.on_disk:
                 continue  # what is invisible is asked when it wakes
             if oldest and (not queue.on_disk or oldest[0].sequence <= queue.paged_through):
-                at = oldest[0].sent_at + queue.attributes.retention_period
+                if queue.mixed:
+                    oldest = queue.ready.first(self._registry.limits.page_messages)
+                at = min(m.sent_at for m in oldest) + queue.attributes.retention_period
                 if at > now:
                     queue.expire_at(at)
                     continue
@@ -141,7 +147,8 @@ class Queues:
         if queue is None:
             return None
         if lsn > queue.stored:
-            queue.attributes = msgspec.structs.replace(queue.attributes, **event.attributes)
+            before = msgspec.to_builtins(queue.attributes)
+            queue.attributes = msgspec.convert({**before, **event.attributes}, QueueAttributes)
             queue.modified_at = event.at
             queue.changed = lsn
             if queue.expiry is not None:
@@ -199,6 +206,16 @@ class Queues:
         queue = self._registry.by_number.get(event.number)
         return None if queue is None else queue.returned(event.sequences, lsn)
 
+    def _moved(self, event: e.MessagesMoved, lsn: int) -> Touch:
+        source = self._registry.by_number.get(event.number)
+        destination = self._registry.by_number.get(event.destination)
+        if not self._replaying and not event.task:
+            self.meters.of(event.number).dead_lettered += len(event.sequences)
+        return Both(
+            None if source is None else source.ended(event.sequences, lsn),
+            None if destination is None else arrived(destination, event, lsn),
+        )
+
     def _founded(self, event: e.StoreFounded, lsn: int) -> Touch:
         self._registry.handle_key = event.key
         return Own(0)
@@ -211,7 +228,7 @@ class Queues:
             queue.replaying = True
 
     def named(self, events: Iterable[Any]) -> Iterable[tuple[Space, Key]]:
-        return self._spilling.named(_named(event) for event in events)
+        return self._spilling.named(each for event in events for each in _named(event))
 
     def recovered(self, now: int) -> None:
         self._spilling.check_loaded()
@@ -276,7 +293,11 @@ class Queues:
 _FEEDING = frozenset((e.MessagesSent, e.MessagesReturned, e.VisibilityChanged, e.QueueDeleted))
 
 
-def _named(event: Any) -> tuple[int, Iterable[int]]:
+def _named(event: Any) -> Iterator[tuple[int, Iterable[int]]]:
+    """Of which queues it names which messages."""
     if type(event) is e.MessagesSent:
-        return event.number, range(event.first, event.first + len(event.bodies))
-    return getattr(event, "number", 0), getattr(event, "sequences", ())
+        yield event.number, range(event.first, event.first + len(event.bodies))
+        return
+    yield getattr(event, "number", 0), getattr(event, "sequences", ())
+    if type(event) is e.MessagesMoved:
+        yield event.destination, range(event.first, event.first + len(event.bodies))

@@ -16,10 +16,6 @@ class QueueLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Queues at one time."""
     max_in_flight: int = 120_000
     """Messages of one queue in flight; a receive beyond it is told so."""
-    max_queue_messages: int = 0
-    """Messages of one queue beyond which sends to it are refused; 0 is no limit."""
-    max_messages: int = 0
-    """Messages of all queues together beyond which sends are refused; 0 is no limit."""
     max_answer_bytes: int = (16 << 20) - (64 << 10)
     """What one receive may hold; it returns fewer messages rather than exceed it."""
     memory_bytes: int = 128 << 20
@@ -27,6 +23,6 @@ class QueueLimits(msgspec.Struct, frozen=True, kw_only=True):
     min_window_bytes: int = 64 << 10
     """Of each queue, about so much stays in memory however short that is."""
     page_messages: int = 1000
-    """Messages read from disk at one time, ..."""
+    """Messages read from disk at one time, or moved to another queue, ..."""
     page_bytes: int = 1 << 20
     """... and about how many bytes."""

@@ -60,6 +60,13 @@ class Own(msgspec.Struct, gc=False, frozen=True):
     number: int
 
 
+class Both(msgspec.Struct, gc=False, frozen=True):
+    """One event changed two queues: the touch of each."""
+
+    source: Any
+    destination: Any
+
+
 class Spilling:
     """See the module."""
 
@@ -76,6 +83,10 @@ class Spilling:
                 self._messages(queue, touch[1], into)
         elif isinstance(touch, Own):
             self._own(touch.number, into)
+        elif isinstance(touch, Both):
+            for each in (touch.source, touch.destination):
+                if each is not None:
+                    self.spill(each, into)
         elif isinstance(touch, Purged):
             into.drop_range(MESSAGES, row_key(touch.number, 0), row_key(touch.number, touch.floor))
             self._drop_waiting(touch.number, touch.waiting, into)
@@ -116,6 +127,7 @@ class Spilling:
             queue.floor,
             queue.spilled_through,
             *queue.scope,
+            queue.mixed,
         )
         into.put(QUEUES, queue_key(queue.number), _encode(record))
         queue.stored = into.lsn

@@ -60,7 +60,10 @@ class Waking:
         seen = queue.ready.first(self._limits.page_messages)
         if queue.on_disk and (not seen or seen[0].sequence > queue.paged_through):
             return next_page(self._registry, queue, 1)
-        gone = [m.sequence for m in seen[: bisect_right(seen, horizon, key=lambda m: m.sent_at)]]
+        if queue.mixed:
+            gone = [m.sequence for m in seen if m.sent_at <= horizon]
+        else:
+            gone = [m.sequence for m in seen[: bisect_right(seen, horizon, key=lambda m: m.sent_at)]]
         if gone and queue.on_disk and (len(seen) == 1 or seen[1].sequence > queue.paged_through):
             return next_page(self._registry, queue, self._limits.page_messages)
         return Decision(None, (e.MessagesExpired(queue.number, gone),) if gone else ())
