@@ -279,6 +279,8 @@ def queue_limits(settings: Settings) -> QueueLimits:
         region=settings.daemon.region,
         max_queues=settings.queues.max_queues,
         max_in_flight=settings.queues.max_in_flight,
+        purge_interval=milliseconds(settings.queues.purge_interval),
+        recreate_interval=milliseconds(settings.queues.recreate_interval),
         memory_bytes=settings.queues.memory_bytes,
         max_answer_bytes=settings.protocol.max_frame - (64 << 10),
     )

@@ -281,6 +281,16 @@ class Queues(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Meta(ge=1, le=10_000_000, description="Messages of one queue that may be in flight at one time."),
     ] = 120_000
+    purge_interval: Annotated[
+        float,
+        Meta(
+            ge=0, le=3600, description="A queue can be purged once in so long. AWS has 60; 0 is at any time."
+        ),
+    ] = 0.0
+    recreate_interval: Annotated[
+        float,
+        Meta(ge=0, le=3600, description="A deleted queue's name is free after it. AWS has 60; 0 is at once."),
+    ] = 0.0
     memory_bytes: Annotated[
         int,
         Meta(

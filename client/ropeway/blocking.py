@@ -7,7 +7,7 @@ own may use them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Self, Unpack
@@ -203,6 +203,26 @@ class Queue:
     def purge(self) -> None:
         """As `ropeway.Queue.purge`."""
         call(self.loop, self.inner.purge)
+
+    def tag(self, tags: Mapping[str, str]) -> None:
+        """As `ropeway.Queue.tag`."""
+        call(self.loop, lambda: self.inner.tag(tags))
+
+    def untag(self, keys: Iterable[str]) -> None:
+        """As `ropeway.Queue.untag`."""
+        call(self.loop, lambda: self.inner.untag(keys))
+
+    def tags(self) -> dict[str, str]:
+        """As `ropeway.Queue.tags`."""
+        return call(self.loop, self.inner.tags)
+
+    def add_permission(self, label: str, accounts: Iterable[str], actions: Iterable[str]) -> None:
+        """As `ropeway.Queue.add_permission`."""
+        call(self.loop, lambda: self.inner.add_permission(label, accounts, actions))
+
+    def remove_permission(self, label: str) -> None:
+        """As `ropeway.Queue.remove_permission`."""
+        call(self.loop, lambda: self.inner.remove_permission(label))
 
     def delete(self) -> None:
         """As `ropeway.Queue.delete`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack
 
@@ -109,8 +109,11 @@ class Broker:
         own. Nothing is asked of the daemon; the queue's calls will say if there is no such queue."""
         return Queue(self, name)
 
-    async def create_queue(self, name: str, **settings: Unpack[QueueSettings]) -> Queue:
-        """Make a queue, unless it is there. Durations are in seconds; see `QueueSettings`.
+    async def create_queue(
+        self, name: str, *, tags: Mapping[str, str] | None = None, **settings: Unpack[QueueSettings]
+    ) -> Queue:
+        """Make a queue, unless it is there, with `tags` on it. Durations are in seconds; see
+        `QueueSettings`.
 
         Raises QueueNameExists if it is there and differs in a setting that was given; InvalidParameterValue
         for a name that is not 1 to 80 of A-Z, a-z, 0-9, - and _; InvalidAttributeName; InvalidAttributeValue.
@@ -118,6 +121,8 @@ class Broker:
         params: dict[str, object] = {"queue": name}
         if settings:
             params["attributes"] = wire_settings(settings)
+        if tags:
+            params["tags"] = dict(tags)
         await self.link.call(Action.CreateQueue, params)
         return Queue(self, name)
 

@@ -109,6 +109,20 @@ class QueueNameExists(DaemonError):
     code = "QueueNameExists"
 
 
+class QueueDeletedRecently(DaemonError):
+    """A queue of this name was deleted a moment ago, and the daemon is set to wait before it is made anew."""
+
+    code = "QueueDeletedRecently"
+    retryable = True
+
+
+class PurgeQueueInProgress(DaemonError):
+    """The queue was purged a moment ago, and the daemon is set to wait before it is purged again."""
+
+    code = "PurgeQueueInProgress"
+    retryable = True
+
+
 class ReceiptHandleIsInvalid(DaemonError):
     """These bytes are not a receipt handle of this queue."""
 

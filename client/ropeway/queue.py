@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
@@ -58,10 +58,21 @@ class QueueSettings(TypedDict, total=False):
     """Where messages go that were received too often; None: nowhere."""
     redrive_allow_policy: RedriveAllowPolicy | None
     """Which queues may send their dead letters here; None: all."""
+    maximum_delay: float
+    """The longest delay, of a message and of the queue: 900 to 1,209,600; 900."""
+    policy: str
+    """The access policy, JSON of up to 8,192 bytes; empty removes it; none."""
+    kms_master_key_id: str
+    """A KMS key's id; empty removes it; none."""
+    kms_data_key_reuse_period: float
+    """How long one data key of that is used: 60 to 86,400; 300."""
+    sqs_managed_sse_enabled: bool
+    """Encrypted with a key of the queue service; true."""
 
 
 class QueueAttributes(QueueSettings, total=False):
-    """What is known of a queue: its settings, and these. The numbers are approximate."""
+    """What is known of a queue: its settings, where they are set or have a default, and these. The numbers
+    are approximate."""
 
     arn: str
     created_at: datetime
@@ -71,7 +82,14 @@ class QueueAttributes(QueueSettings, total=False):
     delayed: int
 
 
-_DURATIONS = ("visibility_timeout", "delay", "retention_period", "receive_wait_time")
+_DURATIONS = (
+    "visibility_timeout",
+    "delay",
+    "retention_period",
+    "receive_wait_time",
+    "maximum_delay",
+    "kms_data_key_reuse_period",
+)
 _MOMENTS = ("created_at", "modified_at")
 _T = TypeVar("_T")
 
@@ -248,8 +266,33 @@ class Queue:
         await self._call(Action.SetQueueAttributes, attributes=wire_settings(settings))
 
     async def purge(self) -> None:
-        """Delete all its messages, those in flight and delayed too."""
+        """Delete all its messages, those in flight and delayed too. Raises PurgeQueueInProgress where the
+        daemon is set to allow it only so often."""
         await self._call(Action.PurgeQueue)
+
+    async def tag(self, tags: Mapping[str, str]) -> None:
+        """Put tags on it, up to 50; a key that it has already gets the new value."""
+        await self._call(Action.TagQueue, tags=dict(tags))
+
+    async def untag(self, keys: Iterable[str]) -> None:
+        """Take these tags from it; one that it does not have is fine."""
+        await self._call(Action.UntagQueue, keys=list(keys))
+
+    async def tags(self) -> dict[str, str]:
+        """Its tags."""
+        match await self._call(Action.ListQueueTags):
+            case dict() as found:
+                return {str(key): str(value) for key, value in found.items()}
+        raise ProtocolError("the daemon's answer to ListQueueTags is no map")
+
+    async def add_permission(self, label: str, accounts: Iterable[str], actions: Iterable[str]) -> None:
+        """Allow other accounts (twelve digits) these actions, as `SendMessage` or `*`: a statement called
+        `label` in its policy. Raises InvalidParameterValue if there is one of this label."""
+        await self._call(Action.AddPermission, label=label, accounts=list(accounts), actions=list(actions))
+
+    async def remove_permission(self, label: str) -> None:
+        """Take back what was allowed by this label. Raises InvalidParameterValue if there is none."""
+        await self._call(Action.RemovePermission, label=label)
 
     async def delete(self) -> None:
         """Delete the queue and all that is in it."""

@@ -18,7 +18,7 @@ import contextlib
 import os
 import signal
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import FrameType, TracebackType
 from typing import Self, Unpack
 
@@ -110,10 +110,12 @@ class Broker:
         """As `ropeway.Broker.queue`."""
         return Queue(self._loop_thread.loop, self._inner.queue(name))
 
-    def create_queue(self, name: str, **settings: Unpack[QueueSettings]) -> Queue:
+    def create_queue(
+        self, name: str, *, tags: Mapping[str, str] | None = None, **settings: Unpack[QueueSettings]
+    ) -> Queue:
         """As `ropeway.Broker.create_queue`."""
         loop = self._loop_thread.loop
-        return Queue(loop, call(loop, lambda: self._inner.create_queue(name, **settings)))
+        return Queue(loop, call(loop, lambda: self._inner.create_queue(name, tags=tags, **settings)))
 
     def delete_queue(self, name: str) -> None:
         """As `Queue.delete`."""

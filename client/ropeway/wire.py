@@ -43,11 +43,23 @@ class Action(enum.IntEnum):
     ReceiveMessage = 21
     DeleteMessage = 22
     ChangeMessageVisibility = 23
+    TagQueue = 40
+    UntagQueue = 41
+    ListQueueTags = 42
+    AddPermission = 43
+    RemovePermission = 44
 
 
-REPEATABLE = frozenset(Action) - {Action.SendMessage, Action.DeleteQueue, Action.PurgeQueue}
-"""What may be asked again when its answer was lost. Not the others: a message would be there twice, and a
-queue that was made again, or filled again, in between would be deleted or emptied."""
+REPEATABLE = frozenset(Action) - {
+    Action.SendMessage,
+    Action.DeleteQueue,
+    Action.PurgeQueue,
+    Action.AddPermission,
+    Action.RemovePermission,
+}
+"""What may be asked again when its answer was lost. Not the others: a message would be there twice, a queue
+that was made again, or filled again, in between would be deleted or emptied, and what was allowed or taken
+back already would be an error."""
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,7 @@ def test_a_terminal_gets_tables(cli: Cli) -> None:
         assert row.split() == ["drawn", "0", "0", "0"]
     with cli.terminal("queue", "show", "drawn", environ={"NO_COLOR": "1"}) as terminal:
         assert terminal.wait() == 0
-        assert "retention period      4d\n" in terminal.shown
+        assert "retention period           4d\n" in terminal.shown
     with cli.terminal("queue", "list", "nothing-like-it") as terminal:
         assert terminal.wait() == 0
         assert "ropeway queue create" in terminal.shown

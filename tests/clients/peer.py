@@ -53,6 +53,7 @@ class Shelf:
     """A queue in the peer's memory."""
 
     attributes: dict[str, Any]
+    tags: dict[str, str] = field(default_factory=dict)
     messages: list[Stored] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -198,6 +199,8 @@ class Peer:
             answer = self._hello(params, nonce)
         elif action == 21:
             answer = await self._receive(params, number)
+        elif action in range(40, 45):
+            answer = self._owned(action, params)
         else:
             answer = self._usual(action, params)
         self._outstanding[number] -= 1
@@ -258,6 +261,14 @@ class Peer:
         else:
             return error("InvalidAction")
         return 0, {}
+
+    def _owned(self, action: int, params: dict[str, Any]) -> Answer:
+        shelf = self.queues[params["queue"]]
+        if action == 40:
+            shelf.tags |= params["tags"]
+        elif action == 41:
+            shelf.tags = {key: value for key, value in shelf.tags.items() if key not in params["keys"]}
+        return 0, dict(shelf.tags) if action == 42 else {}
 
     def _list(self, params: dict[str, Any]) -> Answer:
         names = sorted(each for each in self.queues if each.startswith(params.get("prefix", "")))

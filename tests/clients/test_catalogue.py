@@ -48,7 +48,7 @@ def test_the_settings_of_a_queue_are_the_daemons() -> None:
 async def test_every_parameter_of_every_action_can_be_said(tmp_path: Path) -> None:
     """Each method with all it takes: the daemon's definitions accept each request, and each field is used."""
     async with serving(tmp_path / "peer.sock") as peer, ropeway.connect(peer.url) as broker:
-        jobs = await broker.create_queue("jobs", delay=1)
+        jobs = await broker.create_queue("jobs", delay=1, tags={"team": "a"})
         await jobs.send("a", delay=0, attributes={"n": 1}, trace_header="Root=1")
         [message] = await jobs.receive(1, wait=1, visibility_timeout=5)
         await message.extend(7)
@@ -56,6 +56,11 @@ async def test_every_parameter_of_every_action_can_be_said(tmp_path: Path) -> No
         await jobs.attributes()
         await jobs.set(delay=2)
         await broker.page_queues("j", after="a", limit=10, account="0" * 12, region="eu-1")
+        await jobs.tag({"team": "b"})
+        await jobs.untag(["team"])
+        await jobs.tags()
+        await jobs.add_permission("all", ["0" * 12], ["*"])
+        await jobs.remove_permission("all")
         await jobs.purge()
         await jobs.delete()
         asked = {each.action: each.params for each in peer.asked if each.action in ACTIONS}

@@ -21,6 +21,8 @@ RANGES = {
     "retention_period": (60_000, 1_209_600_000, 345_600_000),
     "receive_wait_time": (0, 20_000, 0),
     "maximum_message_size": (1024, 1_048_576, 1_048_576),
+    "maximum_delay": (900_000, 1_209_600_000, 900_000),
+    "kms_data_key_reuse_period": (60_000, 86_400_000, 300_000),
 }
 
 
@@ -133,3 +135,88 @@ async def test_attributes_count_in_a_message_s_size(house: House) -> None:
     assert isinstance(bad, RopewayError)
     assert "1024" in bad.message
     assert "1025" in bad.message
+
+
+async def told(house: House, queue: str = "jobs") -> dict[str, Any]:
+    said: dict[str, Any] = await house.call(a.GetQueueAttributes(queue=queue))
+    return said
+
+
+async def change(house: House, **attributes: Any) -> None:
+    answer = await house.call(a.SetQueueAttributes(queue="jobs", attributes=attributes))
+    assert answer == {}, answer
+
+
+async def test_a_queue_is_encrypted_in_one_way_at_a_time(house: House) -> None:
+    await house.create()
+    assert (await told(house))["sqs_managed_sse_enabled"] is True
+    assert "kms_master_key_id" not in await told(house)
+    await change(house, kms_master_key_id="alias/mine")
+    assert (await told(house))["sqs_managed_sse_enabled"] is False
+    both = {"kms_master_key_id": "alias/mine", "sqs_managed_sse_enabled": True}
+    for action in (
+        a.SetQueueAttributes(queue="jobs", attributes={"sqs_managed_sse_enabled": True}),
+        a.SetQueueAttributes(queue="jobs", attributes=both),
+        a.CreateQueue(queue="new", attributes=both),
+    ):
+        error = await house.fail(action)
+        assert isinstance(error, InvalidAttributeName)
+        assert "one type of server-side encryption" in error.message
+    await change(house, kms_master_key_id="")
+    said = await told(house)
+    assert "kms_master_key_id" not in said
+    assert said["sqs_managed_sse_enabled"] is False
+    await house.restart()
+    assert await told(house) == said
+    await change(house, sqs_managed_sse_enabled=True)
+    await house.create("other", kms_master_key_id="alias/mine")
+    assert (await told(house, "other"))["sqs_managed_sse_enabled"] is False
+    # What was not given is not compared.
+    assert (await house.call(a.CreateQueue(queue="other", attributes={"kms_master_key_id": "alias/mine"})))[
+        "created"
+    ] is False
+
+
+async def test_a_delay_can_be_longer_than_aws_has_it_where_the_queue_says_so(house: House) -> None:
+    hour, day = 3_600_000, 86_400_000
+    await house.create()
+    (answer,) = await house.send("x", delay=900_001)
+    assert isinstance(answer, InvalidParameterValue)
+    assert answer.field == "entries[0].delay"
+    assert "900000" in answer.message
+    await change(house, maximum_delay=day)
+    await change(house, delay=hour)
+    error = await house.fail(a.SetQueueAttributes(queue="jobs", attributes={"maximum_delay": 900_000}))
+    assert isinstance(error, InvalidAttributeValue)
+    assert error.field == "attributes.delay"
+    await house.send("a day", delay=day)
+    await house.send("an hour")
+    await house.wait(hour - 1)
+    assert await house.bodies() == []
+    await house.wait(1)
+    assert await house.bodies() == ["an hour"]
+    await house.restart()
+    await house.wait(day - hour - 1)
+    assert "a day" not in await house.bodies()
+    await house.wait(1)
+    assert "a day" in await house.bodies()
+
+
+async def test_a_new_delay_is_for_new_messages_alone(house: House) -> None:
+    await house.create(delay=5000)
+    await house.send("before")
+    await change(house, delay=0)
+    await house.send("after")
+    assert await house.bodies() == ["after"]
+    await change(house, delay=60_000)
+    await house.wait(5000)
+    assert await house.bodies() == ["before"]
+
+
+async def test_idle_queues_share_what_is_set_on_them(house: House) -> None:
+    for name in ("a", "b", "c"):
+        await house.create(name, delay=7000)
+    await house.call(a.SetQueueAttributes(queue="c", attributes={"delay": 8000}))
+    await house.call(a.SetQueueAttributes(queue="c", attributes={"delay": 7000}))
+    kept = house.queues.snapshot()["queues"].values()
+    assert len({id(queue["attributes"]) for queue in kept}) == 1

@@ -85,6 +85,7 @@ class Ledger:
             e.MessagesExpired: self._ended,
             e.StoreFounded: self._founded,
             e.MessagesMoved: self._moved,
+            e.QueueTagged: lambda _: None,
         }
 
     def account(self, number: int) -> Account:

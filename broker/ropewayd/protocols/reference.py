@@ -122,6 +122,8 @@ def _default(field: inspect.Field, kind: type) -> str:
         return f"`{field.default}`"
     if field.default == "":
         return "empty"
+    if isinstance(field.default, bool):
+        return str(field.default).lower()
     return f"{field.default:,}" if isinstance(field.default, int) else str(field.default)
 
 
@@ -164,6 +166,8 @@ def _type(kind: inspect.Type) -> str:  # noqa: C901  # one case for each type th
             return " or ".join(f"`{value}`" for value in kind.values)
         case inspect.AnyType():
             return "text or bytes"
+        case inspect.BoolType():
+            return "boolean"
         case inspect.NoneType():
             return "nil"
     raise NotImplementedError(f"a field of {kind}")

@@ -18,6 +18,8 @@ from ropewayd.vocabulary.errors import (
     InvalidMessageContents,
     InvalidParameterValue,
     OverLimit,
+    PurgeQueueInProgress,
+    QueueDeletedRecently,
     QueueDoesNotExist,
     QueueNameExists,
     ReceiptHandleIsInvalid,
@@ -28,13 +30,19 @@ from ropewayd.vocabulary.names import ACCOUNT, REGION
 
 MAX_VISIBILITY = 43_200_000
 MAX_DELAY = 900_000
+LONGEST_DELAY = 1_209_600_000
 MAX_WAIT = 20_000
 
 Visibility = Annotated[
     int, Meta(ge=0, le=MAX_VISIBILITY, description="How long a received message stays invisible to others.")
 ]
 Delay = Annotated[
-    int, Meta(ge=0, le=MAX_DELAY, description="How long until the message can first be received.")
+    int,
+    Meta(
+        ge=0,
+        le=LONGEST_DELAY,
+        description="How long until the message can first be received; at most the queue's maximum_delay.",
+    ),
 ]
 WaitTime = Annotated[int, Meta(ge=0, le=MAX_WAIT, description="How long an empty queue is waited for.")]
 
@@ -97,16 +105,43 @@ class QueueAttributes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, g
         RedriveAllowPolicy | None,
         Meta(description="Which queues may send their dead letters here; see below."),
     ] = None
+    maximum_delay: Annotated[
+        int,
+        Meta(
+            ge=MAX_DELAY,
+            le=LONGEST_DELAY,
+            description="The longest delay, of a message and as an attribute. AWS has 15 minutes; a message "
+            "that is delayed for longer than it is kept is never received.",
+        ),
+    ] = MAX_DELAY
+    policy: Annotated[
+        str | None, Meta(description="The access policy, JSON of up to 8,192 bytes. Empty text removes it.")
+    ] = None
+    kms_master_key_id: (
+        Annotated[str, Meta(max_length=2048, description="A KMS key's id. Empty text removes it.")] | None
+    ) = None
+    kms_data_key_reuse_period: Annotated[
+        int, Meta(ge=60_000, le=86_400_000, description="How long one data key of that is used.")
+    ] = 300_000
+    sqs_managed_sse_enabled: Annotated[
+        bool, Meta(description="Encrypted with a key of the queue service. One of the two at a time.")
+    ] = True
 
 
 GivenAttributes = Annotated[
     dict[str, Any], Meta(description="Queue attributes by name, each within its range.", max_length=100)
 ]
 
+TagKey = Annotated[str, Meta(min_length=1, max_length=128)]
+Tags = Annotated[
+    dict[TagKey, Annotated[str, Meta(max_length=256)]],
+    Meta(description="Key to value: 1 to 128 and 0 to 256 characters. A queue has up to 50.", max_length=50),
+]
+
 
 class CreateQueue(Action):
     """Create a queue, or find it. A queue that is there already is fine if each attribute given is as it
-    is."""
+    is; its tags are not looked at then."""
 
     code: ClassVar[int] = 10
     grows: ClassVar[bool] = True
@@ -116,10 +151,12 @@ class CreateQueue(Action):
         InvalidAttributeName,
         InvalidAttributeValue,
         OverLimit,
+        QueueDeletedRecently,
     )
 
     queue: QueueName
     attributes: GivenAttributes = msgspec.field(default_factory=dict)
+    tags: Tags = msgspec.field(default_factory=dict)
 
 
 class DeleteQueue(Action):
@@ -185,9 +222,77 @@ class PurgeQueue(Action):
 
     code: ClassVar[int] = 15
     answer: ClassVar[str] = "An empty map."
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (QueueDoesNotExist, PurgeQueueInProgress)
+
+    queue: QueueName
+
+
+class TagQueue(Action):
+    """Put tags on a queue. A key that it has already gets the new value."""
+
+    code: ClassVar[int] = 40
+    grows: ClassVar[bool] = True
+    answer: ClassVar[str] = "An empty map."
     errors: ClassVar[tuple[type[RopewayError], ...]] = (QueueDoesNotExist,)
 
     queue: QueueName
+    tags: Tags
+
+
+class UntagQueue(Action):
+    """Take tags from a queue. A key that it does not have is fine."""
+
+    code: ClassVar[int] = 41
+    answer: ClassVar[str] = "An empty map."
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (QueueDoesNotExist,)
+
+    queue: QueueName
+    keys: Annotated[list[TagKey], Meta(max_length=50, description="The keys.")]
+
+
+class ListQueueTags(Action):
+    """Tell a queue's tags."""
+
+    code: ClassVar[int] = 42
+    answer: ClassVar[str] = "A map: each key with its value."
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (QueueDoesNotExist,)
+
+    queue: QueueName
+
+
+Label = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,80}$", description="What the permission is called.")]
+
+
+class AddPermission(Action):
+    """Allow other accounts some actions on a queue: a statement in its policy, which is made if there is
+    none."""
+
+    code: ClassVar[int] = 43
+    grows: ClassVar[bool] = True
+    answer: ClassVar[str] = "An empty map."
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (QueueDoesNotExist, OverLimit)
+
+    queue: QueueName
+    label: Label
+    accounts: Annotated[
+        list[Annotated[str, Meta(pattern=f"^{ACCOUNT}$")]],
+        Meta(min_length=1, max_length=50, description="Twelve digits each."),
+    ]
+    actions: Annotated[
+        list[Annotated[str, Meta(max_length=80)]],
+        Meta(min_length=1, max_length=7, description="Names of actions, as SendMessage, or *."),
+    ]
+
+
+class RemovePermission(Action):
+    """Take back what was allowed by this label. With its last statement the policy goes too."""
+
+    code: ClassVar[int] = 44
+    answer: ClassVar[str] = "An empty map."
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (QueueDoesNotExist,)
+
+    queue: QueueName
+    label: Label
 
 
 TraceHeader = Annotated[

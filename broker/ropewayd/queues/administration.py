@@ -10,15 +10,26 @@ import msgspec
 
 from ropewayd.kernel.service import Decision, Outcome
 from ropewayd.vocabulary.action import Action
-from ropewayd.vocabulary.errors import InvalidParameterValue, OverLimit, QueueNameExists, RopewayError
+from ropewayd.vocabulary.errors import (
+    InvalidParameterValue,
+    OverLimit,
+    PurgeQueueInProgress,
+    QueueDeletedRecently,
+    QueueNameExists,
+    RopewayError,
+)
 from ropewayd.vocabulary.names import QUEUE_NAME, Scope
 
 from . import actions as a
 from . import events as e
-from .attributes import read_attributes
+from .attributes import read_attributes, same_value, settle_attributes
+from .owning import check_tags
+from .recent import Recent
 from .records import MAX_NUMBER
 from .redrive import Redrive
 from .registry import Registry, missing
+
+_DEFAULTS = a.QueueAttributes()
 
 
 class Administration:
@@ -30,6 +41,8 @@ class Administration:
         self._limits = registry.limits
         self._entropy = entropy
         self._redrive = Redrive(registry)
+        self._purged = Recent(registry.limits.purge_interval)
+        self._deleted = Recent(registry.limits.recreate_interval)
 
     def table(self) -> Mapping[type[Action], Callable[[Any, int], Outcome]]:
         return {
@@ -58,7 +71,7 @@ class Administration:
         queue = self._queues.get(called)
         if queue is not None:
             for attribute, value in given.items():
-                if getattr(queue.attributes, attribute) != value:
+                if not same_value(attribute, getattr(queue.attributes, attribute), value):
                     return QueueNameExists(
                         f"The queue {name} exists with a different value for the attribute {attribute}.",
                         f"attributes.{attribute}",
@@ -69,17 +82,30 @@ class Administration:
         problem = self._redrive.problem(scope, name, given)
         if problem is not None:
             return problem
+        problem = check_tags(action.tags)
+        if problem is not None:
+            return problem
+        if self._deleted.within(called, now):
+            return QueueDeletedRecently(
+                f"You must wait {self._deleted.seconds} seconds after deleting a queue before you can create "
+                "another with the same name.",
+                "queue",
+            )
+        given = settle_attributes(given, _DEFAULTS)
+        if isinstance(given, RopewayError):
+            return given
         number = self._registry.next_number
         if number > MAX_NUMBER:
             return OverLimit("This store has no queue numbers left: move to a new one.", "queue")
-        full = msgspec.to_builtins(a.QueueAttributes(**given))
+        full = msgspec.to_builtins(msgspec.structs.replace(_DEFAULTS, **given))
         answer["created"] = True
-        return Decision(answer, (e.QueueCreated(number, name, now, full, *scope),))
+        return Decision(answer, (e.QueueCreated(number, name, now, full, *scope, action.tags or None),))
 
     def delete_queue(self, action: a.DeleteQueue, now: int) -> Outcome:
         queue = self._queues.get(action.queue) or self._find(action.queue)
         if queue is None:
             return missing(action.queue)
+        self._deleted.happened(queue.scope.called(queue.name, self._registry.home), now)
         return Decision({}, (e.QueueDeleted(queue.number, now),))
 
     def list_queues(self, action: a.ListQueues, now: int) -> Outcome:
@@ -124,6 +150,9 @@ class Administration:
         problem = self._redrive.problem(queue.scope, queue.name, given)
         if problem is not None:
             return problem
+        given = settle_attributes(given, queue.attributes)
+        if isinstance(given, RopewayError):
+            return given
         changed = {k: v for k, v in given.items() if getattr(queue.attributes, k) != v}
         if not changed:
             return Decision({})
@@ -133,6 +162,13 @@ class Administration:
         queue = self._queues.get(action.queue) or self._find(action.queue)
         if queue is None:
             return missing(action.queue)
+        if self._purged.within(queue.number, now):
+            return PurgeQueueInProgress(
+                f"Only one PurgeQueue operation on {queue.name} is allowed every {self._purged.seconds} "
+                "seconds.",
+                "queue",
+            )
+        self._purged.happened(queue.number, now)
         if not queue.live:
             return Decision({})
         return Decision({}, (e.QueuePurged(queue.number, now, queue.next_sequence - 1),))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
 
@@ -17,11 +18,13 @@ from ropewayd.vocabulary.errors import (
 from ropewayd.vocabulary.fitting import explain
 
 from .actions import QueueAttributes
+from .policy import check_policy, same_policy
 
 _SETTABLE = QueueAttributes.__struct_fields__
-_REMOVED_BY_NOTHING = frozenset(("redrive_policy", "redrive_allow_policy"))
-"""Those that are there or not: nil or an empty text takes them away. What is wrong inside them has the code
-that AWS gives it."""
+_NESTED = frozenset(("redrive_policy", "redrive_allow_policy"))
+"""What is wrong inside them has the code that AWS gives it."""
+_REMOVABLE = _NESTED | {"policy", "kms_master_key_id"}
+"""Those that are there or not: nil or an empty text takes them away."""
 _NAME = re.compile(r"(?!(?i:aws\.|amazon\.))(?!\.)(?!.*\.\.)[\w.-]{1,256}(?<!\.)\Z")
 _KIND = re.compile(r"(String|Number|Binary)(\.[^\x00-\x1f]{1,249})?\Z")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,5})?\Z")
@@ -35,17 +38,48 @@ def read_attributes(given: dict[str, Any]) -> dict[str, Any] | RopewayError:
                 f"A queue has no attribute {name[:80]!r} that can be set. There are: {', '.join(_SETTABLE)}.",
                 f"attributes.{name[:80]}",
             )
-    given = {
-        name: None if name in _REMOVED_BY_NOTHING and value == "" else value for name, value in given.items()
-    }
+    given = {name: None if name in _REMOVABLE and value == "" else value for name, value in given.items()}
     try:
         read = msgspec.convert(given, QueueAttributes)
     except msgspec.ValidationError as error:
         found = explain(error)
-        nested = str(found.field).partition(".")[0] in _REMOVED_BY_NOTHING
+        nested = str(found.field).partition(".")[0] in _NESTED
         kind = InvalidParameterValue if nested else InvalidAttributeValue
         return kind(found.message.replace("The field", "The attribute"), f"attributes.{found.field}")
-    return {name: getattr(read, name) for name in given}
+    problem = check_policy(read.policy) if read.policy is not None else None
+    return problem or {name: getattr(read, name) for name in given}
+
+
+def settle_attributes(given: dict[str, Any], now: QueueAttributes) -> dict[str, Any] | RopewayError:
+    """What is to be set where `given` comes to a queue that has those of `now`, or why they do not go
+    together."""
+    if given.get("kms_master_key_id") is not None:
+        given = {"sqs_managed_sse_enabled": False, **given}
+    then = msgspec.structs.replace(now, **given)
+    if then.kms_master_key_id is not None and then.sqs_managed_sse_enabled:
+        return InvalidAttributeName(
+            "You can use one type of server-side encryption (SSE) at one time. You can either enable KMS SSE "
+            "or SQS SSE.",
+            "attributes.sqs_managed_sse_enabled",
+        )
+    if then.delay > then.maximum_delay:
+        return InvalidAttributeValue(
+            f"The attribute delay is not valid: it is at most {then.maximum_delay} ms, the queue's "
+            "maximum_delay.",
+            "attributes.delay",
+        )
+    return given
+
+
+def same_value(name: str, one: Any, other: Any) -> bool:
+    """Whether two values of an attribute are the same."""
+    return same_policy(one, other) if name == "policy" else bool(one == other)
+
+
+@functools.lru_cache(maxsize=256)
+def shared(attributes: QueueAttributes) -> QueueAttributes:
+    """These attributes: one object for all queues that have the same."""
+    return attributes
 
 
 def check_message_attributes(given: dict[str, Any], field: str) -> RopewayError | None:

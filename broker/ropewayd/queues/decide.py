@@ -13,6 +13,7 @@ from ropewayd.kernel.service import Outcome
 from ropewayd.vocabulary.action import Action
 
 from .administration import Administration
+from .owning import Owning
 from .receiving import Receiving
 from .registry import Registry
 from .sending import Sending
@@ -26,6 +27,7 @@ def deciders(
     """The function for each action. `entropy(n)` gives n unguessable bytes."""
     return {
         **Administration(registry, entropy).table(),
+        **Owning(registry).table(),
         **Sending(registry, entropy).table(),
         **Receiving(registry).table(),
         **Settling(registry).table(),

@@ -23,6 +23,7 @@ class QueueCreated(msgspec.Struct, array_like=True, tag=1, gc=False, frozen=True
     attributes: dict[str, Any]
     account: str = ""
     region: str = ""
+    tags: dict[str, str] | None = None
 
 
 class QueueDeleted(msgspec.Struct, array_like=True, tag=2, gc=False, frozen=True):
@@ -128,6 +129,14 @@ class MessagesMoved(msgspec.Struct, array_like=True, tag=30, gc=False, frozen=Tr
     task: int = 0
 
 
+class QueueTagged(msgspec.Struct, array_like=True, tag=20, gc=False, frozen=True):
+    """All tags that it has from now on."""
+
+    number: int
+    at: int
+    tags: dict[str, str]
+
+
 QueueEvent = (
     QueueCreated
     | QueueDeleted
@@ -141,4 +150,5 @@ QueueEvent = (
     | MessagesExpired
     | StoreFounded
     | MessagesMoved
+    | QueueTagged
 )

@@ -67,6 +67,7 @@ class Queue:
         "scope",
         "spilled_through",
         "stored",
+        "tags",
         "wheel",
     )
 
@@ -85,6 +86,7 @@ class Queue:
         self.name = name
         self.scope = scope
         self.attributes = attributes
+        self.tags: dict[str, str] | None = None
         self.created_at = self.modified_at = at
         self.next_sequence = 1
         self.live = 0
@@ -371,6 +373,7 @@ class Queue:
             "name": self.name,
             "scope": self.scope,
             "attributes": self.attributes,
+            "tags": self.tags,
             "created_at": self.created_at,
             "modified_at": self.modified_at,
             "next_sequence": self.next_sequence,

@@ -44,6 +44,7 @@ class QueueRecord(msgspec.Struct, array_like=True, gc=False, frozen=True):
     account: str = ""
     region: str = ""
     mixed: bool = False
+    tags: dict[str, str] | None = None
 
 
 def row_key(number: int, sequence: int) -> int:

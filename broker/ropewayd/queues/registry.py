@@ -14,6 +14,7 @@ from ropewayd.vocabulary.errors import QueueDoesNotExist
 from ropewayd.vocabulary.names import Scope, read_queue_arn
 
 from .actions import QueueAttributes
+from .attributes import shared
 from .handle import Handles
 from .message import Message, MessageRecord, size_of
 from .meter import Meters
@@ -107,7 +108,7 @@ class Registry:
             number,
             name,
             scope,
-            msgspec.convert(attributes, QueueAttributes),
+            shared(msgspec.convert(attributes, QueueAttributes)),
             at,
             self._wheel,
             self._owner,
@@ -148,6 +149,7 @@ class Registry:
         scope = self.scope(record.account, record.region)
         queue = self.add(number, record.name, scope, record.attributes, record.created_at)
         queue.modified_at = record.modified_at
+        queue.tags = record.tags
         queue.next_sequence = record.next_sequence
         queue.live = record.live
         queue.floor = queue.paged_through = record.floor

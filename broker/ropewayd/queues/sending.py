@@ -37,7 +37,7 @@ class Sending:
         if queue is None:
             return missing(action.queue)
         maximum = queue.attributes.maximum_message_size
-        delay = queue.attributes.delay
+        delay, longest = queue.attributes.delay, queue.attributes.maximum_delay
         bodies: list[Any] = []
         extras: list[Any] | None = None
         visible_at: list[int] | None = None
@@ -50,6 +50,9 @@ class Sending:
                 problem = None if 0 < len(body) <= maximum else self._size_problem(len(body), maximum, index)
             else:
                 problem = self._problem(entry, maximum, index)
+            own = entry.delay
+            if own is not None and own > longest and problem is None:
+                problem = self._delay_problem(own, longest, index)
             if problem is not None:
                 errors = errors or {}
                 errors[index] = problem
@@ -59,7 +62,6 @@ class Sending:
                 extras.append(extra)
             elif extras is not None:
                 extras.append(None)
-            own = entry.delay
             if (own if own is not None else delay) or visible_at is not None:
                 visible_at = visible_at if visible_at is not None else [now] * len(bodies)
                 visible_at.append(now + (own if own is not None else delay))
@@ -95,6 +97,12 @@ class Sending:
             f"The message {field} counts {size} bytes with its attributes; this queue takes at most "
             f"{maximum}.",
             field,
+        )
+
+    def _delay_problem(self, delay: int, longest: int, index: int) -> RopewayError:
+        field = f"entries[{index}].delay"
+        return InvalidParameterValue(
+            f"The field {field} is {delay} ms; this queue takes at most its maximum_delay, {longest}.", field
         )
 
     def _problem(self, entry: a.SendEntry, maximum: int, index: int) -> RopewayError | None:

@@ -22,6 +22,7 @@ from ropewayd.vocabulary.names import Scope
 
 from . import events as e
 from .actions import Expire, Found, QueueAttributes, Wake
+from .attributes import shared
 from .decide import deciders
 from .message import OVERHEAD
 from .meter import Meter
@@ -88,6 +89,7 @@ class Queues:
             e.MessagesReturned: self._returned,
             e.StoreFounded: self._founded,
             e.MessagesMoved: self._moved,
+            e.QueueTagged: self._tagged,
         }
 
     def feeds(self, event: Any) -> Iterable[object]:
@@ -128,6 +130,7 @@ class Queues:
         if event.number not in registry.by_number:
             scope = registry.scope(event.account, event.region)
             queue = registry.add(event.number, event.name, scope, event.attributes, event.at)
+            queue.tags = event.tags or None
             queue.changed = lsn
             queue.replaying = self._replaying
         return Own(event.number)
@@ -148,11 +151,20 @@ class Queues:
             return None
         if lsn > queue.stored:
             before = msgspec.to_builtins(queue.attributes)
-            queue.attributes = msgspec.convert({**before, **event.attributes}, QueueAttributes)
+            queue.attributes = shared(msgspec.convert({**before, **event.attributes}, QueueAttributes))
             queue.modified_at = event.at
             queue.changed = lsn
             if queue.expiry is not None:
                 queue.expire_at(0)
+        return Own(event.number)
+
+    def _tagged(self, event: e.QueueTagged, lsn: int) -> Touch:
+        queue = self._registry.by_number.get(event.number)
+        if queue is None:
+            return None
+        if lsn > queue.stored:
+            queue.tags = event.tags or None
+            queue.changed = lsn
         return Own(event.number)
 
     def _purged(self, event: e.QueuePurged, lsn: int) -> Touch:

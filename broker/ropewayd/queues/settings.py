@@ -16,6 +16,10 @@ class QueueLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Queues at one time."""
     max_in_flight: int = 120_000
     """Messages of one queue in flight; a receive beyond it is told so."""
+    purge_interval: int = 0
+    """A queue is purged once in so many milliseconds (AWS: 60,000)."""
+    recreate_interval: int = 0
+    """A deleted queue's name is free after so many milliseconds (AWS: 60,000)."""
     max_answer_bytes: int = (16 << 20) - (64 << 10)
     """What one receive may hold; it returns fewer messages rather than exceed it."""
     memory_bytes: int = 128 << 20

@@ -128,6 +128,7 @@ class Spilling:
             queue.spilled_through,
             *queue.scope,
             queue.mixed,
+            queue.tags,
         )
         into.put(QUEUES, queue_key(queue.number), _encode(record))
         queue.stored = into.lsn

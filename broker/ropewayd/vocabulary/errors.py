@@ -100,6 +100,20 @@ class QueueNameExists(RopewayError):
     code = "QueueNameExists"
 
 
+class QueueDeletedRecently(RopewayError):
+    """A queue of this name was deleted a moment ago, and the daemon is set to wait before it is made anew."""
+
+    code = "QueueDeletedRecently"
+    retryable = True
+
+
+class PurgeQueueInProgress(RopewayError):
+    """The queue was purged a moment ago, and the daemon is set to wait before it is purged again."""
+
+    code = "PurgeQueueInProgress"
+    retryable = True
+
+
 class ReceiptHandleIsInvalid(RopewayError):
     """These bytes are not a receipt handle of this queue."""
 

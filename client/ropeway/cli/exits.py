@@ -58,6 +58,8 @@ RANGES = {
     "retention_period": "1m to 14d",
     "receive_wait_time": "0s to 20s",
     "maximum_message_size": "1KiB to 1MiB",
+    "maximum_delay": "15m to 14d",
+    "kms_data_key_reuse_period": "1m to 1d",
 }
 """The daemon's ranges, for help and hints; it is the daemon that checks."""
 

@@ -37,6 +37,11 @@ MEANINGS = {
     "retention_period": "How long a message is kept",
     "receive_wait_time": "How long a receive waits for a message unless it says",
     "maximum_message_size": "The most that a body and its attributes may measure",
+    "maximum_delay": "The longest delay, of a message and of the queue",
+    "policy": "The access policy, as JSON",
+    "kms_master_key_id": "A KMS key's id",
+    "kms_data_key_reuse_period": "How long one data key of that is used",
+    "sqs_managed_sse_enabled": "Whether it is encrypted with a key of the queue service",
 }
 DEFAULTS = {
     "visibility_timeout": "30s",
@@ -44,7 +49,17 @@ DEFAULTS = {
     "retention_period": "4d",
     "receive_wait_time": "0s",
     "maximum_message_size": "1MiB",
+    "maximum_delay": "15m",
+    "kms_data_key_reuse_period": "5m",
+    "sqs_managed_sse_enabled": "true",
 }
+_KINDS: dict[str, tuple[Any, str]] = {
+    "maximum_message_size": (read_size, "SIZE"),
+    "policy": (str, "JSON"),
+    "kms_master_key_id": (str, "ID"),
+    "sqs_managed_sse_enabled": (bool, "BOOLEAN"),
+}
+"""How an option is read and what it is called; the others are durations."""
 AT_ONCE = 100
 """Queues whose numbers are asked for together."""
 
@@ -54,12 +69,10 @@ def setting_options(*, defaults: bool) -> Callable[[Command], Command]:
 
     def decorate(command: Command) -> Command:
         for name, meaning in reversed(MEANINGS.items()):
-            default = f"; {DEFAULTS[name]} by default" if defaults else ""
-            text = f"{meaning}: {RANGES[name]}{default}."
+            default = f"; {DEFAULTS[name]} by default" if defaults and name in DEFAULTS else ""
+            text = f"{meaning}{': ' + RANGES[name] if name in RANGES else ''}{default}."
             option = "--" + name.replace("_", "-")
-            is_size = name == "maximum_message_size"
-            read: Callable[[str], float] = read_size if is_size else read_duration
-            metavar = "SIZE" if is_size else "DURATION"
+            read, metavar = _KINDS.get(name, (read_duration, "DURATION"))
             command = click.option(option, name, type=read, metavar=metavar, help=text)(command)
         return command
 
@@ -208,6 +221,8 @@ def _shown(name: str, value: object) -> str:
     match value:
         case datetime():
             return local(value)
+        case bool():
+            return "yes" if value else "no"
         case float():
             return duration(value)
         case int():
@@ -219,6 +234,8 @@ def _plain(value: object) -> Json:
     match value:
         case datetime():
             return stamp(value)
+        case bool():
+            return value
         case float() if value.is_integer():
             return int(value)
         case int() | float():
