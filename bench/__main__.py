@@ -32,7 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for scenario in SCENARIOS.values():
             print(f"{scenario.name}\t{scenario.summary}")
         return HELD
-    settings = Settings(seconds=options.seconds, rounds=options.rounds, directory=options.directory)
+    settings = Settings(
+        seconds=options.seconds,
+        rounds=options.rounds,
+        directory=options.directory,
+        messages=options.messages,
+    )
     try:
         return run(SCENARIOS[options.scenario], settings, options.json)
     except (ContestantFailed, UnexpectedAnswer, OSError) as error:
@@ -77,6 +82,13 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--rounds", type=whole, default=5, metavar="N", help="matches of each kind (default: 5)"
     )
     running.add_argument(
+        "--messages",
+        type=many,
+        default=1_000_000,
+        metavar="N",
+        help="length of a backlog, where the scenario has one (default: 1000000)",
+    )
+    running.add_argument(
         "--directory",
         type=Path,
         default=Path(tempfile.gettempdir()),
@@ -99,6 +111,14 @@ def whole(text: str) -> int:
     number = int(text)
     if not 1 <= number <= 1000:
         raise argparse.ArgumentTypeError("must be from 1 to 1000")
+    return number
+
+
+def many(text: str) -> int:
+    """A number of messages."""
+    number = int(text)
+    if not 1_000 <= number <= 1_000_000_000:
+        raise argparse.ArgumentTypeError("must be from 1000 to 1000000000")
     return number
 
 

@@ -14,9 +14,9 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from bench.wire import RopewayWire, dial, open_wire
+from bench.wire import CREATE, QUEUE, RopewayWire, call, dial, open_wire
 
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
@@ -40,6 +40,22 @@ def rss_bytes(pid: int) -> int:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024
+    return 0
+
+
+def peak_rss_bytes(pid: int) -> int:
+    """The most memory that a process has had resident since it began."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def written_bytes(pid: int) -> int:
+    """What a process has had written to disk: whole pages, as the kernel counts them."""
+    for line in Path(f"/proc/{pid}/io").read_text().splitlines():
+        if line.startswith("write_bytes:"):
+            return int(line.split()[1])
     return 0
 
 
@@ -80,6 +96,18 @@ class Server:
             self.process.kill()
             self.process.wait()
             raise ContestantFailed(f"the server did not stop in {STOP_SECONDS:.0f} s") from None
+
+    def ask(self, action: int, **parameters: Any) -> Any:
+        """One request of Ropeway's own, beside the load, and its answer."""
+        with dial(self.port) as connection:
+            wire = RopewayWire()
+            wire.greet(connection)
+            return call(connection, wire, wire.request(1, action, parameters))
+
+    def kill(self) -> None:
+        """Ends it at once, as a crash would."""
+        self.process.kill()
+        self.process.wait()
 
     def last_words(self) -> str:
         """The end of its log."""
@@ -125,7 +153,14 @@ class Daemon:
         self._options = options
 
     def start(self, directory: Path) -> Server:
-        data, log = fresh(directory)
+        fresh(directory)
+        server = self.restart(directory)
+        server.ask(CREATE, queue=QUEUE)
+        return server
+
+    def restart(self, directory: Path) -> Server:
+        """Starts it on the data that it has in a directory, and waits for its first answer."""
+        data, log = places(directory)
         port = free_port()
         command = [sys.executable, "-m", "ropewayd", "--data-dir", str(data), "--listen", f"127.0.0.1:{port}"]
         command += ["--http", "none"]
@@ -140,15 +175,19 @@ class Daemon:
             wire = RopewayWire()
             wire.greet(connection)
             took = time.perf_counter() - began
-            wire.create(connection)
         return Server(process, port, "ropeway", 2, log, took)
 
 
 def fresh(directory: Path) -> tuple[Path, Path]:
     """An empty data directory that only its owner can read, and a path for a log beside it."""
-    data = directory / "data"
+    data, log = places(directory)
     data.mkdir(mode=0o700, parents=True)
-    return data, directory / "log"
+    return data, log
+
+
+def places(directory: Path) -> tuple[Path, Path]:
+    """Where a server's data and its log are."""
+    return directory / "data", directory / "log"
 
 
 def launch(command: list[str], log: Path) -> subprocess.Popen[bytes]:

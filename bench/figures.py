@@ -50,6 +50,11 @@ def at_least(name: str, target: float, measured: float) -> Check:
     return Check(name, target, measured, measured >= target)
 
 
+def at_most(name: str, target: float, measured: float) -> Check:
+    """A figure that should not be large."""
+    return Check(name, target, measured, measured <= target)
+
+
 def under(name: str, target: float, measured: float) -> Check:
     """A figure that should be small."""
     return Check(name, target, measured, measured < target)

@@ -33,7 +33,7 @@ from typing import Any, Self
 
 import uvloop
 
-from bench.wire import UnexpectedAnswer, Wire, open_wire
+from bench.wire import QUEUE, UnexpectedAnswer, Wire, open_wire
 
 HOLD_SECONDS = 0.001
 """How long producers that are too far ahead pause before they look again."""
@@ -66,7 +66,14 @@ class Plan:
     tally: str
     """The path of the counters."""
     ids: str
-    """Where the ids of all messages sent or consumed go at the end: 16 bytes each."""
+    """Where the ids of all messages sent or consumed go at the end, 16 bytes each. Empty: nowhere, where there
+    are too many to be held, and the `Digest` alone says what they were."""
+    queue: str = QUEUE
+    messages: int = 0
+    """How many are sent or consumed before this process ends by itself; 0: until it is told. Consumers may
+    take a little more: what was asked for before they had as many."""
+    rate: float = 0.0
+    """Messages a second that producers send, whatever is answered when; 0: as fast as answers come."""
 
     def __post_init__(self) -> None:
         assert self.role in {"produce", "consume"}, self.role
@@ -104,11 +111,36 @@ class Tally:
         self.close()
 
 
+class Digest:
+    """How many ids, and their sum: equal for two heaps of ids that hold the same ones, in whatever order."""
+
+    __slots__ = ("count", "total")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.total = 0
+
+    def add(self, ids: Sequence[bytes]) -> None:
+        """Counts these."""
+        self.count += len(ids)
+        self.total = (self.total + sum(map(int.from_bytes, ids))) % 2**128
+
+
+class Quota:
+    """What is left for all connections of a process to begin."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, messages: int) -> None:
+        self.left = messages or 2**62
+
+
 class Peer(asyncio.Protocol):
     """What producers and consumers share: slots that are outstanding, and an end."""
 
-    def __init__(self, plan: Plan, wire: Wire, tally: Tally) -> None:
+    def __init__(self, plan: Plan, quota: Quota, wire: Wire, tally: Tally) -> None:
         self._plan = plan
+        self._quota = quota
         self._wire = wire
         self._tally = tally
         self._loop = asyncio.get_running_loop()
@@ -118,7 +150,11 @@ class Peer(asyncio.Protocol):
         self.finished: asyncio.Future[None] = self._loop.create_future()
         self.ids: list[object] = []
         """What was said of each message: an id, or an error."""
+        self.digest = Digest()
         self.answers = 0
+        self.began_at = 0.0
+        self.done_at = 0.0
+        """When the last message was sent or deleted."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
@@ -129,6 +165,13 @@ class Peer(asyncio.Protocol):
     def start(self) -> None:
         """Makes every slot outstanding."""
         raise NotImplementedError
+
+    def _said(self, ids: Sequence[Any]) -> None:
+        """Remembers the ids of messages, or what was said instead."""
+        if self._plan.ids:
+            self.ids += ids
+        else:
+            self.digest.add(accepted(ids))
 
     def stop(self) -> None:
         """Begins nothing more; `finished` is done once nothing is outstanding."""
@@ -145,31 +188,42 @@ class Peer(asyncio.Protocol):
 
 
 class Producer(Peer):
-    """Sends the same batch again and again, each slot as soon as its last send is answered."""
+    """Sends the same batch again and again, each slot as soon as its last send is answered, or when it is
+    due."""
 
-    def __init__(self, plan: Plan, wire: Wire, tally: Tally) -> None:
-        super().__init__(plan, wire, tally)
+    def __init__(self, plan: Plan, quota: Quota, wire: Wire, tally: Tally) -> None:
+        super().__init__(plan, quota, wire, tally)
         bodies = [random.randbytes(plan.body) for _ in range(plan.batch)]
         self._requests = [wire.send(slot, bodies) for slot in range(1, plan.outstanding + 1)]
         self._held: list[int] = []
+        self._waiting = False
         self._lone = plan.connections * plan.outstanding == 1
+        self._pace = plan.rate / plan.batch / plan.connections
+        self._begun = 0
         self.answered_at: list[float] = []
         """With one outstanding send in all: when each answer came, in seconds."""
 
     def start(self) -> None:
+        self.began_at = time.perf_counter()
         self._outstanding = self._plan.outstanding
-        self._transport.write(b"".join(self._requests))
+        self._send(range(1, self._plan.outstanding + 1))
+
+    def stop(self) -> None:
+        slots, self._held = self._held, []
+        self._outstanding -= len(slots)
+        super().stop()
 
     def data_received(self, data: bytes) -> None:
         answers = self._wire.answers(data)
+        self.done_at = time.perf_counter()
         if self._lone:
-            self.answered_at.extend([time.perf_counter()] * len(answers))
+            self.answered_at.extend([self.done_at] * len(answers))
         slots = []
         for slot, status, result in answers:
             if status != 0:
                 self._fail(UnexpectedAnswer(f"a send was refused: {result}"))
                 return
-            self.ids += result
+            self._said(result)
             slots.append(slot)
         self.answers += len(slots)
         self._tally.counts[SENT] += len(slots) * self._plan.batch
@@ -179,15 +233,34 @@ class Producer(Peer):
         if self._stopping:
             self._outstanding -= len(slots)
             self._rest()
-        elif self._tally.backlog() > self._plan.backlog:
-            if not self._held:
-                self._loop.call_later(HOLD_SECONDS, self._resume)
-            self._held += slots
-        else:
+            return
+        count = min(len(slots), self._allowed())
+        self._begun += count
+        self._quota.left -= count * self._plan.batch
+        if count:
             requests = self._requests
-            self._transport.write(b"".join([requests[slot - 1] for slot in slots]))
+            self._transport.write(b"".join([requests[slot - 1] for slot in slots[:count]]))
+        if self._quota.left <= 0:
+            self._held += slots[count:]
+            self.stop()
+        elif count < len(slots):
+            self._held += slots[count:]
+            if not self._waiting:
+                self._waiting = True
+                self._loop.call_later(HOLD_SECONDS, self._resume)
+
+    def _allowed(self) -> int:
+        """How many requests may begin now."""
+        if self._tally.backlog() > self._plan.backlog:
+            return 0
+        count = -(-self._quota.left // self._plan.batch)
+        if self._pace:
+            due = int((time.perf_counter() - self.began_at) * self._pace) - self._begun
+            count = min(count, due)
+        return max(0, count)
 
     def _resume(self) -> None:
+        self._waiting = False
         slots, self._held = self._held, []
         self._send(slots)
 
@@ -195,14 +268,15 @@ class Producer(Peer):
 class Consumer(Peer):
     """Receives and deletes, each slot in turn."""
 
-    def __init__(self, plan: Plan, wire: Wire, tally: Tally) -> None:
-        super().__init__(plan, wire, tally)
+    def __init__(self, plan: Plan, quota: Quota, wire: Wire, tally: Tally) -> None:
+        super().__init__(plan, quota, wire, tally)
         self._requests = [wire.receive(slot, plan.batch) for slot in range(1, plan.outstanding + 1)]
         self._deleting = [0] * (plan.outstanding + 1)
         """A slot's messages whose delete is outstanding."""
         self.empty = 0
 
     def start(self) -> None:
+        self.began_at = time.perf_counter()
         self._outstanding = self._plan.outstanding
         self._transport.write(b"".join(self._requests))
 
@@ -223,7 +297,8 @@ class Consumer(Peer):
                 self._receive(slot, requests)
             elif result:
                 ids, handles = wire.ids_and_handles(result)
-                self.ids += ids
+                self._said(ids)
+                self._quota.left -= len(ids)
                 self.answers += 1
                 deleting[slot] = len(ids)
                 requests.append(wire.delete(slot, handles))
@@ -233,12 +308,15 @@ class Consumer(Peer):
                     self._loop.call_later(wire.empty_pause, self._try_again, slot)
                 else:
                     self._receive(slot, requests)
-        self._tally.counts[DELETED] += deleted
+        if deleted:
+            self._tally.counts[DELETED] += deleted
+            self.done_at = time.perf_counter()
         if requests:
             self._transport.write(b"".join(requests))
 
     def _receive(self, slot: int, requests: list[bytes]) -> None:
-        if self._stopping:
+        if self._stopping or self._quota.left <= 0:
+            self._stopping = True
             self._outstanding -= 1
             self._rest()
         else:
@@ -271,10 +349,11 @@ async def work(plan: Plan) -> dict[str, Any]:
     kind: type[Peer] = Producer if plan.role == "produce" else Consumer
     with Tally(Path(plan.tally)) as tally:
         peers: list[Peer] = []
+        quota = Quota(plan.messages)
         for _ in range(plan.connections):
-            connection, wire = open_wire(plan.kind, plan.port)
+            connection, wire = open_wire(plan.kind, plan.port, plan.queue)
             connection.setblocking(False)
-            _, peer = await loop.create_connection(partial(kind, plan, wire, tally), sock=connection)
+            _, peer = await loop.create_connection(partial(kind, plan, quota, wire, tally), sock=connection)
             peers.append(peer)
         print("ready", flush=True)
         await a_line()
@@ -286,22 +365,30 @@ async def work(plan: Plan) -> dict[str, Any]:
         for peer in peers:
             peer.stop()
         await asyncio.gather(*(peer.finished for peer in peers))
+    if plan.ids:
+        every = accepted([message_id for peer in peers for message_id in peer.ids])
+        Path(plan.ids).write_bytes(b"".join(every))
+        messages = len(every)
+    else:
+        messages = sum(peer.digest.count for peer in peers)
     return {
-        "messages": write_ids(plan, [message_id for peer in peers for message_id in peer.ids]),
+        "messages": messages,
+        "digest": sum(peer.digest.total for peer in peers) % 2**128,
+        "began_at": min(peer.began_at for peer in peers),
+        "done_at": max(peer.done_at for peer in peers),
         "requests": sum(peer.answers for peer in peers),
         "empty": sum(peer.empty for peer in peers if isinstance(peer, Consumer)),
         "answered_at": [at for peer in peers if isinstance(peer, Producer) for at in peer.answered_at],
     }
 
 
-def write_ids(plan: Plan, ids: Sequence[object]) -> int:
-    """Leaves the ids where they are wanted. Raises UnexpectedAnswer when an error is among them."""
-    accepted = [entry for entry in ids if isinstance(entry, bytes)]
-    if len(accepted) < len(ids):
+def accepted(ids: Sequence[object]) -> list[bytes]:
+    """The same, all ids. Raises UnexpectedAnswer when an error is among them."""
+    good = [entry for entry in ids if isinstance(entry, bytes)]
+    if len(good) < len(ids):
         refused = next(entry for entry in ids if not isinstance(entry, bytes))
-        raise UnexpectedAnswer(f"{len(ids) - len(accepted)} messages were refused: {refused}")
-    Path(plan.ids).write_bytes(b"".join(accepted))
-    return len(accepted)
+        raise UnexpectedAnswer(f"{len(ids) - len(good)} messages were refused: {refused}")
+    return good
 
 
 def main() -> int:

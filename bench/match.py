@@ -89,12 +89,14 @@ class Result:
 class Worker:
     """A load process."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, *, quiet: bool = False) -> None:
+        """`quiet`: nobody needs to know why it stops, since its server is to be killed."""
         self.plan = plan
         self._process = subprocess.Popen(
             [sys.executable, "-m", "bench.load", plan.encoded()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL if quiet else None,
             bufsize=0,
         )
         self._unread = b""
@@ -114,6 +116,11 @@ class Worker:
         if self._process.poll() is not None:
             raise ContestantFailed("a load process ended early")
         return cpu_seconds(self._process.pid)
+
+    def settled(self, seconds: float) -> bool:
+        """Waits so long at most, and says whether it has stopped: what it did is there to be read."""
+        assert self._process.stdout is not None
+        return bool(self._unread) or bool(select.select([self._process.stdout.fileno()], [], [], seconds)[0])
 
     def report(self) -> dict[str, Any]:
         """Waits until it has stopped, and gives what it did."""

@@ -30,6 +30,8 @@ class Settings:
     directory: Path
     """Where data directories are made: the disk that is measured."""
     warm_up: float = 0.5
+    messages: int = 1_000_000
+    """The length of a backlog."""
     idle_seconds: float = 21.0
     """A little more than one renewal of each idle poll."""
 

@@ -28,7 +28,7 @@ QUEUE = "bench"
 POLL_MS = 500
 """How long the load's receives wait. A load that stops waits for the last of them."""
 
-HELLO, CREATE, ATTRIBUTES, SEND, RECEIVE, DELETE = 0, 10, 13, 20, 21, 22
+HELLO, CREATE, ATTRIBUTES, SET_ATTRIBUTES, PURGE, SEND, RECEIVE, DELETE = 0, 10, 13, 14, 15, 20, 21, 22
 
 
 class UnexpectedAnswer(Exception):
@@ -165,12 +165,12 @@ def dial(port: int, timeout: float = 30.0) -> socket.socket:
     return connection
 
 
-def open_wire(kind: str, port: int) -> tuple[socket.socket, Wire]:
+def open_wire(kind: str, port: int, queue: str = QUEUE) -> tuple[socket.socket, Wire]:
     """A connection that is ready for requests. `kind` is "bare" or "ropeway"."""
     connection = dial(port)
     if kind == "bare":
         return connection, BareWire()
-    wire = RopewayWire()
+    wire = RopewayWire(queue)
     wire.greet(connection)
     return connection, wire
 

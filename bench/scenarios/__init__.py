@@ -6,6 +6,6 @@ Each has a `SCENARIO`, and is listed here.
 from __future__ import annotations
 
 from bench.scenario import Scenario
-from bench.scenarios import queue_cycle
+from bench.scenarios import backlog, queue_cycle
 
-SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in (queue_cycle.SCENARIO,)}
+SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in (queue_cycle.SCENARIO, backlog.SCENARIO)}
