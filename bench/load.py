@@ -66,8 +66,8 @@ class Plan:
     tally: str
     """The path of the counters."""
     ids: str
-    """Where the ids of all messages sent or consumed go at the end, 16 bytes each. Empty: nowhere, where there
-    are too many to be held, and the `Digest` alone says what they were."""
+    """Where the ids of all messages sent or consumed go at the end, 16 bytes each. Empty: nowhere, where
+    there are too many to hold, and the `Digest` alone says what they were."""
     queue: str = QUEUE
     messages: int = 0
     """How many are sent or consumed before this process ends by itself; 0: until it is told. Consumers may
@@ -367,7 +367,7 @@ async def work(plan: Plan) -> dict[str, Any]:
         await asyncio.gather(*(peer.finished for peer in peers))
     if plan.ids:
         every = accepted([message_id for peer in peers for message_id in peer.ids])
-        Path(plan.ids).write_bytes(b"".join(every))
+        write_ids(Path(plan.ids), every)
         messages = len(every)
     else:
         messages = sum(peer.digest.count for peer in peers)
@@ -389,6 +389,11 @@ def accepted(ids: Sequence[object]) -> list[bytes]:
         refused = next(entry for entry in ids if not isinstance(entry, bytes))
         raise UnexpectedAnswer(f"{len(ids) - len(good)} messages were refused: {refused}")
     return good
+
+
+def write_ids(path: Path, ids: Sequence[bytes]) -> None:
+    """Leaves the ids where they are wanted."""
+    path.write_bytes(b"".join(ids))
 
 
 def main() -> int:

@@ -1,7 +1,7 @@
 """One send at a time on a schedule, beside whatever else a server does: how long does each take?
 
-A send's time counts from when it was due, not from when it left. A server that halts for a second is then seen
-by every send that was due in that second, and not by the one alone that it kept waiting.
+A send's time counts from when it was due, not from when it left. A server that halts for a second is then
+seen by every send that was due in that second, and not by the one alone that it kept waiting.
 """
 
 from __future__ import annotations

@@ -8,4 +8,6 @@ from __future__ import annotations
 from bench.scenario import Scenario
 from bench.scenarios import backlog, queue_cycle
 
-SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in (queue_cycle.SCENARIO, backlog.SCENARIO)}
+SCENARIOS: dict[str, Scenario] = {
+    scenario.name: scenario for scenario in (queue_cycle.SCENARIO, backlog.SCENARIO)
+}

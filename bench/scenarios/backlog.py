@@ -1,8 +1,8 @@
 """backlog: what a long queue costs, and whom.
 
-`--messages` of 1 KiB are sent to one queue and stay. Measured: memory at its most, what is written to disk for
-each message, how soon the daemon answers again after a stop and after kill -9 under full load, and how fast
-the queue is drained, in ratio to queues of 10,000 on a daemon beside it, drained in turns with it.
+`--messages` of 1 KiB are sent to one queue and stay. Measured: memory at its most, what is written to disk
+for each message, how soon the daemon answers again after a stop and after kill -9 under full load, and how
+fast the queue is drained, in ratio to queues of 10,000 on a daemon beside it, drained in turns with it.
 
 Then, with at most 1,000,000: what a lone send waits while a backlog is spilled, expired and purged and the
 daemon does half of what it can, in ratio to the same load without that.
@@ -17,7 +17,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from bench.contestants import ContestantFailed, Daemon, Server, peak_rss_bytes, written_bytes
 from bench.figures import Check, Spread, at_least, at_most, none, ratios, under
@@ -41,6 +40,8 @@ QUIET_SECONDS = 3.0
 KILLS = 3
 LINES = 10
 """Of progress, for each time that many messages are sent."""
+STILL_SECONDS = 15.0
+"""Where nothing has moved for so long, nothing more comes."""
 NEVER = 2**40
 RETENTION_MS = 60_000
 """The shortest that there is."""
@@ -109,16 +110,28 @@ class Store:
         return time.perf_counter() - began
 
     def move(
-        self, role: str, queue: str, messages: int, rate: float = 0.0, watch: Callable[[int], None] | None = None
+        self,
+        role: str,
+        queue: str,
+        messages: int,
+        rate: float = 0.0,
+        watch: Callable[[int], None] | None = None,
     ) -> Moved:
         """Sends or consumes so many. `watch` is told now and then how many that are so far."""
+        assert messages > 0
+        counter = SENT if role == "produce" else DELETED
         with self.load(role, queue, messages=messages, rate=rate) as (worker, tally):
             before = written_bytes(self.server.process.pid)
             worker.tell()
-            while not worker.settled(0.2):
-                if watch is not None:
-                    watch(tally.counts[SENT if role == "produce" else DELETED])
+            so_far, moved = 0, time.perf_counter()
+            while not worker.settled(0.2) and time.perf_counter() - moved < STILL_SECONDS:
+                if tally.counts[counter] != so_far:
+                    so_far, moved = tally.counts[counter], time.perf_counter()
+                    if watch is not None:
+                        watch(so_far)
             written = written_bytes(self.server.process.pid) - before
+            if not worker.settled(0):
+                worker.tell()  # what is missing will not come: so it is lost, and is counted as that
             report = worker.report()
         seconds = report["done_at"] - report["began_at"]
         return Moved(report["messages"], report["digest"], seconds, written)
@@ -274,6 +287,8 @@ def drain(long: Store, short: Store, filled: Moved, settings: Settings, watch: W
     parts, between = [], []
     left = filled.messages
     for number in range(settings.rounds):
+        if left <= 0:
+            break  # a short queue can be taken by what is outstanding before it is counted
         short_ones = []
         for _ in range(SHORT_DRAINS):
             short.move("produce", QUEUE, SHORT_MESSAGES)
@@ -337,15 +352,14 @@ def wait(store: Store, fill: float, settings: Settings, watch: Watch) -> Waits:
     return Waits(rate, quiet, spilled, expired, purged)
 
 
-def emptied(server: Server, queue: str) -> Callable[[], bool]:
-    """Whether a queue holds nothing any more, asked twice a second. Raises when it takes longer than ever
-    it should."""
+def emptied(server: Server, queue: str, every: float = 0.5) -> Callable[[], bool]:
+    """Whether a queue holds nothing any more, asked now and then. Raises ContestantFailed after very long."""
     began = asked = time.perf_counter()
 
     def ended() -> bool:
         nonlocal asked
         now = time.perf_counter()
-        if now - asked < 0.5:
+        if now - asked < every:
             return False
         asked = now
         if now - began > GONE_SECONDS:
@@ -360,9 +374,7 @@ def said(latency: Latency) -> str:
     return f"p50 {latency.p50:.0f} us, p99 {latency.p99:.0f} us, at most {latency.highest:.0f} us"
 
 
-def checks(
-    messages: int, memory: int, standing: Standing, drained: Drained, waits: Waits
-) -> list[Check]:
+def checks(messages: int, memory: int, standing: Standing, drained: Drained, waits: Waits) -> list[Check]:
     """The targets."""
     target = next((each for each in TARGETS if messages <= each.messages), TARGETS[-1])
     return [
@@ -373,9 +385,7 @@ def checks(
             max(KILLED_RESTART, target.restart),
             max(standing.killed_restarts),
         ),
-        at_least(
-            f"drain, in ratio to that of a queue of {SHORT_MESSAGES:,}", DRAIN, drained.ratio.median
-        ),
+        at_least(f"drain, in ratio to that of a queue of {SHORT_MESSAGES:,}", DRAIN, drained.ratio.median),
         none("messages lost or doubled", drained.astray),
         under("p99 of a lone send while a backlog is spilled, in ratio", WAIT, waits.ratio(waits.spilled)),
         under("p99 of a lone send while one expires, in ratio", WAIT, waits.ratio(waits.expired)),
