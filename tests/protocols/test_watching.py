@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ropewayd.kernel.meter import Meter as DaemonMeter
-from ropewayd.protocols.metrics.page import Reading, render
+from ropewayd.protocols.metrics.reading import Reading
+from ropewayd.protocols.metrics.text import render
 from ropewayd.queues.meter import Meter
 from ropewayd.queues.service import Seen
 from ropewayd.store.protocol import Figures
