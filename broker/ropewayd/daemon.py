@@ -265,6 +265,7 @@ def kernel_settings(settings: Settings) -> KernelSettings:
         max_batch_bytes=kernel.max_batch_bytes,
         tail_bytes=kernel.tail_bytes,
         slice_bytes=kernel.slice_bytes,
+        max_store_bytes=kernel.max_store_bytes,
         low_space_bytes=kernel.low_space_bytes,
         enough_space_bytes=kernel.enough_space_bytes,
         idle_spill_after=milliseconds(kernel.idle_spill_after),
@@ -281,6 +282,8 @@ def queue_limits(settings: Settings) -> QueueLimits:
         max_in_flight=settings.queues.max_in_flight,
         purge_interval=milliseconds(settings.queues.purge_interval),
         recreate_interval=milliseconds(settings.queues.recreate_interval),
+        max_queue_messages=settings.queues.max_queue_messages,
+        max_messages=settings.queues.max_messages,
         memory_bytes=settings.queues.memory_bytes,
         max_answer_bytes=settings.protocol.max_frame - (64 << 10),
     )

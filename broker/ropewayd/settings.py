@@ -241,6 +241,14 @@ class Kernel(msgspec.Struct, frozen=True, kw_only=True):
             description="Free disk space below which sends and creations are refused; 0 watches nothing.",
         ),
     ] = 64 * MIB
+    max_store_bytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=2**50,
+            description="What the store holds, in bytes on disk, beyond which nothing is added; 0: no limit.",
+        ),
+    ] = 0
     enough_space_bytes: Annotated[
         int,
         Meta(ge=0, le=1024 * 1024 * MIB, description="Free disk space from which they are taken again."),
@@ -291,6 +299,22 @@ class Queues(msgspec.Struct, frozen=True, kw_only=True):
         float,
         Meta(ge=0, le=3600, description="A deleted queue's name is free after it. AWS has 60; 0 is at once."),
     ] = 0.0
+    max_queue_messages: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=2**40,
+            description="Messages of one queue beyond which sends to it are refused; 0: no limit.",
+        ),
+    ] = 0
+    max_messages: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=2**40,
+            description="Messages of all queues together beyond which sends are refused; 0: no limit.",
+        ),
+    ] = 0
     memory_bytes: Annotated[
         int,
         Meta(

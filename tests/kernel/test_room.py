@@ -25,6 +25,16 @@ def test_it_is_short_from_below_the_low_mark_until_the_higher_one(
         assert (room.refusal is not None) == short
 
 
+def test_a_store_that_holds_too_much_is_short_until_it_holds_clearly_less() -> None:
+    room = Room(0, 0, 80 * MIB)
+    for used, short in ((80, False), (81, True), (75, True), (70, False), (79, False), (90, True)):
+        room.see(0, used * MIB)
+        assert (room.refusal is not None) == short
+    assert room.refusal is not None
+    assert "holds 90 MiB" in room.refusal.message
+    assert not Room(0, 0).see(0, 1 << 60)
+
+
 async def test_a_short_disk_refuses_sends_and_lets_messages_go() -> None:
     house = House(KernelSettings(low_space_bytes=50 * MIB, enough_space_bytes=80 * MIB))
     await house.start()

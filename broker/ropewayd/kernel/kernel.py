@@ -101,7 +101,11 @@ class Kernel:
         self._idle_armed = False
         self._tidied = False
         self._alarm: Alarm | None = None
-        self._room = Room(self._settings.low_space_bytes, self._settings.enough_space_bytes)
+        self._room = Room(
+            self._settings.low_space_bytes,
+            self._settings.enough_space_bytes,
+            self._settings.max_store_bytes,
+        )
         self._unseen = 0
         self._looking = False
 
@@ -345,7 +349,7 @@ class Kernel:
         """How much room the disk has. Where it is short, look again by and by, though nothing is written."""
         self._unseen = 0
         figures = await self._store.figures()
-        self._room.see(figures.free_bytes)
+        self._room.see(figures.free_bytes, figures.used_bytes)
         if self._room.refusal is not None and not self._looking:
             self._looking = True
             self.wheel.add(self.clock.now() + _LOOK_AGAIN, _LOOK, None)

@@ -17,6 +17,7 @@ from ropewayd.vocabulary.errors import (
 from . import actions as a
 from . import events as e
 from .attributes import check_message_attributes
+from .backlog import Backlog
 from .message import System, size_of
 from .records import MAX_SEQUENCE
 from .registry import Registry, missing
@@ -28,6 +29,7 @@ class Sending:
     def __init__(self, registry: Registry, entropy: Callable[[int], bytes]) -> None:
         self._queues, self._find = registry.by_name, registry.find
         self._entropy = entropy
+        self._backlog = Backlog.of(registry.limits, registry.by_number)
 
     def table(self) -> Mapping[type[Action], Callable[[Any, int], Outcome]]:
         return {a.SendMessage: self.send}
@@ -36,6 +38,9 @@ class Sending:
         queue = self._queues.get(action.queue) or self._find(action.queue)
         if queue is None:
             return missing(action.queue)
+        backlog = self._backlog
+        if backlog is not None and (refusal := backlog.refusal(queue, len(action.entries), now)) is not None:
+            return refusal
         maximum = queue.attributes.maximum_message_size
         delay, longest = queue.attributes.delay, queue.attributes.maximum_delay
         bodies: list[Any] = []

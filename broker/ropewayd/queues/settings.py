@@ -20,6 +20,10 @@ class QueueLimits(msgspec.Struct, frozen=True, kw_only=True):
     """A queue is purged once in so many milliseconds (AWS: 60,000)."""
     recreate_interval: int = 0
     """A deleted queue's name is free after so many milliseconds (AWS: 60,000)."""
+    max_queue_messages: int = 0
+    """Messages of one queue beyond which sends to it are refused; 0 is no limit."""
+    max_messages: int = 0
+    """Messages of all queues together beyond which sends are refused; 0 is no limit."""
     max_answer_bytes: int = (16 << 20) - (64 << 10)
     """What one receive may hold; it returns fewer messages rather than exceed it."""
     memory_bytes: int = 128 << 20

@@ -99,6 +99,17 @@ class Figures(msgspec.Struct, frozen=True, gc=False):
     wal_bytes: int
     free_bytes: int
     """What can still be written: the disk's free space, and what the store holds of it for use again."""
+    used_bytes: int = 0
+    """What the store holds on disk, without what it will use again and without the reserve."""
+    last_lsn: int = 0
+    record_bytes: int = 0
+    """Values of records written since the claim, and ..."""
+    batch_bytes: int = 0
+    """... of journal rows; ..."""
+    log_bytes: int = 0
+    """... what was written to the write-ahead log for all of it, about, ..."""
+    folded_bytes: int = 0
+    """... and to the database, when the log was folded in; 0 where the system does not tell."""
 
 
 class StoreError(Exception):
