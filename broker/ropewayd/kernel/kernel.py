@@ -93,7 +93,7 @@ class Kernel:
         self._polls = Polls(wheel)
         self._hungry: deque[object] = deque()
         self._feeding = False
-        self._parked: dict[object, list[tuple[Action, Reply]]] = {}
+        self._parked: dict[object, list[tuple[Action, Reply, int | None]]] = {}
         self._reads: set[asyncio.Task[None]] = set()
         self._slowed: deque[tuple[Action, Reply]] = deque()
         self._unavailable: ServiceUnavailable | None = ServiceUnavailable("The daemon is starting.")
@@ -135,8 +135,8 @@ class Kernel:
         self._polls.forget(reply)
         for line in self._parked.values():
             line[:] = [
-                (action, NOBODY if theirs is reply else theirs)
-                for action, theirs in line
+                (action, NOBODY if theirs is reply else theirs, until)
+                for action, theirs, until in line
                 if theirs is not reply or not action.fleeting
             ]
 
@@ -150,7 +150,8 @@ class Kernel:
                 line.remove(call)
                 self._answer(reply, ServiceUnavailable("Too many answers on this connection are not taken."))
 
-    def _run(self, action: Action, reply: Reply) -> None:
+    def _run(self, action: Action, reply: Reply, until: int | None = None) -> None:
+        """`until`: it has waited already, and to this time at most."""
         decide = self._deciders.get(type(action))
         if decide is None:
             self._answer(reply, InvalidAction(f"There is no action {type(action).__name__} here."))
@@ -163,9 +164,9 @@ class Kernel:
             if outcome.ahead is not None:  # type: ignore[union-attr]  # likewise
                 self._fetch(outcome.ahead)  # type: ignore[union-attr]  # likewise
         elif isinstance(outcome, Wait):
-            self._wait(action, reply, outcome)
+            self._wait(action, reply, outcome, until)
         elif isinstance(outcome, Needs):
-            self._park(action, reply, outcome)
+            self._park(action, reply, outcome, until)
         else:
             assert isinstance(outcome, RopewayError)
             self._answer(reply, outcome)
@@ -221,7 +222,7 @@ class Kernel:
 
     # Long polls
 
-    def _wait(self, action: Action, reply: Reply, wait: Wait) -> None:
+    def _wait(self, action: Action, reply: Reply, wait: Wait, until: int | None) -> None:
         self._apply_all(wait.events)
         if self._unavailable is not None:  # it was read for while the daemon began to stop
             self._answer(reply, wait.answer)
@@ -230,7 +231,7 @@ class Kernel:
             limit = self._settings.max_polls
             self._answer(reply, OverLimit(f"There are {limit} long polls waiting, and that is the limit."))
             return
-        self._polls.add(Poll(action, reply, wait.key, wait.answer), wait.until)
+        self._polls.add(Poll(action, reply, wait.key, wait.answer), wait.until if until is None else until)
         self.alarm()
 
     def _feed_all(self) -> None:
@@ -252,7 +253,8 @@ class Kernel:
                 return
             self._polls.remove(poll)
             if isinstance(outcome, Needs):
-                self._park(poll.action, poll.reply, outcome)
+                until = None if poll.timer is None else poll.timer.deadline
+                self._park(poll.action, poll.reply, outcome, until)
             elif isinstance(outcome, Decision):
                 self._apply_all(outcome.events)
                 self._answer(poll.reply, outcome.answer)
@@ -261,12 +263,12 @@ class Kernel:
 
     # What is on disk
 
-    def _park(self, action: Action, reply: Reply, needs: Needs) -> None:
+    def _park(self, action: Action, reply: Reply, needs: Needs, until: int | None) -> None:
         if needs.events:
             self._apply_all(needs.events)
-        self._fetch(needs).append((action, reply))
+        self._fetch(needs).append((action, reply, until))
 
-    def _fetch(self, needs: Needs) -> list[tuple[Action, Reply]]:
+    def _fetch(self, needs: Needs) -> list[tuple[Action, Reply, int | None]]:
         """Begin to read, unless that is on its way; gives the line of those who wait for it."""
         line = self._parked.get(needs.key)
         if line is not None:
@@ -291,8 +293,8 @@ class Kernel:
                     self._claim, needs.space, needs.first, needs.last, needs.limit, needs.max_bytes
                 )
             needs.fill(records)
-            for action, reply in self._parked.pop(needs.key, ()):
-                self._run(action, reply)
+            for call in self._parked.pop(needs.key, ()):
+                self._run(*call)
         except Exception as error:  # noqa: BLE001  # Rule 3: whatever it is, it ends the kernel
             self._fail(error)
 
@@ -532,7 +534,7 @@ class Kernel:
         gone = self._unavailable = ServiceUnavailable("The daemon stops: its store failed.")
         waiting = [reply for batch in [*self._closed, self._open] for reply, _ in batch.answers]
         waiting += [poll.reply for poll in self._polls.clear()]
-        waiting += [reply for line in self._parked.values() for _, reply in line]
+        waiting += [reply for line in self._parked.values() for _, reply, _ in line]
         waiting += [reply for _, reply in self._slowed]
         self._closed.clear()
         self._parked.clear()

@@ -2,6 +2,10 @@
 
 A message that was spilled is one logical record in two places: its row (body and history) and, while it is
 invisible, a small record that says until when. Both are written as of one lsn, `stored`.
+
+A stub is a message in memory without its body, which its row has. What memory knows better than the row (its
+state, deadline and receive count) stays. The small record says all that a stub is, so that what is invisible
+comes back at start without a look at the rows.
 """
 
 from __future__ import annotations
@@ -47,9 +51,11 @@ class Message(msgspec.Struct, gc=False, eq=False):
     sequence: int
     id: bytes
     body: Any
+    """Text or bytes; of a stub a number, the bytes that body and attributes have in its row."""
     attributes: Any
     sent_at: int
     size: int
+    """Bytes of body and attributes in memory: 0 for a stub."""
     receive_count: int = 0
     first_received_at: int = 0
     state: int = VISIBLE
@@ -59,9 +65,11 @@ class Message(msgspec.Struct, gc=False, eq=False):
     stored: int = 0
     """The lsn as of which the disk is right about it; 0: it is in the journal alone."""
     waits: bool = False
-    """Whether the disk has a small record of its deadline."""
+    """Whether the disk has a small record of it, which its row knows nothing of."""
     changed: int = 0
     """The lsn of the last event after its sending that changed it."""
+    row_count: int = 0
+    """The receive count that its row says, if it has one."""
 
     def on_disk(self, lsn: int) -> bool:
         """Whether its row says all there is to say, and is durable if all is up to `lsn`: then memory may let
@@ -72,6 +80,29 @@ class Message(msgspec.Struct, gc=False, eq=False):
             and self.stored >= self.changed
             and not self.waits
         )
+
+    @property
+    def stub(self) -> bool:
+        return type(self.body) is int
+
+    @property
+    def weight(self) -> int:
+        """Bytes of body and attributes, wherever they are."""
+        return int(self.body) if self.stub else self.size
+
+    def lighten(self) -> int:
+        """Become a stub; gives how many bytes memory has back. The row must be durable."""
+        freed = self.size
+        self.body, self.attributes, self.size = freed, None, 0
+        if self.system is not None:
+            group = self.system.group
+            self.system = None if group is None else System(group)
+        return freed
+
+    def complete(self, row: Message) -> int:
+        """A stub no more: its row was read. Gives how many bytes memory holds for that."""
+        self.body, self.attributes, self.system, self.size = row.body, row.attributes, row.system, row.size
+        return self.size
 
 
 class MessageRecord(msgspec.Struct, array_like=True, gc=False, frozen=True):
@@ -88,13 +119,20 @@ class MessageRecord(msgspec.Struct, array_like=True, gc=False, frozen=True):
 
 
 class WaitingRecord(msgspec.Struct, array_like=True, gc=False, frozen=True):
-    """The small record of a spilled message that is invisible."""
+    """The small record of a spilled message that is invisible, or visible while memory has a stub of it: what
+    its row does not know, and what a stub is. Without an `id` it is older than stubs, and its row tells the
+    rest."""
 
     version: int
     state: int
     deadline: int
     receive_count: int
     first_received_at: int
+    id: bytes = b""
+    sent_at: int = 0
+    size: int = 0
+    row_count: int = 0
+    group: str | None = None
 
 
 RECORD_VERSION = 1

@@ -1,12 +1,14 @@
-"""What must be seen of a queue and is on disk alone: the next page, or messages by key."""
+"""What must be seen of a queue and is on disk alone: the next page, messages by key, or bodies of stubs."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from ropewayd.kernel.service import Needs
 from ropewayd.store.protocol import Record
 
+from .message import Message
 from .queue import Queue
 from .records import MAX_SEQUENCE, MESSAGES, row_key
 from .registry import Registry
@@ -45,6 +47,24 @@ def fetch(registry: Registry, queue: Queue, sequences: list[int]) -> Needs:
         registry.fill_keys(number, sequences, records)
 
     return Needs(key=(number, *keys), space=MESSAGES, fill=fill, keys=keys)
+
+
+def bodies(registry: Registry, queue: Queue, stubs: Iterable[Message], events: tuple[Any, ...] = ()) -> Needs:
+    """The bodies of these stubs, the first of them if they are many or large; `events` happen already."""
+    number = queue.number
+    sequences: list[int] = []
+    room = registry.limits.page_bytes
+    for message in stubs:
+        sequences.append(message.sequence)
+        room -= message.body
+        if room <= 0 or len(sequences) == registry.limits.page_messages:
+            break  # the rest when this has been decided again
+    keys = [row_key(number, sequence) for sequence in sequences]
+
+    def fill(records: list[Record]) -> None:
+        registry.fill_bodies(number, sequences, records)
+
+    return Needs(key=(number, "bodies", *keys), space=MESSAGES, fill=fill, keys=keys, events=events)
 
 
 def may_be_on_disk(queue: Queue, sequence: int) -> bool:

@@ -30,12 +30,21 @@ from .records import MAX_SEQUENCE
 
 
 class Memory:
-    """What messages take in memory, all queues together, in bytes."""
+    """What messages take in memory, all queues together, and what they may take. Bytes."""
 
-    __slots__ = ("used",)
+    __slots__ = ("budget", "durable", "used")
 
-    def __init__(self) -> None:
+    def __init__(self, budget: int = 128 << 20) -> None:
+        self.budget = budget
         self.used = 0
+        self.durable = 0
+        """Every row as of an lsn up to this one is on disk."""
+
+    @property
+    def short(self) -> bool:
+        """Whether what is invisible leaves its body to the disk: half of the budget is for what can be
+        received."""
+        return self.used > self.budget // 2
 
 
 class Queue:
@@ -194,6 +203,8 @@ class Queue:
             message.receive_count += 1
             if not message.first_received_at:
                 message.first_received_at = at
+            if message.stored:
+                self.lighten(message)
             if hold:
                 message.state = IN_FLIGHT
                 message.deadline = deadline
@@ -223,6 +234,10 @@ class Queue:
             message.state = GONE
             if message.stored:
                 self.dead[sequence] = message.waits
+        if self.replaying:
+            # The rows of what ends in the tail are not loaded: whatever may have one is to lose it.
+            through = self.spilled_through
+            self.dead.update((s, True) for s in sequences if self.floor < s <= through)
         self.memory.used -= freed
         return self.number, sequences
 
@@ -331,6 +346,15 @@ class Queue:
         visible.sort(key=lambda m: m.sequence)
         self.ready = Ready(visible)
 
+    def recovered(self) -> None:
+        """The tail is applied. A stub whose row says all need not be here."""
+        self.replaying = False
+        lsn = self.memory.durable
+        for message in [m for m in self.messages.values() if m.stub and m.on_disk(lsn)]:
+            del self.messages[message.sequence]
+            self.memory.used -= OVERHEAD
+        self.settle()
+
     def begin_page(self) -> None:
         """A page is being read: what memory lets go of from now on may not be in it."""
         self.lowest_gone = MAX_SEQUENCE + 1
@@ -348,6 +372,19 @@ class Queue:
         for message in gone:
             del self.messages[message.sequence]
             self.memory.used -= message.size + OVERHEAD
+
+    def lighten(self, message: Message) -> None:
+        """Leave its body to its row, if memory is short and the row is durable."""
+        memory = self.memory
+        if memory.short and 0 < message.stored <= memory.durable and not message.stub:
+            memory.used -= message.lighten()
+
+    def complete(self, rows: Iterable[Message]) -> None:
+        """Rows of stubs were read. One that has ended since, or has its body again, is left as it is."""
+        for row in rows:
+            message = self.messages.get(row.sequence)
+            if message is not None and message.stub:
+                self.memory.used += message.complete(row)
 
     def restore(self, message: Message) -> None:
         """Recovery: a message that records know. `state` and `deadline` are theirs."""

@@ -6,14 +6,14 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ropewayd.kernel.service import Decision, Outcome, Wait
+from ropewayd.kernel.service import Decision, Needs, Outcome, Wait
 from ropewayd.vocabulary.action import Action
 from ropewayd.vocabulary.errors import OverLimit
 
 from . import actions as a
 from . import events as e
 from .message import Message, System
-from .paging import next_page
+from .paging import bodies, next_page
 from .queue import Queue
 from .redrive import Redrive
 from .registry import Registry, missing
@@ -46,7 +46,10 @@ class Receiving:
         count = min(action.max_messages, room)
         moved: tuple[e.MessagesMoved, ...] = ()
         if queue.mixed or queue.attributes.redrive_policy is not None:
-            picked, expired, moved, whole = self._sift(queue, count, now)
+            sifted = self._sift(queue, count, now)
+            if isinstance(sifted, Needs):
+                return sifted
+            picked, expired, moved, whole = sifted
             if not picked and not whole:  # there are too many dead letters for one answer
                 return Decision([], (*expired, *moved))
         else:
@@ -61,16 +64,26 @@ class Receiving:
         answer = []
         sequences = []
         for m in picked:
+            if type(m.body) is int:  # a stub
+                break
             count = m.receive_count + 1
             sequences.append(m.sequence)
             handle = make(number, m.sequence, count, now)
             shown = (m.id, handle, m.body, m.sent_at, count, m.first_received_at or now, m.attributes)
             answer.append(shown if m.system is None else (*shown, _told(m.system)))
+        if not answer:
+            return bodies(self._registry, queue, (m for m in picked if m.stub), (*expired, *moved))
         event = e.MessagesReceived(number, now, deadline, sequences)
-        low = queue.on_disk and queue.ready.window(queue.paged_through) < self._limits.page_messages
-        ahead = next_page(self._registry, queue, self._limits.page_messages) if low else None
         # What moves comes last: it may feed others, and all else has happened then.
-        return Decision(answer, (*expired, event, *moved), ahead)
+        return Decision(answer, (*expired, event, *moved), self._ahead(queue, picked[len(answer) :]))
+
+    def _ahead(self, queue: Queue, left: list[Message]) -> Needs | None:
+        """What the next receive will want from disk. `left` were picked, but their bodies were not there."""
+        if left:
+            return bodies(self._registry, queue, (m for m in left if m.stub))
+        if queue.on_disk and queue.ready.window(queue.paged_through) < self._limits.page_messages:
+            return next_page(self._registry, queue, self._limits.page_messages)
+        return None
 
     def _pick(
         self, queue: Queue, count: int, now: int
@@ -99,7 +112,7 @@ class Receiving:
 
     def _sift(
         self, queue: Queue, count: int, now: int
-    ) -> tuple[list[Message], tuple[Any, ...], tuple[e.MessagesMoved, ...], bool]:
+    ) -> tuple[list[Message], tuple[Any, ...], tuple[e.MessagesMoved, ...], bool] | Needs:
         """As `_pick`, where there may be dead letters; and whether all that is in memory was looked at."""
         target, policy = self._redrive.target(queue), queue.attributes.redrive_policy
         most = policy.max_receive_count if policy is not None and target is not None else 0
@@ -110,6 +123,8 @@ class Receiving:
         moved: tuple[e.MessagesMoved, ...] = ()
         if found.letters:
             assert target is not None
+            if any(m.stub for m in found.letters):
+                return bodies(self._registry, queue, (m for m in found.letters if m.stub))
             moved = (self._redrive.moved(queue, target, found.letters, now),)
         return self._fitting(found.picked), expired, moved, found.whole
 

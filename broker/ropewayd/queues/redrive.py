@@ -131,7 +131,7 @@ class Redrive:
                     if len(found.letters) >= limits.page_messages or size > limits.page_bytes:
                         found.whole = False
                         return found
-                    size += message.size
+                    size += message.weight
                     found.letters.append(message)
                 else:
                     found.picked.append(message)

@@ -45,6 +45,7 @@ def message_of(record: Record) -> Message:
         row.first_received_at,
         system=row.system,
         stored=record.lsn,
+        row_count=row.receive_count,
     )
 
 
@@ -58,7 +59,7 @@ class Registry:
 
     def __init__(self, limits: QueueLimits, wheel: Wheel, owner: Any) -> None:
         self.limits = limits
-        self.memory = Memory()
+        self.memory = Memory(limits.memory_bytes)
         self.meters = Meters()
         self.home = Scope(limits.account, limits.region)
         self.by_name: dict[str, Queue] = {}
@@ -69,8 +70,6 @@ class Registry:
         """In order, where there are any."""
         self.next_number = 1
         self.handle_key: bytes | None = None
-        self.durable = 0
-        """Every row as of an lsn up to this one is on disk."""
         self._handles: Handles | None = None
         self._wheel = wheel
         self._owner = owner
@@ -186,7 +185,7 @@ class Registry:
             del readers[number]
             queue = self.by_number.get(number)
             if queue is not None:
-                queue.let_go(self.limits.min_window_bytes, len(queue.messages), self.durable)
+                queue.let_go(self.limits.min_window_bytes, len(queue.messages), self.memory.durable)
         readers[reader] = None
 
     def fill_keys(self, number: int, sequences: Sequence[int], records: list[Record]) -> None:
@@ -195,7 +194,24 @@ class Registry:
         if queue is None:
             return
         found = [message_of(record) for record in records]
+        if self.memory.short:  # who asks by key asks for no body
+            for message in found:
+                message.lighten()
         queue.fill(found)
         if len(queue.absent) > _MAX_ABSENT:
             queue.absent.clear()
         queue.absent.update(set(sequences) - {m.sequence for m in found})
+
+    def fill_bodies(self, number: int, sequences: Sequence[int], records: list[Record]) -> None:
+        """Rows of stubs. A stub that is still one has a row."""
+        queue = self.by_number.get(number)
+        if queue is None:
+            return
+        queue.complete(map(message_of, records))
+        for sequence in sequences:
+            message = queue.messages.get(sequence)
+            if message is not None and message.stub:
+                raise Corrupt(
+                    f"message {sequence} of queue {queue.name} (number {number}) is in flight or was, "
+                    "but not on disk"
+                )

@@ -240,15 +240,16 @@ class Queues:
             queue.replaying = True
 
     def named(self, events: Iterable[Any]) -> Iterable[tuple[Space, Key]]:
-        return self._spilling.named(each for event in events for each in _named(event))
+        events = list(events)
+        ended = ((event.number, event.sequences) for event in events if type(event) in _ENDING)
+        return self._spilling.named((each for event in events for each in _named(event)), ended)
 
     def recovered(self, now: int) -> None:
         self._spilling.check_loaded()
         self._replaying = False
         self._registry.settle()
         for queue in self._registry.by_number.values():
-            queue.replaying = False
-            queue.settle()
+            queue.recovered()
             if queue.on_disk < 0:
                 raise Corrupt(
                     f"queue {queue.name} (number {queue.number}) counts fewer messages than there are"
@@ -303,6 +304,8 @@ class Queues:
 
 
 _FEEDING = frozenset((e.MessagesSent, e.MessagesReturned, e.VisibilityChanged, e.QueueDeleted))
+
+_ENDING = frozenset((e.MessagesDeleted, e.MessagesExpired, e.MessagesMoved))
 
 
 def _named(event: Any) -> Iterator[tuple[int, Iterable[int]]]:

@@ -8,7 +8,7 @@ small record of its deadline. Either way all that the disk says of it is then ri
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -16,7 +16,7 @@ import msgspec
 from ropewayd.kernel.service import SliceBuilder
 from ropewayd.store.protocol import Corrupt, Key, Record, Slice, Space
 
-from .message import RECORD_VERSION, VISIBLE, Message, MessageRecord, WaitingRecord
+from .message import RECORD_VERSION, VISIBLE, Message, MessageRecord, System, WaitingRecord
 from .queue import Queue
 from .records import (
     HANDLE_KEY,
@@ -72,6 +72,7 @@ class Spilling:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
+        self._memory = registry.memory
         self._loading: dict[tuple[int, int], tuple[WaitingRecord, int]] = {}
 
     # Out
@@ -135,7 +136,7 @@ class Spilling:
 
     def _messages(self, queue: Queue, sequences: Iterable[int], into: SliceBuilder) -> None:
         # Until this slice is durable. One as of the same lsn may have been so before.
-        self._registry.durable = min(self._registry.durable, into.lsn - 1)
+        self._memory.durable = min(self._memory.durable, into.lsn - 1)
         messages, dead = queue.messages, queue.dead
         before = queue.spilled_through
         for sequence in sequences:
@@ -153,7 +154,8 @@ class Spilling:
 
     def _message(self, queue: Queue, m: Message, into: SliceBuilder) -> None:
         number, sequence = queue.number, m.sequence
-        if m.state == VISIBLE or not m.stored:
+        visible, stub = m.state == VISIBLE, m.stub
+        if not m.stored or (visible and not stub):
             row = MessageRecord(
                 RECORD_VERSION,
                 m.id,
@@ -165,13 +167,15 @@ class Spilling:
                 m.system,
             )
             into.put(MESSAGES, row_key(number, sequence), _encode(row))
+            m.row_count = m.receive_count
             queue.spilled_through = max(queue.spilled_through, sequence)
-        if m.state != VISIBLE:
-            waiting = WaitingRecord(RECORD_VERSION, m.state, m.deadline, m.receive_count, m.first_received_at)
-            into.put(WAITING, waiting_key(number, sequence), _encode(waiting))
+        # A stub's row cannot be written again here. It need not be, if there was no receive since it was.
+        waits = not visible or m.receive_count != m.row_count
+        if waits:
+            into.put(WAITING, waiting_key(number, sequence), _encode(_waiting_of(m)))
         elif m.waits:
             into.drop(WAITING, waiting_key(number, sequence))
-        m.waits = m.state != VISIBLE
+        m.waits = waits
         m.stored = into.lsn
 
     def spilled(self, slice: Slice) -> None:
@@ -184,26 +188,38 @@ class Spilling:
                 queue = by_number.get(number)
                 if queue is not None:
                     queue.dead.pop(sequence, None)
-        registry = self._registry
+        memory = self._memory
         if slice.puts:
-            registry.durable = max(registry.durable, slice.puts[0].lsn)
-        if registry.memory.used > registry.limits.memory_bytes:
-            keep = registry.window_bytes()
+            memory.durable = max(memory.durable, slice.puts[0].lsn)
+        if memory.short:
+            self._lighten(slice.puts)
+        if memory.used > memory.budget:
+            keep = self._registry.window_bytes()
             written = Counter(split_row_key(r.key)[0] for r in slice.puts if type(r.key) is int)
+            # A row can be right again without being written: what it did not know is dropped.
+            written.update(_place(key)[0] for space, key in slice.drops if space is WAITING)
             for number in written.keys() & by_number.keys():
-                by_number[number].let_go(keep, written[number], registry.durable)
+                by_number[number].let_go(keep, written[number], memory.durable)
+
+    def _lighten(self, written: Sequence[Record]) -> None:
+        """What is invisible leaves its body to its row."""
+        for record in written:
+            if record.space is WAITING:
+                number, sequence = _place(record.key)
+                queue = self._registry.by_number.get(number)
+                message = None if queue is None else queue.messages.get(sequence)
+                if queue is not None and message is not None and message.state != VISIBLE:
+                    queue.lighten(message)
 
     # In
 
     def load(self, records: Iterable[Record]) -> None:
         for record in records:
-            self._registry.durable = max(self._registry.durable, record.lsn)
+            self._memory.durable = max(self._memory.durable, record.lsn)
             if record.space is MESSAGES or record.space == MESSAGES:
                 self._load_row(record)
             elif record.space == WAITING:
-                assert type(record.key) is bytes
-                place = split_row_key(int.from_bytes(record.key, "big"))
-                self._loading[place] = (_waiting.decode(record.value), record.lsn)
+                self._loading[_place(record.key)] = (_waiting.decode(record.value), record.lsn)
             elif record.key == NEXT_NUMBER:
                 self._registry.next_number = msgspec.msgpack.decode(record.value, type=int)
             elif record.key == HANDLE_KEY:
@@ -225,6 +241,8 @@ class Spilling:
                 queue.dead[sequence] = True
             return
         message = message_of(record)
+        if self._memory.short:
+            message.lighten()
         waiting = self._loading.pop((number, sequence), None)
         if waiting is not None:
             said, lsn = waiting
@@ -236,17 +254,39 @@ class Spilling:
             message.stored = max(message.stored, lsn)
         queue.restore(message)
 
-    def named(self, named: Iterable[tuple[int, Iterable[int]]]) -> Iterator[tuple[Space, Key]]:
-        """The rows of all invisible messages, and those of these (queue number, sequences) that can be on
-        disk."""
+    def named(
+        self, named: Iterable[tuple[int, Iterable[int]]], ended: Iterable[tuple[int, Iterable[int]]]
+    ) -> Iterator[tuple[Space, Key]]:
+        """The rows of messages that these (queue number, sequences) name and that can be on disk. A message
+        that is invisible needs none, and one that ends in the tail is not looked at again."""
+        over = {(number, s) for number, sequences in ended for s in sequences}
+        self._restore(over)
         wanted = dict.fromkeys(row_key(number, sequence) for number, sequence in self._loading)
         for number, sequences in named:
             queue = self._registry.by_number.get(number)
             if queue is not None:
-                floor, through = queue.floor, queue.spilled_through
-                wanted.update(dict.fromkeys(row_key(number, s) for s in sequences if floor < s <= through))
+                floor, through, stubs = queue.floor, queue.spilled_through, queue.messages
+                named_here = (s for s in sequences if floor < s <= through and s not in stubs)
+                wanted.update(dict.fromkeys(row_key(number, s) for s in named_here))
         for key in sorted(wanted):
-            yield MESSAGES, key
+            if split_row_key(key) not in over:
+                yield MESSAGES, key
+
+    def _restore(self, over: set[tuple[int, int]]) -> None:
+        """What the small records say is all that memory needs of what is invisible."""
+        loading, self._loading = self._loading, {}
+        for place, (said, lsn) in loading.items():
+            number, sequence = place
+            queue = self._registry.by_number.get(number)
+            if place in over:
+                continue
+            if queue is None or not said.id:
+                self._loading[place] = said, lsn
+            elif sequence <= queue.floor:
+                # Purged, and the small record not dropped yet: the purge is in the tail, and is to name it.
+                queue.dead[sequence] = True
+            else:
+                queue.restore(_stub(sequence, said, lsn))
 
     def check_loaded(self) -> None:
         """Every small record had its row."""
@@ -257,3 +297,43 @@ class Spilling:
                     f"message {sequence} of queue {queue.name} (number {number}) is in flight but not on disk"
                 )
         self._loading.clear()
+
+
+def _place(key: Key) -> tuple[int, int]:
+    """(queue number, sequence) of the small record of an invisible message."""
+    assert type(key) is bytes
+    return split_row_key(int.from_bytes(key, "big"))
+
+
+def _waiting_of(m: Message) -> WaitingRecord:
+    return WaitingRecord(
+        RECORD_VERSION,
+        m.state,
+        m.deadline,
+        m.receive_count,
+        m.first_received_at,
+        m.id,
+        m.sent_at,
+        m.weight,
+        m.row_count,
+        None if m.system is None else m.system.group,
+    )
+
+
+def _stub(sequence: int, said: WaitingRecord, lsn: int) -> Message:
+    return Message(
+        sequence,
+        said.id,
+        said.size,
+        None,
+        said.sent_at,
+        0,
+        said.receive_count,
+        said.first_received_at,
+        said.state,
+        said.deadline,
+        system=None if said.group is None else System(said.group),
+        stored=lsn,
+        waits=True,
+        row_count=said.row_count,
+    )
