@@ -20,6 +20,7 @@ from bench.contestants import ContestantFailed
 from bench.machine import machine
 from bench.scenario import Scenario, Settings
 from bench.scenarios import SCENARIOS
+from bench.shim import NoCompiler
 from bench.wire import UnexpectedAnswer
 
 HELD, MISSED, FAILED = 0, 1, 2
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     try:
         return run(SCENARIOS[options.scenario], settings, options.json)
-    except (ContestantFailed, UnexpectedAnswer, OSError) as error:
+    except (ContestantFailed, NoCompiler, UnexpectedAnswer, OSError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:

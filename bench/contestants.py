@@ -7,11 +7,13 @@ on disk. What they print goes to a file beside their data, and is shown when the
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -145,12 +147,14 @@ class BareLoop:
 
 
 class Daemon:
-    """Ropeway, as a user starts it; `options` are added to its command line."""
+    """Ropeway, as a user starts it; `options` are added to its command line, `environ` to its environment."""
 
     name = "ropeway"
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, name: str = name, environ: Mapping[str, str] | None = None) -> None:
+        self.name = name
         self._options = options
+        self._environ = environ or {}
 
     def start(self, directory: Path) -> Server:
         fresh(directory)
@@ -165,7 +169,7 @@ class Daemon:
         command = [sys.executable, "-m", "ropewayd", "--data-dir", str(data), "--listen", f"127.0.0.1:{port}"]
         command += ["--http", "none"]
         began = time.perf_counter()
-        process = launch([*command, *self._options], log)
+        process = launch([*command, *self._options], log, self._environ)
         while True:
             wait_a_little(process, log, began)
             with contextlib.suppress(ConnectionRefusedError):
@@ -190,10 +194,18 @@ def places(directory: Path) -> tuple[Path, Path]:
     return directory / "data", directory / "log"
 
 
-def launch(command: list[str], log: Path) -> subprocess.Popen[bytes]:
+def launch(
+    command: list[str], log: Path, environ: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
     """A process whose output goes to a file."""
     with log.open("wb") as output:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(environ or {})},
+        )
 
 
 def wait_a_little(process: subprocess.Popen[bytes], log: Path, began: float) -> None:

@@ -118,7 +118,8 @@ def header(console: Console, content: dict[str, Any]) -> None:
 def rates(console: Console, comparison: Comparison) -> None:
     """One workload's table."""
     rows = [row(comparison, name) for name in comparison.rounds]
-    noise = " (noisy: the bare loop's rounds lie far apart)" if comparison.noisy else ""
+    yardstick = next(iter(comparison.rounds))
+    noise = f" (noisy: the rounds of the {yardstick} lie far apart)" if comparison.noisy else ""
     title = f"{comparison.workload.title}, {comparison.workload.body} bytes{noise}"
     table_or_lines(console, title, COLUMNS, rows)
 

@@ -3,11 +3,11 @@ acknowledged."""
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from bench.shim import compiled
 from ropewayd.exits import CLEAN, IO
 from tests.daemon import Daemon, Ended
 from tests.service.wire import CREATE_QUEUE, Wire
@@ -22,11 +22,7 @@ GONE = (EOFError, OSError, RuntimeError)
 
 @pytest.fixture(scope="session")
 def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("shim") / "shim.so"
-    source = Path(__file__).with_name("shim.c")
-    flags = ["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror"]
-    subprocess.run(["gcc", *flags, "-o", str(target), str(source), "-ldl"], check=True)
-    return target
+    return compiled(tmp_path_factory.mktemp("shim"))
 
 
 def daemon_with(shim: Path, directory: Path, **environ: object) -> Daemon:
