@@ -75,6 +75,8 @@ FAULTS: Final[dict[str, Fault]] = {
 }
 
 _ENTRY = re.compile(r"\Aentries\[\d+\]\.|\Ahandles\[\d+\]")
+_TOO_LONG = re.compile(r" bytes with its attributes; this queue takes at most (\d+)\.\Z")
+"""How the queues say that a message is longer than its queue takes."""
 
 
 class RequestTooLarge(RopewayError):
@@ -137,6 +139,10 @@ def _invalid(error: RopewayError, parameters: Operation) -> str:
     """A value out of its range, with the value as it was given where that is at hand."""
     assert error.field is not None
     field = _ENTRY.sub("", error.field)
+    too_long = _TOO_LONG.search(error.message)
+    if too_long:
+        told = "cannot be validated" if parameters.entry else "are invalid"
+        return f"One or more parameters {told}. Reason: Message must be shorter than {too_long[1]} bytes."
     name = parameters.parameters.get(field)
     if name is None or not error.message.startswith("The field"):
         return error.message

@@ -1,0 +1,246 @@
+"""JSON 1.0 on the wire: what is compared here are bytes and headers, not what an SDK makes of them."""
+
+import pytest
+
+from tests.daemon import Daemon
+from tests.protocols.aws.raw import JSON, Http
+from tests.service.wire import Wire
+
+
+@pytest.fixture
+def url(http: Http, request: pytest.FixtureRequest) -> str:
+    name = request.node.name.replace("[", "-").replace("]", "")[:80]
+    made: str = http.json("CreateQueue", {"QueueName": name}).json["QueueUrl"]
+    return made
+
+
+def test_a_success_without_output_is_an_empty_object(http: Http, url: str) -> None:
+    said = http.json("PurgeQueue", {"QueueUrl": url})
+
+    assert (said.status, said.body) == (200, b"{}")
+    assert said.headers["content-type"] == JSON
+    assert said.headers["x-amzn-requestid"]
+    assert said.headers["date"]
+
+
+def test_what_is_empty_is_an_absent_key(http: Http, url: str) -> None:
+    assert http.json("ReceiveMessage", {"QueueUrl": url}).body == b"{}"
+    assert http.json("GetQueueAttributes", {"QueueUrl": url}).body == b"{}"
+    assert http.json("ListQueues", {"QueueNamePrefix": "no-such-queue"}).body == b"{}"
+    sent = http.json("SendMessageBatch", {"QueueUrl": url, "Entries": [{"Id": "a", "MessageBody": "x"}]})
+    assert list(sent.json) == ["Successful"]
+
+
+def test_an_error_has_its_type_its_text_and_its_query_code(http: Http, url: str) -> None:
+    said = http.json("SendMessage", {"QueueUrl": url + "-gone", "MessageBody": "x"})
+
+    assert said.status == 400
+    assert said.json == {
+        "__type": "com.amazonaws.sqs#QueueDoesNotExist",
+        "message": "The specified queue does not exist.",
+    }
+    assert said.headers["x-amzn-query-error"] == "AWS.SimpleQueueService.NonExistentQueue;Sender"
+
+
+def test_statuses_are_those_of_query_only_where_the_client_asks_for_that(http: Http, url: str) -> None:
+    for query_mode, status in ((True, 404), (False, 400)):
+        said = http.json(
+            "DeleteMessage", {"QueueUrl": url, "ReceiptHandle": "garbage"}, query_mode=query_mode
+        )
+        assert (said.status, said.json["__type"]) == (status, "com.amazonaws.sqs#ReceiptHandleIsInvalid")
+        assert said.json["message"] == 'The input receipt handle "garbage" is not a valid receipt handle.'
+
+
+def test_a_call_may_come_on_the_queue_s_own_path(http: Http, url: str) -> None:
+    path = "/" + url.split("/", 3)[3]
+    assert http.json("SendMessage", {"QueueUrl": url, "MessageBody": "there"}, target=path).status == 200
+    # Without a QueueUrl the path says which queue it is.
+    [got] = http.json("ReceiveMessage", {}, target=path).json["Messages"]
+    assert got["Body"] == "there"
+
+
+@pytest.mark.parametrize(
+    "called",
+    [
+        "{name}",
+        "/000000000000/{name}",
+        "http://elsewhere:1234/000000000000/{name}",
+        "https://sqs.us-east-1.amazonaws.com/000000000000/{name}",
+        "http://elsewhere/queue/us-east-1/000000000000/{name}",
+        "http://elsewhere/000000000000/{name}/",
+    ],
+)
+def test_a_queue_is_known_by_account_and_name_whatever_the_host(http: Http, called: str) -> None:
+    http.json("CreateQueue", {"QueueName": "called"})
+    said = http.json("SendMessage", {"QueueUrl": called.format(name="called"), "MessageBody": "x"})
+    assert said.status == 200, said.body
+
+
+@pytest.mark.parametrize(
+    ("headers", "begin"),
+    [
+        ({"Host": "queues.example:8080"}, "http://queues.example:8080/"),
+        ({"X-Forwarded-Proto": "https", "X-Forwarded-Host": "sqs.example"}, "https://sqs.example/"),
+        ({"Host": "inner", "X-Forwarded-Proto": "https", "X-Forwarded-Port": "8443"}, "https://inner:8443/"),
+        ({"Host": "inner", "X-Forwarded-Proto": "https", "X-Forwarded-Port": "443"}, "https://inner/"),
+        ({"Host": "sqs.us-east-1.localhost:4566"}, "http://sqs.us-east-1.localhost:4566/"),
+    ],
+)
+def test_a_queue_url_leads_where_the_client_called(http: Http, headers: dict[str, str], begin: str) -> None:
+    http.json("CreateQueue", {"QueueName": "echo"})
+    said = http.json("GetQueueUrl", {"QueueName": "echo"}, **headers)
+    assert said.json["QueueUrl"] == f"{begin}000000000000/echo"
+
+
+@pytest.mark.parametrize(
+    ("action", "parameters", "kind", "message"),
+    [
+        (
+            "ReceiveMessage",
+            {"MaxNumberOfMessages": 0},
+            "InvalidParameterValueException",
+            (
+                "Value 0 for parameter MaxNumberOfMessages is invalid. "
+                "Reason: Must be between 1 and 10, if provided."
+            ),
+        ),
+        (
+            "ReceiveMessage",
+            {"WaitTimeSeconds": 21},
+            "InvalidParameterValueException",
+            "Value 21 for parameter WaitTimeSeconds is invalid. Reason: Must be >= 0 and <= 20, if provided.",
+        ),
+        (
+            "SendMessage",
+            {},
+            "MissingRequiredParameterException",
+            "The request must contain the parameter MessageBody.",
+        ),
+        (
+            "SendMessage",
+            {"MessageBody": "x" * (1 << 20) + "x"},
+            "InvalidParameterValueException",
+            "One or more parameters are invalid. Reason: Message must be shorter than 1048576 bytes.",
+        ),
+        (
+            "SetQueueAttributes",
+            {"Attributes": {"Colour": "blue"}},
+            "InvalidAttributeName",
+            "Unknown Attribute Colour.",
+        ),
+        (
+            "SendMessageBatch",
+            {"Entries": []},
+            "EmptyBatchRequest",
+            "There should be at least one SendMessageBatchRequestEntry in the request.",
+        ),
+        (
+            "SendMessageBatch",
+            {"Entries": [{"Id": str(n), "MessageBody": "x"} for n in range(20)]},
+            "TooManyEntriesInBatchRequest",
+            "Maximum number of entries per request are 10. You have sent 20.",
+        ),
+        (
+            "SendMessageBatch",
+            {
+                "Entries": [
+                    {"Id": "a", "MessageBody": "x" * (1 << 19)},
+                    {"Id": "b", "MessageBody": "x" * ((1 << 19) + 1)},
+                ]
+            },
+            "BatchRequestTooLong",
+            "Batch requests cannot be longer than 1048576 bytes. You have sent 1048577 bytes.",
+        ),
+        (
+            "SendMessageBatch",
+            {"Entries": [{"Id": "a", "MessageBody": "x"}, {"Id": "a", "MessageBody": "x"}]},
+            "BatchEntryIdsNotDistinct",
+            "Id a repeated.",
+        ),
+        (
+            "DeleteMessageBatch",
+            {"Entries": [{"Id": "a b", "ReceiptHandle": "x"}]},
+            "InvalidBatchEntryId",
+            (
+                "A batch entry id can only contain alphanumeric characters, hyphens and underscores. "
+                "It can be at most 80 letters long."
+            ),
+        ),
+        (
+            "SendMessage",
+            {"MessageBody": "a\x00"},
+            "InvalidMessageContents",
+            None,
+        ),
+    ],
+)
+def test_mistakes_are_told_in_aws_s_words(
+    http: Http, url: str, action: str, parameters: dict[str, object], kind: str, message: str | None
+) -> None:
+    said = http.json(action, {"QueueUrl": url} | parameters)
+
+    assert (said.status, said.json["__type"]) == (400, f"com.amazonaws.sqs#{kind}")
+    if message is not None:
+        assert said.json["message"] == message
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"[]",
+        b'"text"',
+        b'{"QueueUrl": 7}',
+        b'{"QueueUrl": "\xff"}',
+        b'{"QueueUrl":' * 5000,
+        b"\x00" * 100,
+    ],
+)
+def test_what_is_no_json_of_the_right_types_cannot_be_read(http: Http, body: bytes) -> None:
+    said = http.json("ReceiveMessage", body)
+
+    assert (said.status, said.json["__type"]) == (400, "com.amazon.coral.service#SerializationException")
+
+
+def test_an_operation_that_there_is_not(http: Http) -> None:
+    for target in ("AmazonSQS.Nothing", "AmazonSNS.ListQueues", "Nothing", ""):
+        said = http.ask("POST", "/", {"Content-Type": JSON, "X-Amz-Target": target}, b"{}")
+        assert (said.status, said.json["__type"]) == (
+            400,
+            "com.amazon.coral.service#UnknownOperationException",
+        )
+
+
+def test_digests_are_over_what_is_returned(http: Http, url: str) -> None:
+    attributes = {name: {"DataType": "String", "StringValue": name} for name in ("a.one", "a.two", "b")}
+    sent = http.json(
+        "SendMessage", {"QueueUrl": url, "MessageBody": "x", "MessageAttributes": attributes}
+    ).json
+    digests = {}
+    for wanted in ([], ["All"], ["a.*"], ["a.one", "no such", "!"], ["b"], [".*"], ["*"]):
+        [got] = http.json(
+            "ReceiveMessage", {"QueueUrl": url, "MessageAttributeNames": wanted, "VisibilityTimeout": 0}
+        ).json["Messages"]
+        digests[tuple(wanted)] = got.get("MD5OfMessageAttributes"), list(got.get("MessageAttributes", ()))
+
+    assert digests[()] == (None, [])
+    whole = sent["MD5OfMessageAttributes"], ["a.one", "a.two", "b"]
+    assert digests["All",] == digests[".*",] == digests["*",] == whole
+    assert digests["a.*",][1] == ["a.one", "a.two"]
+    assert digests["a.one", "no such", "!"][1] == ["a.one"]
+    assert len({digest for digest, _ in digests.values()}) == 5
+
+
+def test_a_body_of_bytes_that_is_no_text_comes_in_base64_and_says_so(
+    daemon: Daemon, http: Http, url: str
+) -> None:
+    queue = url.rpartition("/")[2]
+    with Wire(daemon.addresses[0]) as binary:
+        for body in (b"text", b"\xff\x00", "a\x00"):
+            binary.call(20, {"queue": queue, "entries": [{"body": body}]})
+
+    got = http.json("ReceiveMessage", {"QueueUrl": url, "MaxNumberOfMessages": 10}).json["Messages"]
+
+    assert [message["Body"] for message in got] == ["text", "/wA=", "YQA="]
+    encoded = {"Ropeway.BodyEncoding": {"StringValue": "base64", "DataType": "String"}}
+    assert [message.get("MessageAttributes") for message in got] == [None, encoded, encoded]
