@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 OWN_FLAGS = ("--help", "--version", "--config", "--json", "--example")
 LOOKING = ("store", "doctor")
 """Commands with a command line of their own: inspection/command.py."""
+KEY = "key"
+"""Another one: key_command.py."""
 NEEDED = ("uvloop", "msgpack", "msgspec", "aiosqlite", "structlog", "aiohttp")
 
 EXAMPLES = """\
@@ -36,6 +38,7 @@ examples:
   ropewayd config --example > ropeway.toml             begin a file of settings
   ropewayd store check DIR                             look for damage in a store that is not served
   ropewayd store show DIR                              what is in it
+  ropewayd key create --file keys.toml                 make an access key
   ropewayd doctor [DIR]                                is the disk honest, and the machine fit?
 
 Every setting can be given as a flag, as a variable (ROPEWAY_LISTEN for --listen, with commas between several
@@ -77,13 +80,17 @@ def _run(arguments: Sequence[str]) -> int:
         from ropewayd.inspection.command import run  # noqa: PLC0415 - see the module
 
         return run(arguments)
+    if arguments and arguments[0] == KEY:
+        from ropewayd.key_command import run  # noqa: PLC0415 - see the module
+
+        return run(arguments)
     from ropewayd.settings import catalogue  # noqa: PLC0415 - see the module
     from ropewayd.sources import gather  # noqa: PLC0415 - see the module
 
     settings = catalogue().values()
     _check_flags(arguments, list(settings))
     given = vars(_parser(list(settings)).parse_args(arguments))
-    if given["command"] in LOOKING:
+    if given["command"] in (*LOOKING, KEY):
         raise Misconfigured(f"{given['command']} comes first; see ropewayd {given['command']} --help")
     if given["command"] != "config" and (given["json"] or given["example"]):
         raise Misconfigured("--json and --example go with the command config; see ropewayd --help")
@@ -127,7 +134,8 @@ def _parser(settings: Sequence[Setting]) -> argparse.ArgumentParser:
         prog="ropewayd",
         usage="ropewayd [serve | config] [--config FILE] [--SETTING VALUE ...]\n"
         "       ropewayd store check|show DIR [--json]\n"
-        "       ropewayd doctor [DIR] [--config FILE] [--json]",
+        "       ropewayd doctor [DIR] [--config FILE] [--json]\n"
+        "       ropewayd key create|list|rotate|disable|enable|delete [ID] [--file FILE]",
         description="Durable message queues from one daemon.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -136,10 +144,10 @@ def _parser(settings: Sequence[Setting]) -> argparse.ArgumentParser:
     parser.add_argument(
         "command",
         nargs="?",
-        choices=("serve", "config", *LOOKING),
+        choices=("serve", "config", *LOOKING, KEY),
         default="serve",
         help="serve (what happens without a command), config: print the settings in force and where each was"
-        " set, store: look at a store, doctor: look at the machine",
+        " set, store: look at a store, doctor: look at the machine, key: access keys",
     )
     parser.add_argument("--version", action="version", version=f"ropewayd {__version__}")
     parser.add_argument("--config", metavar="FILE", help="file of settings, TOML (variable ROPEWAY_CONFIG)")

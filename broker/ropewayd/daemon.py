@@ -112,7 +112,7 @@ class Daemon:
         server = BinaryServer(
             kernel,
             binary_limits(self._settings),
-            self._keys,
+            {key: each.secret for key, each in self._keys.items()},
             self._settings.daemon.account,
             self._settings.daemon.region,
         )
@@ -167,13 +167,11 @@ class Daemon:
         # aiohttp takes a while to load: who does not serve it does not wait for it.
         from ropewayd.protocols.aws.gateway import Gateway  # noqa: PLC0415
         from ropewayd.protocols.aws.server import HttpServer  # noqa: PLC0415
-        from ropewayd.protocols.aws.signature import AccessKey  # noqa: PLC0415
         from ropewayd.protocols.metrics.page import MetricsPage  # noqa: PLC0415
 
         daemon = self._settings.daemon
-        keys = {each: AccessKey(secret, daemon.account) for each, secret in self._keys.items()}
         limits = http_limits(self._settings)
-        gateway = Gateway(kernel, limits, keys, daemon.account, daemon.region)
+        gateway = Gateway(kernel, limits, self._keys, daemon.account, daemon.region)
         http = HttpServer(gateway, limits)
 
         def connections() -> dict[str, int]:

@@ -74,7 +74,10 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
     """Access keys. With at least one, every client must prove that it knows one."""
 
     file: Annotated[
-        str, Meta(description='File of keys, a line each: id = "secret". Its mode must be 0600 or stricter.')
+        str,
+        Meta(
+            description='File of keys, a line each: id = "secret"; see `ropewayd key`. Its mode must be 0600.'
+        ),
     ] = ""
     secrets: Annotated[
         dict[

@@ -7,6 +7,7 @@ import pytest
 from ropewayd.exits import Misconfigured
 from ropewayd.keys import access_keys
 from ropewayd.sources import gather
+from ropewayd.vocabulary.access_key import AccessKey
 
 SECRET = "correct-horse-battery"
 
@@ -25,11 +26,29 @@ def test_no_keys_by_default() -> None:
 
 def test_keys_come_from_the_file_and_the_settings(file: Path) -> None:
     configuration = gather({"keys.file": str(file)}, {"ROPEWAY_KEYS_SECRETS": f"you:{SECRET}"})
+    home = "000000000000"
     assert access_keys(configuration) == {
-        "me": SECRET,
-        "an.id-x": f"{SECRET}2",
-        "you": SECRET,
+        "me": AccessKey(SECRET, home),
+        "an.id-x": AccessKey(f"{SECRET}2", home),
+        "you": AccessKey(SECRET, home),
     }
+
+
+def test_a_key_may_have_an_account_and_a_token_and_be_disabled(file: Path) -> None:
+    file.write_text(
+        f'me = {{ secret = "{SECRET}", account = "111122223333", token = "t" }}\n'
+        f'111122224444 = "{SECRET}"\noff = {{ secret = "{SECRET}", disabled = true }}\n'
+    )
+    assert access_keys(gather({"keys.file": str(file)}, {})) == {
+        "me": AccessKey(SECRET, "111122223333", "t"),
+        "111122224444": AccessKey(SECRET, "111122224444"),
+    }
+
+
+def test_a_file_of_disabled_keys_lets_nobody_in_rather_than_all(file: Path) -> None:
+    file.write_text(f'off = {{ secret = "{SECRET}", disabled = true }}\n')
+    with pytest.raises(Misconfigured, match="every key"):
+        access_keys(gather({"keys.file": str(file)}, {}))
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o620])

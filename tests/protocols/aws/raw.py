@@ -61,14 +61,20 @@ class Http:
         return self.take(body_follows=method != "HEAD")
 
     def json(
-        self, action: str, parameters: Any, target: str = "/", *, query_mode: bool = True, **headers: str
+        self,
+        action: str,
+        parameters: Any,
+        target: str = "/",
+        headers: dict[str, str] | None = None,
+        *,
+        query_mode: bool = True,
     ) -> Answer:
         """A call as today's SDKs make it. `parameters` may be bytes that are no JSON."""
         body = parameters if isinstance(parameters, bytes) else json.dumps(parameters).encode()
         said = {"Content-Type": JSON, "X-Amz-Target": f"AmazonSQS.{action}"}
         if query_mode:
             said["x-amzn-query-mode"] = "true"
-        return self.ask("POST", target, said | headers, body)
+        return self.ask("POST", target, said | (headers or {}), body)
 
     def query(
         self, action: str, target: str = "/", *, accept: str | None = None, **parameters: str

@@ -88,7 +88,7 @@ def test_a_queue_is_known_by_account_and_name_whatever_the_host(http: Http, call
 )
 def test_a_queue_url_leads_where_the_client_called(http: Http, headers: dict[str, str], begin: str) -> None:
     http.json("CreateQueue", {"QueueName": "echo"})
-    said = http.json("GetQueueUrl", {"QueueName": "echo"}, **headers)
+    said = http.json("GetQueueUrl", {"QueueName": "echo"}, headers=headers)
     assert said.json["QueueUrl"] == f"{begin}000000000000/echo"
 
 

@@ -28,6 +28,7 @@ from structlog.typing import FilteringBoundLogger
 
 from ropewayd.kernel.kernel import Kernel
 from ropewayd.vocabulary import names
+from ropewayd.vocabulary.access_key import AccessKey
 from ropewayd.vocabulary.errors import (
     AccessDenied,
     InternalFailure,
@@ -43,7 +44,7 @@ from .call import Call, Caller, Operation, Protocol
 from .errors import RequestTimeout, RequestTooLarge, fault_of, text_of
 from .services import BY_SCOPE, BY_TARGET, BY_VERSION, SERVICES, SQS, Service
 from .settings import HttpLimits
-from .signature import AccessKey, Scope
+from .signature import Scope
 from .sqs.url import is_queue_path
 
 METERED: Final = "aws"

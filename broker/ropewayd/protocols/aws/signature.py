@@ -22,6 +22,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 import msgspec
 
+from ropewayd.vocabulary.access_key import AccessKey
 from ropewayd.vocabulary.errors import RopewayError
 
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
@@ -57,15 +58,6 @@ class IncompleteSignature(RopewayError):
     """What says how the request is signed lacks a part, or has one that cannot be read."""
 
     code = "IncompleteSignature"
-
-
-class AccessKey(msgspec.Struct, frozen=True):
-    """One access key, as the daemon knows it."""
-
-    secret: str
-    account: str
-    token: str = ""
-    """The session token that goes with it, if there is one."""
 
 
 class Request(msgspec.Struct, frozen=True):
