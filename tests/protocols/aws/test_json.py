@@ -1,5 +1,9 @@
 """JSON 1.0 on the wire: what is compared here are bytes and headers, not what an SDK makes of them."""
 
+import hashlib
+import json
+from typing import Any
+
 import pytest
 
 from tests.daemon import Daemon
@@ -244,3 +248,81 @@ def test_a_body_of_bytes_that_is_no_text_comes_in_base64_and_says_so(
     assert [message["Body"] for message in got] == ["text", "/wA=", "YQA="]
     encoded = {"Ropeway.BodyEncoding": {"StringValue": "base64", "DataType": "String"}}
     assert [message.get("MessageAttributes") for message in got] == [None, encoded, encoded]
+
+
+def test_a_trace_header_is_a_system_attribute_or_the_request_s_own_header(http: Http, url: str) -> None:
+    trace = "Root=1-3152b799-8954dae64eda91bc9a23a7e8;Parent=7fa8c0f79203be72;Sampled=1"
+    given = {"AWSTraceHeader": {"DataType": "String", "StringValue": trace}}
+    sent = http.json(
+        "SendMessage", {"QueueUrl": url, "MessageBody": "x", "MessageSystemAttributes": given}
+    ).json
+    said = b"".join(
+        len(each).to_bytes(4, "big") + each if each != b"\x01" else each
+        for each in (b"AWSTraceHeader", b"String", b"\x01", trace.encode())
+    )
+    assert sent["MD5OfMessageSystemAttributes"] == hashlib.md5(said).hexdigest()
+    assert "MD5OfMessageAttributes" not in sent
+    http.json("SendMessage", {"QueueUrl": url, "MessageBody": "y"}, headers={"X-Amzn-Trace-Id": trace})
+
+    asked = {"QueueUrl": url, "MaxNumberOfMessages": 10, "MessageSystemAttributeNames": ["AWSTraceHeader"]}
+    got = http.json("ReceiveMessage", asked).json["Messages"]
+
+    assert [message["Attributes"] for message in got] == [{"AWSTraceHeader": trace}] * 2
+
+
+def test_a_redrive_policy_is_json_and_comes_back_as_it_was_given(http: Http, url: str) -> None:
+    def attributes(of: str) -> Any:
+        return http.json("GetQueueAttributes", {"QueueUrl": of, "AttributeNames": ["All"]}).json["Attributes"]
+
+    def put(**given: str) -> Any:
+        return http.json("SetQueueAttributes", {"QueueUrl": url, "Attributes": given}).json
+
+    dead = http.json("CreateQueue", {"QueueName": "dead"}).json["QueueUrl"]
+    arn = attributes(dead)["QueueArn"]
+    for count in (3, "3"):
+        policy = {"deadLetterTargetArn": arn, "maxReceiveCount": count}
+        assert put(RedrivePolicy=json.dumps(policy)) == {}
+        assert json.loads(attributes(url)["RedrivePolicy"]) == policy | {"maxReceiveCount": 3}
+    for wrong in (
+        "{",
+        "[]",
+        "{}",
+        json.dumps({"deadLetterTargetArn": arn}),
+        json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": "many"}),
+        json.dumps({"deadLetterTargetArn": arn + "-not", "maxReceiveCount": 3}),
+        json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 3, "colour": "blue"}),
+    ):
+        said = put(RedrivePolicy=wrong)
+        assert said["__type"] == "com.amazonaws.sqs#InvalidParameterValueException", wrong
+        assert said["message"].startswith(f"Value {wrong} for parameter RedrivePolicy is invalid. Reason: ")
+    assert put(RedrivePolicy="") == {}
+    assert "RedrivePolicy" not in attributes(url)
+
+
+def test_a_dead_letter_says_where_it_comes_from(http: Http, url: str) -> None:
+    dead = http.json("CreateQueue", {"QueueName": "letters"}).json["QueueUrl"]
+    policy = {"deadLetterTargetArn": "arn:aws:sqs:us-east-1:000000000000:letters", "maxReceiveCount": 1}
+    given = {"RedrivePolicy": json.dumps(policy), "VisibilityTimeout": "0"}
+    http.json("SetQueueAttributes", {"QueueUrl": url, "Attributes": given})
+    sent = http.json("SendMessage", {"QueueUrl": url, "MessageBody": "x"}).json
+
+    assert http.json("ReceiveMessage", {"QueueUrl": url}).json["Messages"]
+    assert http.json("ReceiveMessage", {"QueueUrl": url}).json == {}
+    [got] = http.json("ReceiveMessage", {"QueueUrl": dead, "AttributeNames": ["All"]}).json["Messages"]
+    assert got["MessageId"] == sent["MessageId"]
+    assert got["Attributes"]["ApproximateReceiveCount"] == "2"
+    assert got["Attributes"]["DeadLetterQueueSourceArn"] == url.replace(
+        url.rpartition("/")[0] + "/", "arn:aws:sqs:us-east-1:000000000000:"
+    )
+
+
+def test_a_queue_that_is_there_with_another_value(http: Http, url: str) -> None:
+    said = http.json(
+        "CreateQueue", {"QueueName": url.rpartition("/")[2], "Attributes": {"DelaySeconds": "5"}}
+    )
+    assert said.json == {
+        "__type": "com.amazonaws.sqs#QueueNameExists",
+        "message": "A queue already exists with the same name and a different value for attribute "
+        "DelaySeconds",
+    }
+    assert said.headers["x-amzn-query-error"] == "QueueAlreadyExists;Sender"

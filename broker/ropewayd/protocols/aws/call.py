@@ -78,6 +78,8 @@ class Operation(msgspec.Struct, rename=pascal, kw_only=True):
     """Whether the model gives it a result."""
     parameters: ClassVar[Mapping[str, str]] = {}
     """The action's fields by their paths, and what AWS calls them."""
+    attribute_terms: ClassVar[Mapping[str, str]] = {}
+    """The same of attributes that it sets."""
     reasons: ClassVar[Mapping[str, str]] = {}
     """AWS's words for a value that is out of its parameter's range."""
     entry: ClassVar[str] = ""

@@ -123,10 +123,25 @@ def text_of(error: RopewayError, call: Call, parameters: Operation | None = None
     """What the error says, in AWS's words where there are some."""
     if error.code == "QueueDoesNotExist":
         return "The specified queue does not exist" + (" for this wsdl version." if call.is_query else ".")
+    if error.field is not None and error.field.startswith("attributes.") and parameters is not None:
+        attribute = parameters.attribute_terms.get(error.field.split(".")[1])
+        if attribute is not None:
+            return _about_attribute(error, attribute, parameters)
     if error.code == "MissingParameter" and error.field is not None and " is required" in error.message:
         return f"The request must contain the parameter {_parameter(error.field, parameters)}."
     if error.code == "InvalidParameterValue" and error.field is not None and parameters is not None:
         return _invalid(error, parameters)
+    return error.message
+
+
+def _about_attribute(error: RopewayError, name: str, parameters: Any) -> str:
+    if error.code == "QueueNameExists":
+        return f"A queue already exists with the same name and a different value for attribute {name}"
+    if error.code == "InvalidAttributeValue":
+        return f"Invalid value for the parameter {name}."
+    if error.code == "InvalidParameterValue":
+        reason = error.message.partition(" is not valid: ")[2] or error.message
+        return f"Value {parameters.attributes[name][:1000]} for parameter {name} is invalid. Reason: {reason}"
     return error.message
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ropewayd.vocabulary.errors import InvalidAttributeName, InvalidAttributeValue
+from ropewayd.vocabulary.errors import InvalidAttributeName, InvalidAttributeValue, InvalidParameterValue
 
 MAX_SECONDS: Final = 10**12
 """Beyond every range, and small enough to be counted in milliseconds."""
@@ -30,6 +30,40 @@ def _number(text: str) -> int:
 
 def _truth(text: str) -> bool:
     return {"true": True, "false": False}[text.strip().lower()]
+
+
+def _policy(name: str, fields: Mapping[str, str]) -> Callable[[str], Any]:
+    """Reads a policy in JSON: an object with these members, and no others."""
+
+    def read(text: str) -> Any:
+        if not text:
+            return None
+        try:
+            found = msgspec.json.decode(text)
+            if not isinstance(found, dict):
+                raise ValueError
+            # AWS takes a number in quotes as well.
+            return {
+                fields[key]: int(value) if fields[key] == COUNT else value for key, value in found.items()
+            }
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise InvalidParameterValue(
+                f"Value {text[:1000]} for parameter {name} is invalid. "
+                f"Reason: It must be a JSON object of {', '.join(fields)}.",
+                name,
+            ) from None
+
+    return read
+
+
+def _shown(fields: Mapping[str, str]) -> Callable[[Any], str]:
+    """Shows a policy in JSON, without what it does not say."""
+
+    def show(value: Any) -> str:
+        told = {aws: value[ours] for aws, ours in fields.items() if value.get(ours) is not None}
+        return msgspec.json.encode(told).decode()
+
+    return show
 
 
 class Attribute(msgspec.Struct, frozen=True):
@@ -52,12 +86,20 @@ def _boolean(name: str) -> Attribute:
     return Attribute(name, _truth, lambda value: "true" if value else "false")
 
 
+COUNT: Final = "max_receive_count"
+REDRIVE: Final = {"deadLetterTargetArn": "dead_letter_target_arn", "maxReceiveCount": COUNT}
+REDRIVE_ALLOW: Final = {"redrivePermission": "redrive_permission", "sourceQueueArns": "source_queue_arns"}
+
 SETTABLE: Final[Mapping[str, Attribute]] = {
     "DelaySeconds": _seconds("delay"),
     "MaximumMessageSize": Attribute("maximum_message_size", _number, str),
     "MessageRetentionPeriod": _seconds("retention_period"),
     "ReceiveMessageWaitTimeSeconds": _seconds("receive_wait_time"),
     "VisibilityTimeout": _seconds("visibility_timeout"),
+    "RedrivePolicy": Attribute("redrive_policy", _policy("RedrivePolicy", REDRIVE), _shown(REDRIVE)),
+    "RedriveAllowPolicy": Attribute(
+        "redrive_allow_policy", _policy("RedriveAllowPolicy", REDRIVE_ALLOW), _shown(REDRIVE_ALLOW)
+    ),
 }
 """By AWS's name."""
 
@@ -71,12 +113,8 @@ READ_ONLY: Final[Mapping[str, Attribute]] = {
 }
 
 KNOWN: Final[Mapping[str, Attribute]] = {**SETTABLE, **READ_ONLY}
-_BY_OURS: Final = {each.name: aws for aws, each in KNOWN.items()}
-
-
-def aws_name(ours: str) -> str:
-    """AWS's name of an attribute that the actions call `ours`."""
-    return _BY_OURS.get(ours, ours)
+AWS_NAMES: Final = {each.name: aws for aws, each in KNOWN.items()}
+"""AWS's names, by the actions' names."""
 
 
 def read_attributes(given: Mapping[str, str]) -> dict[str, Any]:

@@ -1,19 +1,18 @@
-"""Messages as AWS shows them: bodies, attributes, digests and receipt handles."""
+"""Messages as AWS shows them: bodies, attributes and receipt handles."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
 
-from ropewayd.vocabulary.errors import InvalidMessageContents, InvalidParameterValue, RopewayError
+from ropewayd.queues.contents import check_text, fits
+from ropewayd.queues.md5 import TRACE_HEADER
+from ropewayd.vocabulary.errors import InvalidParameterValue
 
-_FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 ENCODING: Final = "Ropeway.BodyEncoding"
 """The attribute that says that a body of bytes is shown in base64."""
 
@@ -28,21 +27,8 @@ class Value(msgspec.Struct, kw_only=True, rename="pascal"):
     binary_list_values: list[bytes] | None = None
 
 
-def check_body(body: str, field: str) -> RopewayError | None:
-    """What AWS takes in a body: the characters that XML 1.0 has."""
-    if body.isascii() and body.isprintable():
-        return None
-    if _FORBIDDEN.search(body):
-        return InvalidMessageContents(
-            "Invalid characters found. Valid characters are #x9 | #xA | #xD | #x20 to #xD7FF | "
-            "#xE000 to #xFFFD | #x10000 to #x10FFFF",
-            field,
-        )
-    return None
-
-
 def read_attributes(given: Mapping[str, Value] | None) -> dict[str, tuple[str, str | bytes]] | None:
-    """Message attributes as the actions take them. Raises InvalidParameterValue."""
+    """Message attributes as the actions take them. Raises RopewayError."""
     if not given:
         return None
     found: dict[str, tuple[str, str | bytes]] = {}
@@ -57,12 +43,31 @@ def read_attributes(given: Mapping[str, Value] | None) -> dict[str, tuple[str, s
                 f"The message attribute '{name[:256]}' has a value of each type, and may have one.",
                 name[:256],
             )
+        if value.string_value:
+            problem = check_text(value.string_value, name[:256])
+            if problem is not None:
+                raise problem
         binary = value.data_type.partition(".")[0] == "Binary"
         found[name] = (
             value.data_type,
             (value.binary_value or b"") if binary else (value.string_value or ""),
         )
     return found
+
+
+def read_trace(given: Mapping[str, Value] | None, header: str | None) -> str | None:
+    """The trace header of a message: its system attribute, or else the request's own. Raises RopewayError."""
+    for name, value in (given or {}).items():
+        if name != TRACE_HEADER:
+            raise InvalidParameterValue(
+                f"Message system attribute name '{name[:256]}' is invalid. Only '{TRACE_HEADER}' can be sent."
+            )
+        if value.data_type != "String" or not value.string_value:
+            raise InvalidParameterValue(
+                f"Message (system) attribute '{name}' must contain a non-empty value of type 'String'."
+            )
+        return value.string_value
+    return header
 
 
 def show_attributes(given: Mapping[str, Any], wanted: list[str]) -> dict[str, dict[str, Any]]:
@@ -83,24 +88,6 @@ def _matches(name: str, wanted: Iterable[str]) -> bool:
     )
 
 
-def md5(text: str | bytes) -> str:
-    """The digest of a body."""
-    raw = text.encode() if isinstance(text, str) else text
-    return hashlib.md5(raw, usedforsecurity=False).hexdigest()
-
-
-def md5_of_attributes(given: Mapping[str, tuple[str, str | bytes]]) -> str:
-    """The digest of message attributes: by name, each part with its length in front."""
-    said = bytearray()
-    for name in sorted(given):
-        kind, value = given[name]
-        raw = value if isinstance(value, bytes) else value.encode()
-        for part in (name.encode(), kind.encode()):
-            said += len(part).to_bytes(4, "big") + part
-        said += (b"\x02" if isinstance(value, bytes) else b"\x01") + len(raw).to_bytes(4, "big") + raw
-    return md5(bytes(said))
-
-
 def shown_body(body: str | bytes) -> tuple[str, bool]:
     """A body as AWS's clients can take it, and whether it is in base64."""
     if isinstance(body, str):
@@ -110,7 +97,7 @@ def shown_body(body: str | bytes) -> tuple[str, bool]:
             text = body.decode()
         except UnicodeDecodeError:
             return base64.b64encode(body).decode(), True
-    if not text.isprintable() and _FORBIDDEN.search(text):
+    if not fits(text):
         return base64.b64encode(text.encode()).decode(), True
     return text, False
 

@@ -17,7 +17,8 @@ from ropewayd.protocols.aws.errors import (
     text_of,
 )
 from ropewayd.queues import actions as a
-from ropewayd.queues.message import size_of
+from ropewayd.queues.contents import BATCH_BYTES, batch_bytes, check_text
+from ropewayd.queues.md5 import md5_of_attributes, md5_of_body, md5_of_system_attributes
 from ropewayd.vocabulary.action import Action, convert
 from ropewayd.vocabulary.errors import (
     EmptyBatchRequest,
@@ -31,11 +32,9 @@ from .attributes import milliseconds
 from .message import (
     ENCODING,
     Value,
-    check_body,
-    md5,
-    md5_of_attributes,
     read_attributes,
     read_handle,
+    read_trace,
     show_attributes,
     show_handle,
     show_id,
@@ -45,8 +44,15 @@ from .queues import QueueOperation
 
 MAX_ENTRIES: Final = 10
 MAX_MESSAGES: Final = 10
-MAX_BATCH_BYTES: Final = 1_048_576
 _ID = re.compile(r"[A-Za-z0-9_-]{1,80}\Z", re.ASCII)
+
+SYSTEM: Final = {
+    "trace_header": "AWSTraceHeader",
+    "source": "DeadLetterQueueSourceArn",
+    "group": "MessageGroupId",
+    "deduplication_id": "MessageDeduplicationId",
+}
+"""What the service knows of some messages, by the action's name and AWS's."""
 
 VISIBILITY: Final = "VisibilityTimeout must be an integer between 0 and 43200."
 DELAY: Final = "DelaySeconds must be >= 0 and <= 900."
@@ -63,9 +69,9 @@ class Outgoing(msgspec.Struct, rename=pascal, kw_only=True):
     message_group_id: str | None = None
 
 
-def entry_of(given: Outgoing | SendMessage) -> dict[str, Any]:
+def entry_of(given: Outgoing | SendMessage, call: Call) -> dict[str, Any]:
     """A message as the action takes it, before its types are checked. Raises RopewayError."""
-    problem = check_body(given.message_body, "MessageBody")
+    problem = check_text(given.message_body, "MessageBody")
     if problem is not None:
         raise problem
     entry: dict[str, Any] = {"body": given.message_body}
@@ -73,14 +79,20 @@ def entry_of(given: Outgoing | SendMessage) -> dict[str, Any]:
         entry["delay"] = milliseconds(given.delay_seconds)
     if given.message_attributes:
         entry["attributes"] = read_attributes(given.message_attributes)
+    trace = read_trace(given.message_system_attributes, call.trace)
+    if trace is not None:
+        entry["trace_header"] = trace
     return entry
 
 
 def sent(given: Outgoing | SendMessage, answer: Any) -> dict[str, Any]:
     """What a sender is told of a message that was taken."""
-    told = {"MessageId": show_id(answer), "MD5OfMessageBody": md5(given.message_body)}
+    told: dict[str, Any] = {"MessageId": show_id(answer), "MD5OfMessageBody": md5_of_body(given.message_body)}
     if given.message_attributes:
-        told["MD5OfMessageAttributes"] = md5_of_attributes(read_attributes(given.message_attributes) or {})
+        told["MD5OfMessageAttributes"] = md5_of_attributes(read_attributes(given.message_attributes))
+    if given.message_system_attributes:
+        trace = read_trace(given.message_system_attributes, None)
+        told["MD5OfMessageSystemAttributes"] = md5_of_system_attributes(trace)
     return told
 
 
@@ -99,7 +111,7 @@ class SendMessage(QueueOperation, kw_only=True):
     message_group_id: str | None = None
 
     def action(self, call: Call) -> Action:
-        return convert(a.SendMessage, {"queue": self.queue(call), "entries": [entry_of(self)]})
+        return convert(a.SendMessage, {"queue": self.queue(call), "entries": [entry_of(self, call)]})
 
     def output(self, answer: Any, call: Call) -> dict[str, Any]:
         if isinstance(answer[0], RopewayError):
@@ -142,18 +154,18 @@ class ReceiveMessage(QueueOperation, kw_only=True):
         return convert(a.ReceiveMessage, asked)
 
     def output(self, answer: Any, call: Call) -> dict[str, Any]:
-        return {"Messages": [self._message(each) for each in answer]} if answer else {}
+        return {"Messages": [self._message(each, call) for each in answer]} if answer else {}
 
-    def _message(self, received: Sequence[Any]) -> dict[str, Any]:
+    def _message(self, received: Sequence[Any], call: Call) -> dict[str, Any]:
         body, encoded = shown_body(received[2])
         told: dict[str, Any] = {
             "MessageId": show_id(received[0]),
             "ReceiptHandle": show_handle(received[1]),
-            "MD5OfBody": md5(body),
+            "MD5OfBody": md5_of_body(body),
             "Body": body,
         }
         system = [*(self.attribute_names or ()), *(self.message_system_attribute_names or ())]
-        if system and (attributes := self._system(received, system)):
+        if system and (attributes := self._system(received, system, call)):
             told["Attributes"] = attributes
         held: dict[str, Any] = received[6] or {}
         if encoded:
@@ -165,12 +177,16 @@ class ReceiveMessage(QueueOperation, kw_only=True):
                 told["MessageAttributes"] = shown
         return told
 
-    def _system(self, received: Sequence[Any], wanted: list[str]) -> dict[str, str]:
+    def _system(self, received: Sequence[Any], wanted: list[str], call: Call) -> dict[str, str]:
         there = {
+            # Who sent it is not kept. Nobody but the account's own callers can have.
+            "SenderId": call.caller.account,
             "SentTimestamp": str(received[3]),
             "ApproximateReceiveCount": str(received[4]),
             "ApproximateFirstReceiveTimestamp": str(received[5]),
         }
+        more: dict[str, Any] = received[7] if len(received) > 7 else {}
+        there |= {aws: str(more[ours]) for ours, aws in SYSTEM.items() if ours in more}
         return there if "All" in wanted else {name: there[name] for name in there if name in wanted}
 
 
@@ -317,18 +333,18 @@ class SendMessageBatch(Batch, kw_only=True):
 
     def action(self, call: Call) -> Action | None:
         self.check(self.entries)
-        plain, size = [], 0
+        plain = []
         for place, each in enumerate(self.entries):
             try:
-                entry = entry_of(each)
+                entry = entry_of(each, call)
             except RopewayError as error:
                 call.refused[place] = error
                 continue
-            size += size_of(each.message_body, entry.get("attributes"))
             plain.append(entry)
-        if size > MAX_BATCH_BYTES:
+        size = batch_bytes((each["body"], each.get("attributes")) for each in plain)
+        if size > BATCH_BYTES:
             raise BatchRequestTooLong(
-                f"Batch requests cannot be longer than {MAX_BATCH_BYTES} bytes. You have sent {size} bytes."
+                f"Batch requests cannot be longer than {BATCH_BYTES} bytes. You have sent {size} bytes."
             )
         queue = self.queue(call)
         return convert(a.SendMessage, {"queue": queue, "entries": plain}) if plain else None

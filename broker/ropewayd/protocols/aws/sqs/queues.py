@@ -11,7 +11,7 @@ from ropewayd.protocols.aws.call import Call, Operation
 from ropewayd.queues import actions as a
 from ropewayd.vocabulary.action import Action, convert
 
-from .attributes import read_attributes, show_attributes
+from .attributes import AWS_NAMES, read_attributes, show_attributes
 from .url import owned_name, queue_name, queue_url
 
 MAX_RESULTS = 1000
@@ -31,6 +31,8 @@ class QueueOperation(Operation, kw_only=True):
 
 class CreateQueue(Operation, kw_only=True):
     """Make a queue, or find one that is as asked for."""
+
+    attribute_terms: ClassVar[Mapping[str, str]] = AWS_NAMES
 
     queue_name: str
     attributes: dict[str, str] | None = None
@@ -120,6 +122,8 @@ class GetQueueAttributes(QueueOperation, kw_only=True):
 
 class SetQueueAttributes(QueueOperation, kw_only=True):
     """Change what a queue is set to."""
+
+    attribute_terms: ClassVar[Mapping[str, str]] = AWS_NAMES
 
     attributes: dict[str, str]
 
