@@ -139,11 +139,12 @@ class TooManyEntriesInBatchRequest(RopewayError):
 
 
 def catalogue() -> dict[str, type[RopewayError]]:
-    """Every code and its class, in order of code."""
+    """Every code and its class, in order of code. What only one protocol can go wrong with is its own."""
     found: dict[str, type[RopewayError]] = {}
     pending = [RopewayError]
     while pending:
         for each in pending.pop().__subclasses__():
-            found[each.code] = each
-            pending.append(each)
+            if each.__module__ == __name__:
+                found[each.code] = each
+                pending.append(each)
     return dict(sorted(found.items()))
