@@ -1,10 +1,10 @@
-"""Bit rot: one bit of a store's files is flipped while nobody has them open, and a start must not be taken
-in.
+"""Bit rot: one bit of a store's files is flipped, while nobody has them open or while they are served, and
+the store must not be taken in.
 
-What may come of a flip: the start says Corrupt (or, where the bit is in the format's number, that a newer
-version wrote it); or everything is as it was, since nothing that counts was hit. A flip in the frames of the
-log's very last commit looks like a torn write, so there the state before that commit is right as well.
-Anything else is Broken.
+What may come of a flip: the start, or a later call, says Corrupt (or, where the bit is in the format's
+number, that a newer version wrote it); or everything is as it was, since nothing that counts was hit. A flip
+in the frames of the log's very last commit looks like a torn write, so there the state before that commit is
+right as well. Anything else is Broken.
 
 One thing the store leaves to whoever keeps records in its paged spaces: to count them. A bit of SQLite's own
 structure can hide one, so that what is read of such a space is right but not all. It is counted apart.
@@ -21,17 +21,23 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 from unittest import mock
 
-from ropewayd.store.protocol import Corrupt, Newer, StoreError
+from ropewayd.store.protocol import Claim, Corrupt, Newer, StoreError
 from ropewayd.store.sqlite import SqliteStore
 from ropewayd.store.wal import scan
-from tests.faults.ledger import Append, Broken, Contents, Ledger, read_all
+from tests.faults.ledger import Append, Broken, Ledger, State, read_all
 from tests.faults.script import next_step
 from tests.store.damage import TidyConnection
 
+DATABASE: Final = "ropeway.db"
+LOG: Final = "ropeway.db-wal"
 MISSING: Final = "paged records missing"
 STEPS: Final = 300
 FLIPS: Final = 100
 """Of one sample."""
+
+
+SERVED: Final = 30
+"""Steps that are done with a file that is harmed."""
 
 
 class Sample(NamedTuple):
@@ -39,8 +45,8 @@ class Sample(NamedTuple):
     append's commit begins."""
 
     files: dict[str, bytes]
-    now: Contents
-    before: Contents
+    state: State
+    before: State
     last_commit: int
 
 
@@ -61,8 +67,10 @@ def connect(path: str) -> sqlite3.Connection:
     return sqlite3.connect(path, isolation_level=None, check_same_thread=False, factory=Careless)
 
 
-def store_in(path: Path) -> SqliteStore:
-    return SqliteStore(path, wal_bytes=1 << 17, reserve_bytes=1 << 12, connector=connect)
+def store_in(path: Path, cache_bytes: int = 32 << 20) -> SqliteStore:
+    return SqliteStore(
+        path, cache_bytes=cache_bytes, wal_bytes=1 << 17, reserve_bytes=1 << 12, connector=connect
+    )
 
 
 async def make_sample(seed: int, path: Path) -> Sample:
@@ -71,12 +79,10 @@ async def make_sample(seed: int, path: Path) -> Sample:
     store = store_in(path)
     claim = await store.claim("rot")
     ledger = Ledger()
-    before = ledger.state.contents()
     done = 0
     while done < STEPS:
         step = next_step(chance, ledger.state)
         if isinstance(step, Append):
-            before = ledger.state.contents()
             ledger.begin(step)
             ledger.done(await store.append(claim, ledger.state.last, step.batch, step.slice))
             done += 1
@@ -84,34 +90,39 @@ async def make_sample(seed: int, path: Path) -> Sample:
             while await store.tidy():
                 pass
     step = Append(chance.randbytes(chance.choice((100, 30_000))), None)
-    before = ledger.state.contents()
+    before = ledger.state.copy()
     ledger.begin(step)
     ledger.done(await store.append(claim, ledger.state.last, step.batch, None))
     if seed % 3 == 0:
         await store.close()
     files = contents_of(path)
     await store.close()
-    return Sample(files, ledger.state.contents(), before, last_commit(path, files))
+    return Sample(files, ledger.state, before, last_commit(path, files))
 
 
 def contents_of(path: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in path.iterdir()}
+    return {file.name: file.read_bytes() for file in path.iterdir() if file.is_file()}
 
 
-def write_harmed(sample: Sample, flip: Flip, path: Path) -> None:
-    """The sample's files in an empty directory, with the flip."""
+def write(files: dict[str, bytes], path: Path) -> None:
+    """The files, in an empty directory."""
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(mode=0o700)
-    for name, content in sample.files.items():
-        harmed = bytearray(content)
-        if name == flip.file:
-            harmed[flip.byte] ^= 1 << flip.bit
-        (path / name).write_bytes(harmed)
+    for name, content in files.items():
+        (path / name).write_bytes(content)
+
+
+def harm(path: Path, flip: Flip) -> None:
+    with (path / flip.file).open("r+b") as file:
+        file.seek(flip.byte)
+        (byte,) = file.read(1)
+        file.seek(flip.byte)
+        file.write(bytes([byte ^ 1 << flip.bit]))
 
 
 def last_commit(path: Path, files: dict[str, bytes]) -> int:
     """Where the frames of the last whole commit begin in the log; its end, if there is no log."""
-    content = files.get("ropeway.db-wal", b"")
+    content = files.get(LOG, b"")
     file = path / "log"
     file.write_bytes(content)
     log = scan(file)
@@ -124,50 +135,132 @@ def last_commit(path: Path, files: dict[str, bytes]) -> int:
     return 32 + (commits[-2] if len(commits) > 1 else 0) * size if commits else len(content)
 
 
-def choose(sample: Sample, chance: random.Random) -> Flip:
+def end_of_log(path: Path, files: dict[str, bytes]) -> int:
+    """Where the log's last whole commit ends; the file's own end, where a start would say Corrupt."""
+    content = files.get(LOG, b"")
+    file = path / "log"
+    file.write_bytes(content)
+    try:
+        log = scan(file)
+    except Corrupt:
+        return len(content)
+    finally:
+        file.unlink()
+    return 32 + log.frames * (24 + log.page_size)
+
+
+def choose(files: dict[str, bytes], chance: random.Random) -> Flip:
     """A bit: as often in the small files and in the pages' heads as by chance in what is large."""
-    file = chance.choice(sorted(name for name, content in sample.files.items() if content))
-    if file not in {"ropeway.db", "ropeway.db-wal"} and chance.random() < 0.8:
-        file = "ropeway.db"
-    size = len(sample.files[file])
+    file = chance.choice(sorted(name for name, content in files.items() if content))
+    if file not in {DATABASE, LOG} and chance.random() < 0.8:
+        file = DATABASE
+    size = len(files[file])
     byte = chance.randrange(size)
-    if file == "ropeway.db" and chance.random() < 0.5:
+    if file == DATABASE and chance.random() < 0.5:
         byte = byte // 16384 * 16384 + chance.randrange(120)
-    elif file == "ropeway.db-wal" and chance.random() < 0.3:
+    elif file == LOG and chance.random() < 0.3:
         byte = chance.choice(
             (chance.randrange(32), byte // (24 + 16384) * (24 + 16384) + chance.randrange(60))
         )
     return Flip(file, min(byte, size - 1), chance.randrange(8))
 
 
-async def trial(sample: Sample, flip: Flip, path: Path) -> str:
-    """What a start makes of a flip. Raises Broken."""
-    write_harmed(sample, flip, path)
+async def look(path: Path, possible: list[State], before: State | None) -> str:
+    """What a start makes of the files. It may find any of the possible states, and the one before the last
+    commit, if that was hit. Raises Broken."""
     store = store_in(path)
     try:
-        claim = await store.claim("rot")
-        found = await read_all(store, claim)
-        return judge(sample, flip, found)
+        found = await read_all(store, await store.claim("rot"))
     except (Corrupt, Newer):
         return "named"
     except StoreError as error:
         raise Broken("wrong", f"{error!r}") from error
     finally:
         await store.close()
-
-
-def judge(sample: Sample, flip: Flip, found: Contents) -> str:
-    if found == sample.now:
+    contents = [state.contents() for state in possible]
+    if found in contents:
         return "harmless"
-    if found == sample.before and flip.file == "ropeway.db-wal" and flip.byte >= sample.last_commit:
+    if before is not None and found == before.contents():
         return "last commit"
-    if found.recovered == sample.now.recovered and set(found.paged) < set(sample.now.paged):
-        return MISSING
+    for each in contents:
+        if found.recovered == each.recovered and set(found.paged) < set(each.paged):
+            return MISSING
     raise Broken("lost", "what is read is not what was written")
 
 
+async def trial(sample: Sample, flip: Flip, path: Path) -> str:
+    """A flip while nobody has the files open."""
+    write(sample.files, path)
+    harm(path, flip)
+    in_last = flip.file == LOG and flip.byte >= sample.last_commit
+    return await look(path, [sample.state], sample.before if in_last else None)
+
+
+async def trial_served(sample: Sample, chance: random.Random, path: Path) -> tuple[Flip, str]:
+    """A flip under a store that works on, until it says so, crashes, or is closed; and then a start.
+
+    With a small cache it reads the files again and again.
+    """
+    write(sample.files, path)
+    store = store_in(path, cache_bytes=chance.choice((1 << 14, 32 << 20)))
+    ledger = Ledger()
+    ledger.state = sample.state.copy()
+    claim = await store.claim("rot")
+    flip = choose(contents_of(path), chance)
+    harm(path, flip)
+    before = [ledger.state.copy()]
+    named = False
+    try:
+        for _ in range(SERVED):
+            await work(store, claim, ledger, chance, before)
+        if chance.random() < 0.5:
+            await store.close()
+    except Corrupt:
+        named = True
+    except Hidden:
+        return flip, MISSING
+    except (StoreError, Broken) as error:
+        raise Broken("wrong", f"{error!r} after {flip} while it was served") from error
+    finally:
+        files = contents_of(path)  # as a crash leaves them, where it was not closed
+        await store.close()
+    possible = [ledger.state]
+    if ledger.pending is not None:
+        possible.append(ledger.state.copy())
+        possible[-1].append(ledger.pending)
+    in_last = flip.file == LOG and flip.byte >= end_of_log(path, files)
+    write(files, path)
+    outcome = await look(path, possible, before[0] if in_last else None)
+    return flip, "named while served" if named else outcome
+
+
+class Hidden(Exception):
+    """Records of a paged space are missing, see the module."""
+
+
+async def work(
+    store: SqliteStore, claim: Claim, ledger: Ledger, chance: random.Random, before: list[State]
+) -> None:
+    """One step of the script; `before` gets the state before an append."""
+    step = next_step(chance, ledger.state)
+    if isinstance(step, Append):
+        before[0] = ledger.state.copy()
+        ledger.begin(step)
+        ledger.done(await store.append(claim, ledger.state.last, step.batch, step.slice))
+    elif step == "tidy":
+        while await store.tidy():
+            pass
+    else:
+        found, must = await read_all(store, claim), ledger.state.contents()
+        if found.recovered == must.recovered and set(found.paged) < set(must.paged):
+            raise Hidden
+        if found != must:
+            raise Broken("lost", "what is read is not what was written")
+
+
 def rot(seed: int, directory: Path, flips: int = FLIPS) -> Counter[str]:
-    """Make a sample and flip bits in it, one at a time; count what came of it. Raises Broken."""
+    """Make a sample and flip bits in it, one at a time, every fifth while it is served; count what came of
+    it. Raises Broken."""
 
     async def run() -> Counter[str]:
         with mock.patch("os.urandom", random.Random(seed).randbytes):  # the identity of the store
@@ -175,15 +268,20 @@ def rot(seed: int, directory: Path, flips: int = FLIPS) -> Counter[str]:
         harmed = directory / f"harmed-{seed}"
         chance = random.Random(seed)
         figures: Counter[str] = Counter()
-        for _ in range(flips):
-            flip = choose(sample, chance)
+        for number in range(flips):
+            flip = choose(sample.files, chance)
             try:
-                figures[await trial(sample, flip, harmed)] += 1
+                if number % 5 == 4:
+                    flip, outcome = await trial_served(sample, chance, harmed)
+                    figures["served"] += 1
+                else:
+                    outcome = await trial(sample, flip, harmed)
             except Broken as broken:
                 raise Broken(
                     broken.kind,
                     f"{broken.what} after {flip}; replay with: python -m tests.faults rot --seed {seed}",
                 ) from broken
+            figures[outcome] += 1
         return figures
 
     return asyncio.run(run())

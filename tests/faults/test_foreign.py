@@ -61,12 +61,12 @@ def refused(path: Path, files: Files) -> str:
 
 def test_the_samples_are_in_order(tmp_path: Path, samples: tuple[Sample, Sample]) -> None:
     for number, sample in enumerate(samples):
-        assert start(tmp_path / str(number), sample.files) == sample.now
+        assert start(tmp_path / str(number), sample.files) == sample.state.contents()
 
 
 def test_the_lock_file_of_another_daemon_is_nothing(tmp_path: Path, samples: tuple[Sample, Sample]) -> None:
     one, two = samples
-    assert start(tmp_path / "data", {**one.files, "lock": two.files["lock"] * 100}) == one.now
+    assert start(tmp_path / "data", {**one.files, "lock": two.files["lock"] * 100}) == one.state.contents()
 
 
 def test_the_log_or_the_database_of_another_daemon(tmp_path: Path, samples: tuple[Sample, Sample]) -> None:
@@ -82,7 +82,7 @@ def test_a_log_of_before_beside_a_store_that_was_closed(
 ) -> None:
     """The log is whole and of this very store, but what came after it is in the database already."""
     files = samples[0].files
-    assert start(tmp_path / "data", files) == samples[0].now  # and closed, so folded in
+    assert start(tmp_path / "data", files) == samples[0].state.contents()  # and closed, so folded in
     later = (tmp_path / "data" / DATABASE).read_bytes()
     said = refused(tmp_path / "mixed", {DATABASE: later, LOG: files[LOG]})
     assert "is of another time" in said
@@ -116,12 +116,18 @@ def test_a_file_that_is_cut_or_noise(
     assert says in refused(tmp_path / "data", {**files, name: harm(files[name])})
 
 
+def test_a_table_whose_definition_is_damaged(tmp_path: Path) -> None:
+    files = asyncio.run(make_sample(3, tmp_path / "sample")).files  # closed: all is in the database
+    harmed = files[DATABASE].replace(b"number INTEGER", b"numbar INTEGER")
+    assert "tables are damaged" in refused(tmp_path / "data", {**files, DATABASE: harmed})
+
+
 def test_a_database_that_is_cut_short(tmp_path: Path, samples: tuple[Sample, Sample]) -> None:
     files = samples[0].files
     for pages in (1, 2, 5):
         found = start(tmp_path / str(pages), {**files, DATABASE: files[DATABASE][: pages * 16384]})
         # What is missing may be in the log.
-        assert isinstance(found, Corrupt) or found == samples[0].now
+        assert isinstance(found, Corrupt) or found == samples[0].state.contents()
 
 
 def test_a_database_of_another_program(tmp_path: Path) -> None:

@@ -450,5 +450,10 @@ class Engine:
                 self._execute("ROLLBACK")
             self._records = Records(self._db, self._state.seed)
         except (sqlite3.Error, StoreError) as error:
-            self._failure = Unknown(f"The disk failed ({error} while going back from {doing}).")
-            raise self._failure from error
+            failure = (
+                translate(error, f"going back from {doing}") if isinstance(error, sqlite3.Error) else error
+            )
+            if not isinstance(failure, Corrupt):
+                failure = Unknown(f"The disk failed ({error} while going back from {doing}).")
+            self._failure = failure
+            raise failure from error

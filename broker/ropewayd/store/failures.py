@@ -14,8 +14,8 @@ from typing import Final
 
 from ropewayd.store.protocol import Corrupt, Locked, Refused, StoreError, Unknown, Unusable
 
-_OK, _PERM, _BUSY, _LOCKED, _READONLY, _IOERR, _CORRUPT, _FULL, _CANTOPEN, _AUTH, _NOTADB = (
-    *(0, 3, 5, 6, 8, 10, 11, 13, 14, 23, 26),
+_OK, _ERROR, _PERM, _BUSY, _LOCKED, _READONLY, _IOERR, _CORRUPT, _FULL, _CANTOPEN, _AUTH, _NOTADB = (
+    *(0, 1, 3, 5, 6, 8, 10, 11, 13, 14, 23, 26),
 )
 _IOERR_DATA: Final = _IOERR | 32 << 8
 _IOERR_CORRUPTFS: Final = _IOERR | 33 << 8
@@ -42,6 +42,9 @@ def translate(error: Exception, doing: str) -> StoreError:
         return Refused(f"The disk is full ({name(error)} while {doing}).")
     if primary in {_CORRUPT, _NOTADB} or extended in {_IOERR_DATA, _IOERR_CORRUPTFS}:
         return Corrupt(f"The database is damaged ({name(error)} while {doing}).")
+    if primary == _ERROR:
+        # What is asked is written down in this package: it can only be wrong for tables that are not ours.
+        return Corrupt(f"The database's tables are damaged ({name(error)} while {doing}).")
     if extended == -1 and isinstance(error, sqlite3.OperationalError | sqlite3.DataError):
         # The sqlite3 module's own: a value that cannot be what we wrote.
         return Corrupt(f"The database gave back what was never written ({name(error)} while {doing}).")
