@@ -41,6 +41,7 @@ from ropeway.errors import (
     TooManyEntriesInBatchRequest,
 )
 from ropeway.message import Message, Outgoing
+from ropeway.peek import Peeked, PeekOptions
 from ropeway.queue import Queue, QueueAttributes, QueueSettings, RedriveAllowPolicy, RedrivePolicy
 from ropeway.stream import Stream
 from ropeway.version import __version__
@@ -59,6 +60,8 @@ __all__ = [
     "QueueAttributes",
     "Message",
     "Outgoing",
+    "Peeked",
+    "PeekOptions",
     "Stream",
     "Worker",
     "run",

@@ -7,16 +7,17 @@ own may use them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Self, Unpack
 
 from ropeway import message as asynchronous
 from ropeway.message import AttributeValue, Body, Outgoing, SendOptions, TypedAttribute
+from ropeway.peek import Peeked, PeekOptions
 from ropeway.portal import call
+from ropeway.queue import PEEK_PAGE, QueueAttributes, QueueSettings
 from ropeway.queue import Queue as AsyncQueue
-from ropeway.queue import QueueAttributes, QueueSettings
 from ropeway.stream import Stream as AsyncStream
 
 
@@ -166,6 +167,19 @@ class Queue:
             self.inner.give_back,
         )
         return [Message(self, each) for each in found]
+
+    def peek(self, *, after: int = 0, **options: Unpack[PeekOptions]) -> Iterator[Peeked]:
+        """As `ropeway.Queue.peek`, as an iterator."""
+        following: int | None = after
+        while following is not None:
+            found, following = self.page_peek(after=following, limit=PEEK_PAGE, **options)
+            yield from found
+
+    def page_peek(
+        self, *, after: int = 0, limit: int = 10, **options: Unpack[PeekOptions]
+    ) -> tuple[list[Peeked], int | None]:
+        """As `ropeway.Queue.page_peek`."""
+        return call(self.loop, lambda: self.inner.page_peek(after=after, limit=limit, **options))
 
     def messages(self, *, prefetch: int = 100, visibility_timeout: float | None = None) -> Stream:
         """As `ropeway.Queue.messages`, as an iterator."""

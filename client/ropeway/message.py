@@ -92,6 +92,23 @@ def _plain(kind: str, value: str | bytes) -> AttributeValue:
         return value
 
 
+def plain_attributes(typed: Mapping[str, TypedAttribute]) -> dict[str, AttributeValue]:
+    """Attributes as plain values: a Number is an int, or a Decimal if it has a fraction."""
+    return {name: _plain(*each) for name, each in typed.items()}
+
+
+def typed_attributes(found: object) -> dict[str, TypedAttribute]:
+    """Attributes as they came over the wire. Raises ProtocolError."""
+    attributes: dict[str, TypedAttribute] = {}
+    for name, typed in (found if isinstance(found, dict) else {}).items():
+        match typed:
+            case (str(kind), str() | bytes() as value):
+                attributes[name] = (kind, value)
+            case _:
+                raise ProtocolError("the daemon sent a message attribute of the wrong shape")
+    return attributes
+
+
 class Message:
     """A message that was received. It is ours until its visibility timeout ends, or it is deleted or
     released."""
@@ -162,19 +179,12 @@ class Message:
     @property
     def attributes(self) -> dict[str, AttributeValue]:
         """Its attributes as plain values: a Number is an int, or a Decimal if it has a fraction."""
-        return {name: _plain(*typed) for name, typed in self.typed_attributes.items()}
+        return plain_attributes(self.typed_attributes)
 
     @property
     def typed_attributes(self) -> dict[str, TypedAttribute]:
         """Its attributes with their types, exactly as they were sent."""
-        found: dict[str, TypedAttribute] = {}
-        for name, typed in (self._fields[6] or {}).items():
-            match typed:
-                case (str(kind), str() | bytes() as value):
-                    found[name] = (kind, value)
-                case _:
-                    raise ProtocolError("the daemon sent a message attribute of the wrong shape")
-        return found
+        return typed_attributes(self._fields[6])
 
     def _told(self, name: str) -> str | None:
         """What the daemon tells of it by this name, for those messages of which there is such a thing."""

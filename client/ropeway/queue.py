@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
 from ropeway.coalescing import Result
 from ropeway.errors import BatchError, ProtocolError, RopewayError
 from ropeway.message import Body, Message, Outgoing, SendOptions, pack_entry
+from ropeway.peek import Peeked, PeekOptions, read_page, wire_options
 from ropeway.request import Request
 from ropeway.stream import Stream
 from ropeway.units import milliseconds, moment
@@ -19,6 +20,8 @@ from ropeway.wire import Action, pack, payload
 if TYPE_CHECKING:
     from ropeway.broker import Broker
 
+PEEK_PAGE = 1000
+"""Messages that one request looks at."""
 LONGEST_WAIT = 20.0
 """Seconds that a receive may wait for a message."""
 
@@ -219,6 +222,31 @@ class Queue:
         except asyncio.CancelledError:
             self.abandon(poll)
             raise
+
+    async def peek(self, *, after: int = 0, **options: Unpack[PeekOptions]) -> AsyncIterator[Peeked]:
+        """Look at the messages without receiving them, in the order of sending, fetched in pages as needed.
+
+        Nothing about them changes. `after` begins behind that sequence. Only those are shown that are in one
+        of `states` (visible, in_flight, delayed), of `group`, and between `min_age` and `max_age` seconds
+        old; `bodies=False` leaves bodies and attributes away. It is no snapshot of a queue that is in use.
+        """
+        following: int | None = after
+        while following is not None:
+            found, following = await self.page_peek(after=following, limit=PEEK_PAGE, **options)
+            for each in found:
+                yield each
+
+    async def page_peek(
+        self, *, after: int = 0, limit: int = 10, **options: Unpack[PeekOptions]
+    ) -> tuple[list[Peeked], int | None]:
+        """As `peek`, but one page: up to `limit` (1 to 1,000) messages, and the sequence to go on after, if
+        any. It can have fewer, or none, though there are more."""
+        found, following = read_page(
+            await self._call(Action.PeekMessages, after=after, limit=limit, **wire_options(options))
+        )
+        if following is not None and following <= after:
+            raise ProtocolError("the daemon's look at the queue does not advance")
+        return found, following
 
     def messages(self, *, prefetch: int = 100, visibility_timeout: float | None = None) -> Stream:
         """Messages for ever, by long polls, as an asynchronous iterator; `async for message in queue` is the

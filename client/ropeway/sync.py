@@ -29,6 +29,7 @@ from ropeway.blocking import Message, Queue, Stream
 from ropeway.broker import DEFAULT_TIMEOUT
 from ropeway.errors import BrokerClosed
 from ropeway.message import Outgoing
+from ropeway.peek import Peeked, PeekOptions
 from ropeway.portal import LoopThread, call
 from ropeway.queue import QueueAttributes, QueueSettings
 from ropeway.worker import Handler, logger
@@ -41,6 +42,8 @@ __all__ = [
     "QueueAttributes",
     "Message",
     "Outgoing",
+    "Peeked",
+    "PeekOptions",
     "Stream",
     "Worker",
     "Backoff",

@@ -48,6 +48,7 @@ class Action(enum.IntEnum):
     ListQueueTags = 42
     AddPermission = 43
     RemovePermission = 44
+    PeekMessages = 45
 
 
 REPEATABLE = frozenset(Action) - {

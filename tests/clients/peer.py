@@ -199,7 +199,7 @@ class Peer:
             answer = self._hello(params, nonce)
         elif action == 21:
             answer = await self._receive(params, number)
-        elif action in range(40, 45):
+        elif action in range(40, 46):
             answer = self._owned(action, params)
         else:
             answer = self._usual(action, params)
@@ -268,6 +268,8 @@ class Peer:
             shelf.tags |= params["tags"]
         elif action == 41:
             shelf.tags = {key: value for key, value in shelf.tags.items() if key not in params["keys"]}
+        elif action == 45:
+            return 0, {"messages": [], "next": None}
         return 0, dict(shelf.tags) if action == 42 else {}
 
     def _list(self, params: dict[str, Any]) -> Answer:

@@ -88,6 +88,32 @@ async def test_queues_are_listed(daemon: Daemon) -> None:
         assert len([each async for each in broker.list_queues()]) == 12
 
 
+async def test_messages_are_looked_at_and_a_queue_is_tagged(daemon: Daemon) -> None:
+    async with ropeway.connect(daemon.url) as broker:
+        jobs = await broker.create_queue("jobs", tags={"team": "a"})
+        await jobs.send_many(
+            [*map(str, range(1500)), ropeway.Outgoing("late", delay=60, attributes={"n": 1})]
+        )
+        await jobs.receive(2)
+        shown = [each async for each in jobs.peek(bodies=False)]
+        assert len(shown) == 1501
+        assert [each.state for each in shown].count("in_flight") == 2
+        [late] = [each async for each in jobs.peek(states=["delayed"])]
+        assert (late.body, late.attributes, late.receive_count) == ("late", {"n": 1}, 0)
+        assert late.visible_at is not None
+        assert (late.visible_at - late.sent_at).total_seconds() == 60
+        page, following = await jobs.page_peek(after=2, limit=3, states=["visible"])
+        assert [each.body for each in page] == ["2", "3", "4"]
+        assert following == page[-1].sequence
+        await jobs.tag({"cost": "7"})
+        await jobs.untag(["team"])
+        assert await jobs.tags() == {"cost": "7"}
+        await jobs.add_permission("all", ["1" * 12], ["SendMessage"])
+        assert "SendMessage" in (await jobs.attributes())["policy"]
+        await jobs.remove_permission("all")
+        assert "policy" not in await jobs.attributes()
+
+
 async def test_a_stream_of_thousands_arrives_once_and_in_order(daemon: Daemon) -> None:
     async with ropeway.connect(daemon.url) as broker:
         jobs = await broker.create_queue("jobs")

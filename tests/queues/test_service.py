@@ -333,6 +333,21 @@ async def test_more_in_flight_than_the_limit_is_told() -> None:
     assert await house.bodies() == ["d"]
 
 
+async def test_a_long_poll_waits_until_fewer_are_in_flight() -> None:
+    house = House(limits=QueueLimits(max_in_flight=2))
+    await house.start()
+    await house.create()
+    await house.send(*"abc")
+    received = await house.receive(2)
+    waiting = house.submit(a.ReceiveMessage(queue="jobs", wait=20_000))
+    late = house.submit(a.ReceiveMessage(queue="jobs", wait=1000))
+    await house.wait(1000)
+    assert late.answer.result() == []
+    assert not waiting.answered
+    await house.delete(received[0][HANDLE])
+    assert [message[BODY] for message in await waiting.answer] == ["c"]
+
+
 async def test_a_batch_of_a_thousand_goes_and_comes(house: House) -> None:
     await house.create()
     sent = await house.send(*[f"{n}" for n in range(1000)])

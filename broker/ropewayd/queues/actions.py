@@ -363,6 +363,37 @@ class ReceiveMessage(Action):
     visibility_timeout: Visibility | None = None
 
 
+class PeekMessages(Action):
+    """Look at messages without receiving them: nothing about them changes. They come in the order of sending,
+    a part of the queue at a time; go on with `after` until `next` is nil. An answer can have fewer messages
+    than asked for, or none, and a `next` all the same. A look is no snapshot of a queue that is in use."""
+
+    code: ClassVar[int] = 45
+    answer: ClassVar[str] = (
+        "A map: `messages`, `next` (what to give as `after`, nil at the end). Each message is a map: "
+        "`sequence`, `id` (16 bytes), `state` (visible, in_flight or delayed), `sent_at`, `receive_count`, "
+        "`first_received_at` (or nil), `visible_at` (or nil where it is visible), `size`; what else is known "
+        "of it, as in ReceiveMessage; and, if `bodies`, `body` and `attributes` (a map or nil)."
+    )
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (QueueDoesNotExist,)
+    fleeting: ClassVar[bool] = True
+
+    queue: QueueName
+    limit: Annotated[int, Meta(ge=1, le=1000, description="At most so many.")] = 10
+    after: Annotated[int, Meta(ge=0, description="Only messages with a higher sequence.")] = 0
+    states: (
+        Annotated[
+            list[Literal["visible", "in_flight", "delayed"]],
+            Meta(max_length=3, description="Only messages in one of these states."),
+        ]
+        | None
+    ) = None
+    group: Annotated[str, Meta(max_length=128, description="Only messages of this group.")] | None = None
+    min_age: Annotated[int, Meta(ge=0, description="Only messages that were sent so long ago.")] = 0
+    max_age: Annotated[int, Meta(ge=0, description="Only messages sent no longer ago.")] | None = None
+    bodies: Annotated[bool, Meta(description="Whether bodies and attributes are shown.")] = True
+
+
 class DeleteMessage(Action):
     """Delete received messages by their receipt handles. Deleting one twice is fine."""
 

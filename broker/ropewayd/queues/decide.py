@@ -14,6 +14,7 @@ from ropewayd.vocabulary.action import Action
 
 from .administration import Administration
 from .owning import Owning
+from .peeking import Peeking
 from .receiving import Receiving
 from .registry import Registry
 from .sending import Sending
@@ -28,6 +29,7 @@ def deciders(
     return {
         **Administration(registry, entropy).table(),
         **Owning(registry).table(),
+        **Peeking(registry).table(),
         **Sending(registry, entropy).table(),
         **Receiving(registry).table(),
         **Settling(registry).table(),

@@ -147,3 +147,8 @@ def size_of(body: Any, attributes: Mapping[str, Any] | None) -> int:
             size += len(name.encode()) + len(kind.encode())
             size += len(value) if type(value) is bytes else len(value.encode())
     return size
+
+
+def told(system: System) -> dict[str, str]:
+    """What a consumer is told of it, by name."""
+    return {name: value for name in system.__struct_fields__ if (value := getattr(system, name)) is not None}

@@ -12,7 +12,7 @@ from ropewayd.vocabulary.errors import OverLimit
 
 from . import actions as a
 from . import events as e
-from .message import Message, System
+from .message import Message, told
 from .paging import bodies, next_page
 from .queue import Queue
 from .redrive import Redrive
@@ -40,9 +40,7 @@ class Receiving:
             return missing(action.queue)
         room = self._limits.max_in_flight - queue.in_flight
         if room <= 0:
-            return OverLimit(
-                f"{self._limits.max_in_flight} messages of this queue are in flight: the limit.", "queue"
-            )
+            return self._full(queue, action, now)
         count = min(action.max_messages, room)
         moved: tuple[e.MessagesMoved, ...] = ()
         if queue.mixed or queue.attributes.redrive_policy is not None:
@@ -70,7 +68,7 @@ class Receiving:
             sequences.append(m.sequence)
             handle = make(number, m.sequence, count, now)
             shown = (m.id, handle, m.body, m.sent_at, count, m.first_received_at or now, m.attributes)
-            answer.append(shown if m.system is None else (*shown, _told(m.system)))
+            answer.append(shown if m.system is None else (*shown, told(m.system)))
         if not answer:
             return bodies(self._registry, queue, (m for m in picked if m.stub), (*expired, *moved))
         event = e.MessagesReceived(number, now, deadline, sequences)
@@ -142,14 +140,19 @@ class Receiving:
         event = e.MessagesExpired(queue.number, [m.sequence for m in seen[:gone]])
         return seen[gone : gone + count], (event,)
 
+    def _full(self, queue: Queue, action: a.ReceiveMessage, now: int) -> Outcome:
+        """Too many are in flight. A long poll waits until there are fewer; a short one is told."""
+        wait = queue.attributes.receive_wait_time if action.wait is None else action.wait
+        if wait:
+            self._registry.full.add(queue.number)
+            return Wait(queue.number, now + wait, [])
+        return OverLimit(
+            f"{self._limits.max_in_flight} messages of this queue are in flight: the limit.", "queue"
+        )
+
     def _nothing(self, queue: Queue, action: a.ReceiveMessage, now: int, events: tuple[Any, ...]) -> Outcome:
         wait = queue.attributes.receive_wait_time if action.wait is None else action.wait
         if not wait:
             self._registry.meters.of(queue.number).empty_receives += 1
             return Decision([], events)
         return Wait(queue.number, now + wait, [], events)
-
-
-def _told(system: System) -> dict[str, str]:
-    """What a consumer is told of it, by name."""
-    return {name: value for name in system.__struct_fields__ if (value := getattr(system, name)) is not None}

@@ -70,6 +70,8 @@ class Registry:
         """In order, where there are any."""
         self.next_number = 1
         self.handle_key: bytes | None = None
+        self.full: set[int] = set()
+        """Queues for which a long poll waits because too many messages are in flight."""
         self._handles: Handles | None = None
         self._wheel = wheel
         self._owner = owner

@@ -95,6 +95,9 @@ class Queues:
     def feeds(self, event: Any) -> Iterable[object]:
         if type(event) in _FEEDING:
             return (event.number,)
+        if self._registry.full and type(event) in _FREEING and event.number in self._registry.full:
+            self._registry.full.discard(event.number)
+            return (event.number,)
         if type(event) is e.MessagesMoved:
             return (event.destination,)
         return ()
@@ -306,6 +309,8 @@ class Queues:
 _FEEDING = frozenset((e.MessagesSent, e.MessagesReturned, e.VisibilityChanged, e.QueueDeleted))
 
 _ENDING = frozenset((e.MessagesDeleted, e.MessagesExpired, e.MessagesMoved))
+
+_FREEING = frozenset((e.MessagesDeleted, e.MessagesExpired, e.QueuePurged))
 
 
 def _named(event: Any) -> Iterator[tuple[int, Iterable[int]]]:

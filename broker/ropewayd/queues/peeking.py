@@ -1,0 +1,145 @@
+"""Looking at messages without receiving them. State is read, never changed, and nothing is taken into memory.
+
+A look is no snapshot: messages can come, go and change between two pages, and one that memory leaves to the
+disk just while a page is read can be missed. What is in the queue all the time and in neither of the two is
+seen once.
+
+A call looks at a part of the queue, in the order of sending: at most one page of the disk, and as many
+messages in memory. What it shows of them can be nothing at all; `next` says where to go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ropewayd.kernel.service import Decision, Needs, Outcome
+from ropewayd.store.protocol import Record
+from ropewayd.vocabulary.action import Action
+
+from . import actions as a
+from .message import DELAYED, IN_FLIGHT, VISIBLE, Message, told
+from .queue import Queue
+from .records import MAX_SEQUENCE, MESSAGES, row_key
+from .registry import Registry, message_of, missing
+
+_STATES = {VISIBLE: "visible", IN_FLIGHT: "in_flight", DELAYED: "delayed"}
+_LOOKED_AT = 20_000
+"""Messages in memory that one call looks at."""
+_SHOWN = 256
+"""Bytes of a message in an answer besides its body and attributes, rounded up."""
+
+
+class Peeking:
+    """Decides looks."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._queues, self._find = registry.by_name, registry.find
+        self._limits = registry.limits
+        self._page: tuple[Action, list[Record]] | None = None
+        """The page that was read for this very call, which is decided again at once."""
+
+    def table(self) -> Mapping[type[Action], Callable[[Any, int], Outcome]]:
+        return {a.PeekMessages: self.peek}
+
+    def peek(self, action: a.PeekMessages, now: int) -> Outcome:
+        queue = self._queues.get(action.queue) or self._find(action.queue)
+        if queue is None:
+            return missing(action.queue)
+        after = max(action.after, queue.floor)
+        held, end = _held(queue, after)
+        page, self._page = self._page, None
+        rows: list[Message] = []
+        if page is not None and page[0] is action:
+            records = page[1]
+            rows = [message_of(record) for record in records]
+            full = len(records) >= self._rows(action)
+            if full or sum(len(record.value) for record in records) >= self._limits.page_bytes:
+                end = min(end, rows[-1].sequence)
+        elif after < queue.spilled_through and (queue.on_disk or any(type(m.body) is int for m in held)):
+            return self._read(action, queue, after)
+        return self._answer(action, queue, now, _merged(queue, held, rows, end), end)
+
+    def _read(self, action: a.PeekMessages, queue: Queue, after: int) -> Needs:
+        def fill(records: list[Record]) -> None:
+            self._page = action, records
+
+        return Needs(
+            key=(queue.number, "peek", id(action)),
+            space=MESSAGES,
+            fill=fill,
+            first=row_key(queue.number, after + 1),
+            last=row_key(queue.number, MAX_SEQUENCE),
+            limit=self._rows(action),
+            max_bytes=self._limits.page_bytes,
+        )
+
+    def _rows(self, action: a.PeekMessages) -> int:
+        """How many to read: more than are asked for only where some may not be wanted."""
+        sieve = (action.states, action.group, action.min_age or None, action.max_age)
+        most = self._limits.page_messages
+        return min(action.limit, most) if sieve == (None,) * 4 else most
+
+    def _answer(
+        self, action: a.PeekMessages, queue: Queue, now: int, messages: list[Message], end: int
+    ) -> Outcome:
+        horizon = now - queue.attributes.retention_period
+        found: list[dict[str, Any]] = []
+        room = self._limits.max_answer_bytes
+        for message in messages:
+            if message.sent_at <= horizon or not _wanted(message, action, now):
+                continue
+            room -= _SHOWN + (message.size if action.bodies else 0)
+            if len(found) == action.limit or (room < 0 and found):
+                return Decision({"messages": found, "next": found[-1]["sequence"]})
+            found.append(_shown(message, bodies=action.bodies))
+        return Decision({"messages": found, "next": None if end == MAX_SEQUENCE else end})
+
+
+def _held(queue: Queue, after: int) -> tuple[list[Message], int]:
+    """What is in memory behind a sequence, in order, and up to which one that is all of it."""
+    messages = queue.messages
+    if len(messages) <= _LOOKED_AT:
+        return [messages[s] for s in sorted(s for s in messages if s > after)], MAX_SEQUENCE
+    first = max(after + 1, min(messages))
+    end = first + _LOOKED_AT - 1
+    found = [messages[s] for s in range(first, end + 1) if s in messages]
+    return found, end if end < queue.next_sequence - 1 else MAX_SEQUENCE
+
+
+def _merged(queue: Queue, held: list[Message], rows: list[Message], end: int) -> list[Message]:
+    """Both in order, up to `end`. Memory knows better than a row, but for the body where it has none."""
+    by_sequence = {m.sequence: m for m in rows if m.sequence > queue.floor and m.sequence not in queue.dead}
+    for message in held:
+        row = by_sequence.get(message.sequence)
+        if type(message.body) is int and row is not None:
+            row.state, row.deadline = message.state, message.deadline
+            row.receive_count, row.first_received_at = message.receive_count, message.first_received_at
+        elif type(message.body) is not int:
+            by_sequence[message.sequence] = message
+    return [by_sequence[s] for s in sorted(by_sequence) if s <= end]
+
+
+def _wanted(message: Message, action: a.PeekMessages, now: int) -> bool:
+    if action.states is not None and _STATES[message.state] not in action.states:
+        return False
+    if action.group is not None and (message.system is None or message.system.group != action.group):
+        return False
+    age = now - message.sent_at
+    return age >= action.min_age and (action.max_age is None or age <= action.max_age)
+
+
+def _shown(message: Message, *, bodies: bool) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "sequence": message.sequence,
+        "id": message.id,
+        "state": _STATES[message.state],
+        "sent_at": message.sent_at,
+        "receive_count": message.receive_count,
+        "first_received_at": message.first_received_at or None,
+        "visible_at": message.deadline or None,
+        "size": message.size,
+        **(told(message.system) if message.system is not None else {}),
+    }
+    return {**shown, "body": message.body, "attributes": message.attributes} if bodies else shown
