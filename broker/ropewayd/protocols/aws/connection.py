@@ -72,6 +72,13 @@ class Connection(RequestHandler):
         super().resume_writing()
         self._calm("_stuck")
 
+    def leave(self) -> None:
+        """Close when what was asked is answered: now, if nothing was."""
+        if self._current_request is None and not self._messages:
+            self.force_close()
+        else:
+            self.close()
+
     def _cut_off(self) -> None:
         if self.transport is not None:
             self.transport.abort()

@@ -67,7 +67,8 @@ class HttpServer:
     async def close(self, within: float = 5.0) -> None:
         """Let answers that are ready leave, close every connection, and wait for that, `within` seconds."""
         self.stop_accepting()
-        self._manager.pre_shutdown()  # what is idle closes now, and what answers closes after its answer
+        for connection in list(self._connections):
+            connection.leave()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), within)
         for connection in list(self._connections):
