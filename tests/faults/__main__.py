@@ -18,7 +18,7 @@ import traceback
 from collections import Counter
 from pathlib import Path
 
-from tests.faults.operations import CHAPTERS, Script, fail_all
+from tests.faults.operations import CHAPTERS, MOMENTS, Script, fail_all
 from tests.faults.power import history
 from tests.faults.rot import rot
 
@@ -37,7 +37,7 @@ def once(harness: str, seed: int) -> Counter[str]:
         if harness == "power":
             return history(seed, directory)
         if harness == "operations":
-            chapter = seed % CHAPTERS
+            chapter = seed % (CHAPTERS + len(MOMENTS))
             return fail_all(seed, directory, range(chapter, chapter + 1), every=7)
         return rot(seed, directory)
 

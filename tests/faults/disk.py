@@ -46,12 +46,15 @@ class Operation(enum.Enum):
 
 
 class Failed(Exception):
-    """The operation fails, with the error that its kind has: an I/O error, or no space."""
+    """The operation fails, with the error that its kind has: an I/O error, or no space. `short`: of a write a
+    first part was done, up to some sector's end."""
 
-    def __init__(self, operation: Operation, full: bool = False) -> None:
-        super().__init__(f"{operation.value}: {'no space' if full else 'I/O error'}")
+    def __init__(self, operation: Operation, full: bool = False, short: bool = False) -> None:
+        what = f"{'no space' if full else 'I/O error'}{', cut short' if short else ''}"
+        super().__init__(f"{operation.value}: {what}")
         self.operation = operation
         self.full = full
+        self.short = short
 
 
 class Change(NamedTuple):
@@ -189,9 +192,9 @@ class Disk:
         try:
             self._step(Operation.WRITE, lambda: file.write(data, offset))
         except Failed as failure:
-            # A short write, up to some sector's end; but where there are blocks, there is no want of space.
-            if not self.dead and not (failure.full and offset < file.size) and self.chance.random() < 0.5:
-                file.write(data[: self.chance.randrange(len(data)) // SECTOR * SECTOR], offset)
+            if failure.short and not self.dead:
+                sectors = len(data) // SECTOR
+                file.write(data[: self.chance.randint(1, sectors - 1) * SECTOR if sectors > 1 else 1], offset)
             raise
         file.write(data, offset)
 

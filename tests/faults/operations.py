@@ -1,13 +1,16 @@
-"""Every operation of the disk fails in turn: with an I/O error or for want of space, once or from then on.
+"""Every operation of the disk fails in turn: with an I/O error, for want of space, or cut short, once or from
+then on; of the syncs also all from then on, while everything else goes well.
 
 A script of five hundred steps is cut into chapters. Each begins with a start, from the files that the one
 before has left: closed, as the power went, or as it went in the middle of an append. So each operation of
-starting, working and closing is one that can fail, from many states of the files.
+starting, working and closing is one that can fail, from many states of the files. Ten more chapters are
+nothing but a start, from states that a crash leaves in chosen moments (MOMENTS).
 """
 
 from __future__ import annotations
 
 import asyncio
+import enum
 import random
 import shutil
 from collections import Counter
@@ -17,30 +20,58 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from unittest import mock
 
-from ropewayd.store.protocol import Claim, Refused, StoreError, Unknown, Unusable
+from ropewayd.store.protocol import Claim, Record, Refused, Slice, StoreError, Unknown, Unusable
 from ropewayd.store.sqlite import SqliteStore
 from tests.faults.disk import Disk, Failed, Operation
 from tests.faults.ledger import Append, Broken, Ledger, read_all
 from tests.faults.script import next_step
 from tests.faults.vfs import Machine
+from tests.store.places import MESSAGES
 
 CHAPTERS: Final = 25
 STEPS: Final = 20
 """In a chapter."""
 
 
+MOMENTS: Final = (
+    *(("founding", 0.5), ("founding", 0.9), ("start", 0.3), ("start", 0.8), ("append", 0.6)),
+    *(("slice", 0.5), ("slice", 0.9), ("fold", 0.2), ("fold", 0.8), ("close", 0.5)),
+)
+"""Where the power goes to make the ten states: in which work, and how far into its operations."""
+
+
+class Kind(enum.Enum):
+    """How an operation fails."""
+
+    ERROR = "I/O error"
+    FULL = "no space"
+    SHORT = "no space after a part"
+    TORN = "I/O error after a part"
+
+
 class Fault(NamedTuple):
-    """The operation of this number fails, and if it is for ever, those after it as well. A full disk fails
-    writes alone."""
+    """The operation of this number fails, and if it is for ever, those after it as well. Want of space and
+    parts are of writes alone. `alone`: only operations of the first one's sort fail."""
 
     at: int
-    full: bool
+    kind: Kind
     forever: bool
+    alone: Operation | None = None
 
     def hits(self, number: int, operation: Operation) -> bool:
-        if self.full and operation is not Operation.WRITE:
+        if self.kind in {Kind.FULL, Kind.SHORT} and operation is not Operation.WRITE:
+            return False
+        if self.alone is not None and operation is not self.alone:
             return False
         return number == self.at or (self.forever and number > self.at)
+
+    def failed(self, operation: Operation) -> Failed:
+        writes = operation is Operation.WRITE
+        return Failed(
+            operation,
+            full=self.kind in {Kind.FULL, Kind.SHORT},
+            short=writes and self.kind in {Kind.SHORT, Kind.TORN},
+        )
 
 
 class Chapter(NamedTuple):
@@ -50,13 +81,18 @@ class Chapter(NamedTuple):
     image: dict[str, bytes]
     ledger: Ledger
     operations: list[Operation]
+    steps: int = STEPS
 
     def faults(self) -> list[Fault]:
         """All that can go wrong in it."""
         found = []
         for at, operation in enumerate(self.operations, 1):
-            for full in (False, True) if operation is Operation.WRITE else (False,):
-                found += [Fault(at, full, False), Fault(at, full, True)]
+            found += [Fault(at, Kind.ERROR, False), Fault(at, Kind.ERROR, True)]
+            if operation is Operation.WRITE:
+                found += [Fault(at, Kind.FULL, False), Fault(at, Kind.FULL, True)]
+                found += [Fault(at, Kind.SHORT, False), Fault(at, Kind.TORN, False)]
+            if operation is Operation.SYNC:
+                found.append(Fault(at, Kind.ERROR, True, alone=operation))
         return found
 
 
@@ -100,7 +136,67 @@ class Script:
             self._begin(number, image)
             await self._play(number, how=("close", "cut", "cut in an append")[number % 3])
             image = self._disk.seen()
+        return chapters + await self._crash_states(chapters[9])
+
+    async def _crash_states(self, chapter: Chapter) -> list[Chapter]:
+        """Chapters that are a start alone, from the state that a crash leaves in each of the moments."""
+        chapters: list[Chapter] = []
+        for number, (work, part) in enumerate(MOMENTS, CHAPTERS):
+            image = {} if work == "founding" else chapter.image
+            ledger = Ledger() if work == "founding" else chapter.ledger
+            first = last = 0
+            for cut in (False, True):
+                self._ledger = ledger.copy()
+                self._begin(number, image)
+                if cut:
+                    at = first + round(part * (last - first))
+                    self._disk.trouble = self._cut_at(at)
+                with suppress(StoreError), mock.patch("os.urandom", random.Random(number).randbytes):
+                    first, last = await self._work(work, random.Random(number))
+                if cut:
+                    assert self._disk.dead, (work, part)
+                else:
+                    self._disk.cut()
+                with suppress(StoreError):
+                    await self._store.close()
+                self._disk.restore()
+            image = self._disk.seen()
+            ledger = self._ledger.copy()
+            operations: list[Operation] = []
+            self._begin(number, image)
+            self._disk.trouble = recorder(operations)
+            await self._play(number, steps=0)
+            chapters.append(Chapter(number, image, ledger, operations, steps=0))
         return chapters
+
+    def _cut_at(self, at: int) -> Callable[[int, Operation], None]:
+        def trouble(number: int, operation: Operation) -> None:
+            if number == at:
+                self._disk.cut_in_the_middle(operation)
+
+        return trouble
+
+    async def _work(self, work: str, chance: random.Random) -> tuple[int, int]:
+        """Do what a moment is in; give the first and the last of its operations."""
+        first = 1
+        await self._open()
+        if work not in {"founding", "start"}:
+            while self._ledger.state.last < 20 or not self._ledger.state.records:
+                await self._step(chance)
+            await self._append(Append(bytes(60_000), None))
+            first = self._disk.operations + 1
+        if work == "append":
+            await self._append(Append(bytes(60_000), None))
+        elif work == "slice":
+            puts = [Record(MESSAGES, 500 + key, 1, bytes(3_000)) for key in range(10)]
+            slice = Slice(puts, list(self._ledger.state.records)[:3], [], self._ledger.state.last)
+            await self._append(Append(b"with a slice", slice))
+        elif work == "fold":
+            while await self._store.tidy():
+                pass
+        elif work == "close":
+            await self._store.close()
+        return first, self._disk.operations
 
     def _begin(self, number: int, image: dict[str, bytes]) -> None:
         self._disk.trouble = lambda _, operation: None
@@ -108,22 +204,19 @@ class Script:
         self._disk.operations = 0
         self._disk.chance.seed(f"{self._seed}/{number}")
 
-    async def _play(self, number: int, how: str = "close") -> None:
+    async def _play(self, number: int, how: str = "close", steps: int = STEPS) -> None:
         """The steps of a chapter. Raises StoreError for what the store says, Broken for what it may not
         do."""
         chance = random.Random(f"{self._seed}/{number}")
         with mock.patch("os.urandom", chance.randbytes):
             await self._open()
-            for _ in range(STEPS):
+            for _ in range(steps):
                 await self._step(chance)
         if how == "close":
             await self._store.close()
             return
         if how == "cut in an append":
-            at = self._disk.operations + chance.randint(1, 4)
-            self._disk.trouble = lambda number, operation: (
-                self._disk.cut_in_the_middle(operation) if number == at else None
-            )
+            self._disk.trouble = self._cut_at(self._disk.operations + chance.randint(1, 4))
             with suppress(StoreError):
                 await self._append(Append(bytes(40_000), None))
         if not self._disk.dead:
@@ -186,12 +279,12 @@ class Script:
 
         def trouble(number: int, operation: Operation) -> None:
             if fault.hits(number, operation):
-                raise Failed(operation, fault.full)
+                raise fault.failed(operation)
 
         self._disk.trouble = trouble
         ended = "unharmed"
         try:
-            await self._play(chapter.number)
+            await self._play(chapter.number, steps=chapter.steps)
         except (Unknown, Refused, Unusable) as error:
             ended = type(error).__name__
             await self._stays_ended(error)

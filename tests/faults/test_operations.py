@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.operations import CHAPTERS, fail_all
+from tests.faults.operations import CHAPTERS, MOMENTS, fail_all
 
 SHARDS = 25
 
@@ -21,6 +21,19 @@ def test_some_operations_fail(tmp_path: Path) -> None:
     figures = fail_all(11, tmp_path, range(CHAPTERS), every=700)
     for ending in ("Unknown", "refused", "unharmed"):
         assert figures[ending] > 0, figures
+
+
+def test_some_operations_of_a_start_after_a_crash_fail(tmp_path: Path) -> None:
+    figures = fail_all(11, tmp_path, range(CHAPTERS, CHAPTERS + len(MOMENTS)), every=60)
+    for ending in ("Unknown", "unharmed"):
+        assert figures[ending] > 0, figures
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("number", range(len(MOMENTS)), ids=[f"{work} {part}" for work, part in MOMENTS])
+def test_each_operation_of_a_start_after_a_crash_fails(tmp_path: Path, number: int) -> None:
+    figures = fail_all(2, tmp_path, range(CHAPTERS + number, CHAPTERS + number + 1))
+    assert figures["Unknown"] + figures["Unusable"] > 10
 
 
 @pytest.mark.proof
