@@ -282,6 +282,7 @@ def queue_limits(settings: Settings) -> QueueLimits:
         recreate_interval=round(settings.queues.recreate_interval * 1000),
         max_queue_messages=settings.queues.max_queue_messages,
         max_messages=settings.queues.max_messages,
+        max_move_rate=settings.queues.max_move_rate,
         memory_bytes=settings.queues.memory_bytes,
         max_answer_bytes=settings.protocol.max_frame - (64 << 10),
     )

@@ -318,6 +318,10 @@ class Queues(msgspec.Struct, frozen=True, kw_only=True):
             description="Messages of all queues together beyond which sends are refused; 0: no limit.",
         ),
     ] = 0
+    max_move_rate: Annotated[
+        int,
+        Meta(ge=1, le=1_000_000, description="Messages that a move task moves out of its queue each second."),
+    ] = 500
     memory_bytes: Annotated[
         int,
         Meta(

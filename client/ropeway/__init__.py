@@ -36,11 +36,14 @@ from ropeway.errors import (
     QueueDoesNotExist,
     QueueNameExists,
     ReceiptHandleIsInvalid,
+    ResourceNotFoundException,
     RopewayError,
     ServiceUnavailable,
     TooManyEntriesInBatchRequest,
+    UnsupportedOperation,
 )
 from ropeway.message import Message, Outgoing
+from ropeway.moves import MoveTask
 from ropeway.peek import Peeked, PeekOptions
 from ropeway.queue import Queue, QueueAttributes, QueueSettings, RedriveAllowPolicy, RedrivePolicy
 from ropeway.stream import Stream
@@ -57,6 +60,7 @@ __all__ = [
     "QueueSettings",
     "RedrivePolicy",
     "RedriveAllowPolicy",
+    "MoveTask",
     "QueueAttributes",
     "Message",
     "Outgoing",
@@ -85,8 +89,10 @@ __all__ = [
     "QueueDoesNotExist",
     "QueueNameExists",
     "ReceiptHandleIsInvalid",
+    "ResourceNotFoundException",
     "ServiceUnavailable",
     "TooManyEntriesInBatchRequest",
+    "UnsupportedOperation",
     "BatchError",
     "BrokerClosed",
     "ConnectionFailed",

@@ -14,6 +14,7 @@ from typing import Self, Unpack
 
 from ropeway import message as asynchronous
 from ropeway.message import AttributeValue, Body, Outgoing, SendOptions, TypedAttribute
+from ropeway.moves import MoveTask
 from ropeway.peek import Peeked, PeekOptions
 from ropeway.portal import call
 from ropeway.queue import PEEK_PAGE, QueueAttributes, QueueSettings
@@ -237,6 +238,30 @@ class Queue:
     def remove_permission(self, label: str) -> None:
         """As `ropeway.Queue.remove_permission`."""
         call(self.loop, lambda: self.inner.remove_permission(label))
+
+    def dead_letter_sources(self) -> list[Queue]:
+        """As `ropeway.Queue.dead_letter_sources`."""
+        return [Queue(self.loop, each) for each in call(self.loop, self.inner.dead_letter_sources)]
+
+    def page_dead_letter_sources(
+        self, after: str | None = None, limit: int | None = None
+    ) -> tuple[list[Queue], str | None]:
+        """As `ropeway.Queue.page_dead_letter_sources`."""
+        found, following = call(self.loop, lambda: self.inner.page_dead_letter_sources(after, limit))
+        return [Queue(self.loop, each) for each in found], following
+
+    def start_move(self, destination: Queue | str | None = None, *, rate: int | None = None) -> bytes:
+        """As `ropeway.Queue.start_move`."""
+        target = destination.inner if isinstance(destination, Queue) else destination
+        return call(self.loop, lambda: self.inner.start_move(target, rate=rate))
+
+    def cancel_move(self, task: bytes) -> int:
+        """As `ropeway.Queue.cancel_move`."""
+        return call(self.loop, lambda: self.inner.cancel_move(task))
+
+    def list_moves(self, limit: int = 1) -> list[MoveTask]:
+        """As `ropeway.Queue.list_moves`."""
+        return call(self.loop, lambda: self.inner.list_moves(limit))
 
     def delete(self) -> None:
         """As `ropeway.Queue.delete`."""

@@ -147,6 +147,18 @@ class TooManyEntriesInBatchRequest(DaemonError):
     code = "TooManyEntriesInBatchRequest"
 
 
+class ResourceNotFoundException(DaemonError):
+    """A queue or a move task that was named is not there."""
+
+    code = "ResourceNotFoundException"
+
+
+class UnsupportedOperation(DaemonError):
+    """This cannot be done to it as it is."""
+
+    code = "UnsupportedOperation"
+
+
 class ConnectionFailed(RopewayError, ConnectionError):
     """No connection could be made. Nothing was asked of the daemon."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 from ropeway.coalescing import Result
 from ropeway.errors import BatchError, ProtocolError, RopewayError
 from ropeway.message import Body, Message, Outgoing, SendOptions, pack_entry
+from ropeway.moves import MoveTask, read_task
 from ropeway.peek import Peeked, PeekOptions, read_page, wire_options
 from ropeway.request import Request
 from ropeway.stream import Stream
@@ -321,6 +322,63 @@ class Queue:
     async def remove_permission(self, label: str) -> None:
         """Take back what was allowed by this label. Raises InvalidParameterValue if there is none."""
         await self._call(Action.RemovePermission, label=label)
+
+    # Dead letters.
+
+    async def dead_letter_sources(self) -> list[Queue]:
+        """The queues whose dead letters come here, in order of their names."""
+        found, after = await self.page_dead_letter_sources()
+        while after is not None:
+            more, after = await self.page_dead_letter_sources(after)
+            found += more
+        return found
+
+    async def page_dead_letter_sources(
+        self, after: str | None = None, limit: int | None = None
+    ) -> tuple[list[Queue], str | None]:
+        """Up to `limit` (1 to 1,000) of them that come after the name `after`, and the name to go on after,
+        if any."""
+        given = {"after": after, "limit": limit}
+        params: dict[str, object] = {name: value for name, value in given.items() if value is not None}
+        match await self._call(Action.ListDeadLetterSourceQueues, **params):
+            case {"queues": tuple(names), "next": None | str() as following}:
+                if following is not None and following == after:
+                    raise ProtocolError("the daemon's list of dead-letter sources does not advance")
+                return [Queue(self.broker, str(name)) for name in names], following
+        raise ProtocolError("the daemon's list of dead-letter sources has the wrong shape")
+
+    async def start_move(self, destination: Queue | str | None = None, *, rate: int | None = None) -> bytes:
+        """Begin to move this dead-letter queue's messages back to the queues that they came from, or to
+        `destination` (a queue, its name or its ARN), at most `rate` a second. Gives what `cancel_move` takes.
+
+        They become new messages there, with new ids. Those in flight stay. Raises ResourceNotFoundException
+        where a queue is missing, InvalidParameterValue where nobody has this one for its dead-letter queue,
+        UnsupportedOperation while another such task of this queue is running.
+        """
+        params: dict[str, object] = {"source": self.name}
+        if destination is not None:
+            params["destination"] = destination.name if isinstance(destination, Queue) else destination
+        if rate is not None:
+            params["max_messages_per_second"] = rate
+        match await self.broker.link.call(Action.StartMessageMoveTask, params):
+            case {"task": bytes(task)}:
+                return task
+        raise ProtocolError("the daemon's answer to StartMessageMoveTask has the wrong shape")
+
+    async def cancel_move(self, task: bytes) -> int:
+        """End a move task that is running; how many messages it has moved, which stay where they are. Raises
+        ResourceNotFoundException, UnsupportedOperation (it is over)."""
+        match await self.broker.link.call(Action.CancelMessageMoveTask, {"task": task}):
+            case {"moved": int(moved)}:
+                return moved
+        raise ProtocolError("the daemon's answer to CancelMessageMoveTask has the wrong shape")
+
+    async def list_moves(self, limit: int = 1) -> list[MoveTask]:
+        """The last `limit` (1 to 10) move tasks of this queue, the newest first."""
+        match await self.broker.link.call(Action.ListMessageMoveTasks, {"source": self.name, "limit": limit}):
+            case {"tasks": tuple(tasks)}:
+                return [read_task(each) for each in tasks]
+        raise ProtocolError("the daemon's answer to ListMessageMoveTasks has the wrong shape")
 
     async def delete(self) -> None:
         """Delete the queue and all that is in it."""

@@ -43,6 +43,10 @@ class Action(enum.IntEnum):
     ReceiveMessage = 21
     DeleteMessage = 22
     ChangeMessageVisibility = 23
+    ListDeadLetterSourceQueues = 30
+    StartMessageMoveTask = 31
+    CancelMessageMoveTask = 32
+    ListMessageMoveTasks = 33
     TagQueue = 40
     UntagQueue = 41
     ListQueueTags = 42
@@ -55,12 +59,14 @@ REPEATABLE = frozenset(Action) - {
     Action.SendMessage,
     Action.DeleteQueue,
     Action.PurgeQueue,
+    Action.StartMessageMoveTask,
+    Action.CancelMessageMoveTask,
     Action.AddPermission,
     Action.RemovePermission,
 }
 """What may be asked again when its answer was lost. Not the others: a message would be there twice, a queue
-that was made again, or filled again, in between would be deleted or emptied, and what was allowed or taken
-back already would be an error."""
+that was made again, or filled again, in between would be deleted or emptied, and what was allowed, taken
+back, begun or cancelled already would be an error."""
 
 
 @dataclass(frozen=True)

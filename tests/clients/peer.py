@@ -48,6 +48,26 @@ class Stored:
     held: bool = False
 
 
+MOVES: dict[int, dict[str, Any]] = {
+    30: {"queues": [], "next": None},
+    31: {"task": b"task"},
+    32: {"moved": 7},
+    33: {
+        "tasks": [
+            {
+                "status": "RUNNING",
+                "source": "arn:dead",
+                "moved": 7,
+                "to_move": 9,
+                "started_at": 0,
+                "task": b"t",
+            }
+        ]
+    },
+}
+"""What this peer says of dead letters, whoever asks."""
+
+
 @dataclass
 class Shelf:
     """A queue in the peer's memory."""
@@ -199,6 +219,8 @@ class Peer:
             answer = self._hello(params, nonce)
         elif action == 21:
             answer = await self._receive(params, number)
+        elif action in MOVES:
+            answer = 0, MOVES[action]
         elif action in range(40, 46):
             answer = self._owned(action, params)
         else:

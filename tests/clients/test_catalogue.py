@@ -63,6 +63,10 @@ async def test_every_parameter_of_every_action_can_be_said(tmp_path: Path) -> No
         await jobs.remove_permission("all")
         options = ropeway.PeekOptions(states=["visible"], group="g", min_age=1, max_age=2, bodies=True)
         await jobs.page_peek(after=1, limit=5, **options)
+        await jobs.page_dead_letter_sources("a", 10)
+        task = await jobs.start_move("other", rate=5)
+        await jobs.cancel_move(task)
+        await jobs.list_moves(3)
         await jobs.purge()
         await jobs.delete()
         asked = {each.action: each.params for each in peer.asked if each.action in ACTIONS}

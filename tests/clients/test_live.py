@@ -41,6 +41,44 @@ async def test_a_message_goes_round(daemon: Daemon) -> None:
         assert (found["visible"], found["in_flight"], found["delayed"]) == (0, 0, 0)
 
 
+async def test_dead_letters_go_there_and_back(daemon: Daemon) -> None:
+    async with ropeway.connect(daemon.url) as broker:
+        dead = await broker.create_queue("dead")
+        jobs = await broker.create_queue(
+            "jobs", redrive_policy={"dead_letter_target_arn": "dead", "max_receive_count": 1}
+        )
+        arn = (await jobs.attributes())["arn"]
+        assert (await jobs.attributes())["redrive_policy"] == {
+            "dead_letter_target_arn": (await dead.attributes())["arn"],
+            "max_receive_count": 1,
+        }
+        assert await dead.dead_letter_sources() == [jobs]
+        sent = await jobs.send("poison")
+        [message] = await jobs.receive(wait=5)
+        await message.release()
+        assert await jobs.receive() == []
+        [letter] = await dead.receive(wait=5)
+        assert (letter.id, letter.source, letter.receive_count) == (sent, arn, 2)
+        await letter.release()
+        await dead.start_move(rate=100)
+        [back] = await jobs.receive(wait=5)
+        assert (back.body, back.source, back.receive_count) == ("poison", None, 1)
+        [task] = await dead.list_moves()
+        assert (task.moved, task.to_move, task.destination) == (1, 1, None)
+        while (await dead.list_moves())[0].running:  # noqa: ASYNC110 - nothing tells of the end but the list
+            await asyncio.sleep(0.01)
+        await dead.send_many(["by hand"] * 600)
+        running = await dead.start_move(jobs, rate=1)
+        with pytest.raises(ropeway.UnsupportedOperation):
+            await dead.start_move(jobs)
+        assert 0 <= await dead.cancel_move(running) < 600
+        with pytest.raises(ropeway.ResourceNotFoundException):
+            await broker.queue("nobody").start_move()
+        await jobs.set(redrive_policy=None)
+        with pytest.raises(ropeway.InvalidParameterValue):
+            await dead.start_move()
+
+
 async def test_the_daemons_errors_have_their_names(daemon: Daemon) -> None:
     async with ropeway.connect(daemon.url) as broker:
         jobs = await broker.create_queue("jobs", delay=1)

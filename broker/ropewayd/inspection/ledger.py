@@ -86,6 +86,8 @@ class Ledger:
             e.StoreFounded: self._founded,
             e.MessagesMoved: self._moved,
             e.QueueTagged: lambda _: None,
+            e.MoveStarted: lambda _: None,
+            e.MoveEnded: lambda _: None,
         }
 
     def account(self, number: int) -> Account:

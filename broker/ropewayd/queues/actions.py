@@ -23,8 +23,10 @@ from ropewayd.vocabulary.errors import (
     QueueDoesNotExist,
     QueueNameExists,
     ReceiptHandleIsInvalid,
+    ResourceNotFoundException,
     RopewayError,
     TooManyEntriesInBatchRequest,
+    UnsupportedOperation,
 )
 from ropewayd.vocabulary.names import ACCOUNT, REGION
 
@@ -432,6 +434,72 @@ class ChangeMessageVisibility(Action):
     entries: Annotated[list[VisibilityEntry], BatchSize, Meta(description="The changes.")]
 
 
+class ListDeadLetterSourceQueues(Action):
+    """List the queues whose dead letters come to a queue, by name, in pages."""
+
+    code: ClassVar[int] = 30
+    answer: ClassVar[str] = (
+        "A map: `queues` (what each is called, in order of their names), `next` (what to give as `after`, "
+        "nil at the end)."
+    )
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (QueueDoesNotExist,)
+
+    queue: QueueName
+    limit: Annotated[int, Meta(ge=1, le=1000, description="Names in one answer.")] = 1000
+    after: Annotated[
+        Annotated[str, Meta(max_length=80)] | None, Meta(description="Only names after this one.")
+    ] = None
+
+
+MoveSource = Annotated[QueueReference, Meta(description="The dead-letter queue: its name or ARN.")]
+Task = Annotated[Any, Meta(description="A task, as its start told it.", extra_json_schema={"type": "bytes"})]
+
+
+class StartMessageMoveTask(Action):
+    """Begin to move the messages of a dead-letter queue: back to the queues that they came from, or to one
+    that is named. They become new messages there, with new ids, sent when they were moved. What is in flight
+    or delayed when its turn comes stays. A queue has one such task at a time."""
+
+    code: ClassVar[int] = 31
+    answer: ClassVar[str] = "A map: `task` (bytes, what to cancel it by)."
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (ResourceNotFoundException, UnsupportedOperation)
+
+    source: MoveSource
+    destination: Annotated[
+        QueueReference | None, Meta(description="A queue's name or ARN; nil: where each message came from.")
+    ] = None
+    max_messages_per_second: Annotated[
+        Annotated[int, Meta(ge=1, le=10_000_000)] | None,
+        Meta(description="At most the daemon's `queues.max_move_rate`, which is the default."),
+    ] = None
+
+
+class CancelMessageMoveTask(Action):
+    """End a move task that is running. What it has moved stays where it is."""
+
+    code: ClassVar[int] = 32
+    answer: ClassVar[str] = "A map: `moved` (how many messages)."
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (ResourceNotFoundException, UnsupportedOperation)
+
+    task: Task
+
+
+class ListMessageMoveTasks(Action):
+    """List the last move tasks of a dead-letter queue, the newest first."""
+
+    code: ClassVar[int] = 33
+    answer: ClassVar[str] = (
+        "A map: `tasks` (a list of maps: `status` (RUNNING, COMPLETED, CANCELLED or FAILED), `source` (an "
+        "ARN), `moved` and `to_move` (numbers of messages), `started_at`, and, where there is such a thing, "
+        "`task` (while it is running), `destination` (an ARN), `max_messages_per_second`, `reason` (why it "
+        "failed))."
+    )
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (ResourceNotFoundException,)
+
+    source: MoveSource
+    limit: Annotated[int, Meta(ge=1, le=10, description="Tasks in one answer.")] = 1
+
+
 class Wake(Action):
     """The daemon's own: timers of messages are due. Each payload is (queue number, sequences)."""
 
@@ -444,6 +512,14 @@ class Expire(Action):
     """The daemon's own: a queue's oldest messages may be past their retention."""
 
     code: ClassVar[int] = -2
+    answer: ClassVar[str] = "Nothing."
+    number: int
+
+
+class Move(Action):
+    """The daemon's own: a queue's move task is to take its next step."""
+
+    code: ClassVar[int] = -4
     answer: ClassVar[str] = "Nothing."
     number: int
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -53,6 +53,7 @@ class Administration:
             a.SetQueueAttributes: self.set_attributes,
             a.PurgeQueue: self.purge,
             a.Found: self.found,
+            a.ListDeadLetterSourceQueues: self.list_sources,
         }
 
     def create(self, action: a.CreateQueue, now: int) -> Outcome:
@@ -120,10 +121,20 @@ class Administration:
             if not name.startswith(action.prefix):
                 break
             found.append(name)
-        more = len(found) > action.limit
-        found = found[: action.limit]
-        called = [scope.called(name, home) for name in found]
-        return Decision({"queues": called, "next": found[-1] if more else None})
+        return self._listed(scope, found, action.limit)
+
+    def _listed(self, scope: Scope, found: Sequence[str], limit: int) -> Outcome:
+        """At most so many of these, and whether there are more."""
+        called = [scope.called(name, self._registry.home) for name in found[:limit]]
+        return Decision({"queues": called, "next": found[limit - 1] if len(found) > limit else None})
+
+    def list_sources(self, action: a.ListDeadLetterSourceQueues, now: int) -> Outcome:
+        queue = self._queues.get(action.queue) or self._find(action.queue)
+        if queue is None:
+            return missing(action.queue)
+        names = self._registry.sources.of(queue)
+        at = 0 if action.after is None else bisect_right(names, action.after)
+        return self._listed(queue.scope, names[at : at + action.limit + 1], action.limit)
 
     def attributes(self, action: a.GetQueueAttributes, now: int) -> Outcome:
         queue = self._queues.get(action.queue) or self._find(action.queue)

@@ -13,6 +13,7 @@ from ropewayd.kernel.service import Outcome
 from ropewayd.vocabulary.action import Action
 
 from .administration import Administration
+from .movetask import Moving
 from .owning import Owning
 from .peeking import Peeking
 from .receiving import Receiving
@@ -34,4 +35,5 @@ def deciders(
         **Receiving(registry).table(),
         **Settling(registry).table(),
         **Waking(registry).table(),
+        **Moving(registry, entropy).table(),
     }

@@ -137,6 +137,28 @@ class QueueTagged(msgspec.Struct, array_like=True, tag=20, gc=False, frozen=True
     tags: dict[str, str]
 
 
+class MoveStarted(msgspec.Struct, array_like=True, tag=31, gc=False, frozen=True):
+    """The queue has a new move task. See records.MoveTask."""
+
+    number: int
+    task: int
+    at: int
+    destination: str | None
+    rate: int | None
+    through: int
+    to_move: int
+
+
+class MoveEnded(msgspec.Struct, array_like=True, tag=32, gc=False, frozen=True):
+    """The queue's move task is over, with this status and, if it failed, this reason."""
+
+    number: int
+    task: int
+    at: int
+    status: str
+    reason: str | None = None
+
+
 QueueEvent = (
     QueueCreated
     | QueueDeleted
@@ -151,4 +173,6 @@ QueueEvent = (
     | StoreFounded
     | MessagesMoved
     | QueueTagged
+    | MoveStarted
+    | MoveEnded
 )

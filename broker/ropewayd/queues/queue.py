@@ -26,7 +26,7 @@ from .actions import QueueAttributes
 from .events import MessagesReceived, MessagesSent, VisibilityChanged
 from .message import DELAYED, GONE, IN_FLIGHT, OVERHEAD, VISIBLE, Lease, Message, size_of
 from .ready import Ready
-from .records import MAX_SEQUENCE
+from .records import MAX_SEQUENCE, MoveTask
 
 
 class Memory:
@@ -70,6 +70,7 @@ class Queue:
         "next_sequence",
         "number",
         "owner",
+        "pace",
         "paged_through",
         "ready",
         "replaying",
@@ -77,6 +78,7 @@ class Queue:
         "spilled_through",
         "stored",
         "tags",
+        "tasks",
         "wheel",
     )
 
@@ -114,6 +116,9 @@ class Queue:
         self.changed = 0
         self.mixed = False
         """Whether messages came from other queues: then their ages are in no order."""
+        self.tasks: list[MoveTask] = []
+        """The last move tasks that empty it, oldest first. See movetask.py."""
+        self.pace: Timer | None = None
         self.replaying = False
         self.wheel = wheel
         self.owner = owner
@@ -295,6 +300,9 @@ class Queue:
         if self.expiry is not None:
             self.wheel.cancel(self.expiry)
             self.expiry = None
+        if self.pace is not None:
+            self.wheel.cancel(self.pace)
+            self.pace = None
 
     def expire_at(self, when: int) -> None:
         """Look for messages past their retention at this time; 0 is at the next tick."""
@@ -417,6 +425,7 @@ class Queue:
             "live": self.live,
             "floor": self.floor,
             "mixed": self.mixed,
+            "tasks": list(self.tasks),
             "in_flight": self.in_flight,
             "delayed": self.delayed,
             "ready": [m.sequence for m in self.ready],

@@ -28,6 +28,24 @@ MAX_NUMBER = (1 << (63 - SEQUENCE_BITS)) - 1
 VERSION = 1
 
 
+RUNNING, COMPLETED, CANCELLED, FAILED = "RUNNING", "COMPLETED", "CANCELLED", "FAILED"
+
+
+class MoveTask(msgspec.Struct, array_like=True, gc=False, frozen=True):
+    """One move task of a queue, under way or over. Up to `through` are the messages that it moves;
+    `destination` is an ARN, or None for where each came from."""
+
+    number: int
+    started_at: int
+    destination: str | None
+    rate: int | None
+    through: int
+    to_move: int
+    moved: int = 0
+    status: str = RUNNING
+    reason: str | None = None
+
+
 class QueueRecord(msgspec.Struct, array_like=True, gc=False, frozen=True):
     """A queue as of its record's lsn. `spilled_through`: no message with a higher sequence has a row. Without
     an account and a region it is the daemon's own account's."""
@@ -45,6 +63,7 @@ class QueueRecord(msgspec.Struct, array_like=True, gc=False, frozen=True):
     region: str = ""
     mixed: bool = False
     tags: dict[str, str] | None = None
+    tasks: list[MoveTask] = []
 
 
 def row_key(number: int, sequence: int) -> int:

@@ -21,6 +21,7 @@ from .meter import Meters
 from .queue import Memory, Queue
 from .records import MAX_SEQUENCE, VERSION, QueueRecord, split_row_key
 from .settings import QueueLimits
+from .sources import Sources
 
 _rows = msgspec.msgpack.Decoder(MessageRecord)
 _MAX_ABSENT = 10_000
@@ -68,6 +69,7 @@ class Registry:
         self.by_number: dict[int, Queue] = {}
         self.names: dict[Scope, list[str]] = {}
         """In order, where there are any."""
+        self.sources = Sources()
         self.next_number = 1
         self.handle_key: bytes | None = None
         self.full: set[int] = set()
@@ -120,12 +122,14 @@ class Registry:
             insort(self.names.setdefault(scope, []), name)
         self.by_name[called] = queue
         self.by_number[number] = queue
+        self.sources.add(queue)
         return queue
 
     def remove(self, queue: Queue) -> None:
         queue.close()
         self._readers.pop(queue.number, None)
         del self.by_number[queue.number]
+        self.sources.discard(queue)
         called = queue.scope.called(queue.name, self.home)
         if self.by_name.get(called) is queue:
             del self.by_name[called]
@@ -144,6 +148,7 @@ class Registry:
             self.names.setdefault(queue.scope, []).append(queue.name)
         for names in self.names.values():
             names.sort()
+        self.sources.settle(self.by_name.values())
 
     def restore(self, number: int, record: QueueRecord, lsn: int) -> None:
         """Recovery: a queue as its record says it."""
@@ -156,6 +161,7 @@ class Registry:
         queue.floor = queue.paged_through = record.floor
         queue.spilled_through = record.spilled_through
         queue.mixed = record.mixed
+        queue.tasks = list(record.tasks)
         queue.stored = queue.changed = lsn
 
     def fill(self, number: int, first: int, limit: int, records: list[Record]) -> None:

@@ -21,11 +21,13 @@ from ropewayd.vocabulary.action import Action
 from ropewayd.vocabulary.names import Scope
 
 from . import events as e
-from .actions import Expire, Found, QueueAttributes, Wake
+from . import movetask
+from .actions import Expire, Found, Move, QueueAttributes, Wake
 from .attributes import shared
 from .decide import deciders
 from .message import OVERHEAD
 from .meter import Meter
+from .movetask import Pace
 from .moving import arrived
 from .queue import Queue
 from .records import MESSAGES, QUEUES, WAITING
@@ -90,6 +92,8 @@ class Queues:
             e.StoreFounded: self._founded,
             e.MessagesMoved: self._moved,
             e.QueueTagged: self._tagged,
+            e.MoveStarted: self._move_started,
+            e.MoveEnded: self._move_ended,
         }
 
     def feeds(self, event: Any) -> Iterable[object]:
@@ -105,7 +109,10 @@ class Queues:
     def due(self, payloads: list[Any], now: int) -> Iterable[Action]:
         queues = [p for p in payloads if type(p) is int]
         if len(queues) < len(payloads):
-            yield Wake(due=[p for p in payloads if type(p) is not int])
+            moves = [p for p in payloads if type(p) is Pace]
+            if len(queues) + len(moves) < len(payloads):
+                yield Wake(due=[p for p in payloads if type(p) is tuple])
+            yield from self._paced(moves)
         for number in queues:
             queue = self._registry.by_number.get(number)
             if queue is None:
@@ -124,6 +131,13 @@ class Queues:
             # Some are due, or the oldest are on disk, and nobody has seen yet how old they are.
             queue.expire_at(now + _EXPIRY_PACE)
             yield Expire(number=number)
+
+    def _paced(self, moves: list[Pace]) -> Iterator[Action]:
+        for pace in moves:
+            queue = self._registry.by_number.get(pace.number)
+            if queue is not None:
+                queue.pace = None
+                yield Move(number=pace.number)
 
     # Events
 
@@ -153,8 +167,10 @@ class Queues:
         if queue is None:
             return None
         if lsn > queue.stored:
+            self._registry.sources.discard(queue)
             before = msgspec.to_builtins(queue.attributes)
             queue.attributes = shared(msgspec.convert({**before, **event.attributes}, QueueAttributes))
+            self._registry.sources.add(queue)
             queue.modified_at = event.at
             queue.changed = lsn
             if queue.expiry is not None:
@@ -226,10 +242,20 @@ class Queues:
         destination = self._registry.by_number.get(event.destination)
         if not self._replaying and not event.task:
             self.meters.of(event.number).dead_lettered += len(event.sequences)
+        if source is not None and event.task:
+            movetask.moved(source, event, lsn, self._registry)
         return Both(
             None if source is None else source.ended(event.sequences, lsn),
             None if destination is None else arrived(destination, event, lsn),
         )
+
+    def _move_started(self, event: e.MoveStarted, lsn: int) -> Touch:
+        queue = self._registry.by_number.get(event.number)
+        return None if queue is None else movetask.started(queue, event, lsn)
+
+    def _move_ended(self, event: e.MoveEnded, lsn: int) -> Touch:
+        queue = self._registry.by_number.get(event.number)
+        return None if queue is None else movetask.ended(queue, event, lsn)
 
     def _founded(self, event: e.StoreFounded, lsn: int) -> Touch:
         self._registry.handle_key = event.key
@@ -253,6 +279,7 @@ class Queues:
         self._registry.settle()
         for queue in self._registry.by_number.values():
             queue.recovered()
+            movetask.go_on(queue)
             if queue.on_disk < 0:
                 raise Corrupt(
                     f"queue {queue.name} (number {queue.number}) counts fewer messages than there are"

@@ -24,6 +24,8 @@ class QueueLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Messages of one queue beyond which sends to it are refused; 0 is no limit."""
     max_messages: int = 0
     """Messages of all queues together beyond which sends are refused; 0 is no limit."""
+    max_move_rate: int = 500
+    """Messages a second that one move task moves."""
     max_answer_bytes: int = (16 << 20) - (64 << 10)
     """What one receive may hold; it returns fewer messages rather than exceed it."""
     memory_bytes: int = 128 << 20

@@ -130,6 +130,7 @@ class Spilling:
             *queue.scope,
             queue.mixed,
             queue.tags,
+            queue.tasks,
         )
         into.put(QUEUES, queue_key(queue.number), _encode(record))
         queue.stored = into.lsn

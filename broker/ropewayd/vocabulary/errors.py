@@ -138,6 +138,18 @@ class TooManyEntriesInBatchRequest(RopewayError):
     code = "TooManyEntriesInBatchRequest"
 
 
+class ResourceNotFoundException(RopewayError):
+    """A queue or a move task that was named is not there."""
+
+    code = "ResourceNotFoundException"
+
+
+class UnsupportedOperation(RopewayError):
+    """This cannot be done to it as it is."""
+
+    code = "UnsupportedOperation"
+
+
 def catalogue() -> dict[str, type[RopewayError]]:
     """Every code and its class, in order of code. What only one protocol can go wrong with is its own."""
     found: dict[str, type[RopewayError]] = {}
