@@ -118,6 +118,7 @@ class Daemon:
         )
         http = self._http(kernel, queues, server)
         try:
+            gc.disable()  # what a start makes, stays: looking through it again and again doubles its time
             report = await self._unless_asked(kernel.start(), ending)
             if report is not None:
                 kernel.ring_by_itself()
@@ -200,6 +201,7 @@ class Daemon:
         # What lives now lives as long as the daemon: the collector need not look at it again.
         gc.collect()
         gc.freeze()
+        gc.enable()
         gc.set_threshold(*GC_THRESHOLDS)
         http = [shown(each) for each in self._http_listeners.sockets]
         log.info(

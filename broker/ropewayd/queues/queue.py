@@ -16,6 +16,7 @@ share it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import islice
 from typing import Any
 
@@ -107,7 +108,7 @@ class Queue:
         self.messages: dict[int, Message] = {}
         self.ready = Ready()
         self.dead: dict[int, bool] = {}
-        self.absent: set[int] = set()
+        self.absent: AbstractSet[int] = frozenset()
         self.expiry: Timer | None = None
         self.paged_through = 0
         self.lowest_gone = MAX_SEQUENCE + 1
@@ -362,6 +363,11 @@ class Queue:
             del self.messages[message.sequence]
             self.memory.used -= OVERHEAD
         self.settle()
+
+    def rest(self) -> None:
+        """Nothing lives here: give back what was taken to hold more."""
+        if not (self.live or self.messages or self.dead):
+            self.messages, self.dead, self.ready, self.absent = {}, {}, Ready(), frozenset()
 
     def begin_page(self) -> None:
         """A page is being read: what memory lets go of from now on may not be in it."""

@@ -103,8 +103,11 @@ class Registry:
 
     def scope(self, account: str, region: str) -> Scope:
         """As an event or a record says it, which may be older than scopes: then it is the daemon's own."""
-        scope = Scope(account or self.home.account, region or self.home.region)
-        return self.home if scope == self.home else next((s for s in self.names if s == scope), scope)
+        home = self.home
+        if (account or home.account) == home.account and (region or home.region) == home.region:
+            return home
+        scope = Scope(account or home.account, region or home.region)
+        return next((s for s in self.names if s == scope), scope)
 
     def add(self, number: int, name: str, scope: Scope, attributes: dict[str, Any], at: int) -> Queue:
         queue = Queue(
@@ -206,9 +209,8 @@ class Registry:
             for message in found:
                 message.lighten()
         queue.fill(found)
-        if len(queue.absent) > _MAX_ABSENT:
-            queue.absent.clear()
-        queue.absent.update(set(sequences) - {m.sequence for m in found})
+        known = queue.absent if len(queue.absent) <= _MAX_ABSENT else frozenset()
+        queue.absent = known | (set(sequences) - {m.sequence for m in found})
 
     def fill_bodies(self, number: int, sequences: Sequence[int], records: list[Record]) -> None:
         """Rows of stubs. A stub that is still one has a row."""

@@ -149,6 +149,7 @@ class Spilling:
                 into.drop(MESSAGES, row_key(queue.number, sequence))
                 if dead[sequence]:
                     into.drop(WAITING, waiting_key(queue.number, sequence))
+        queue.rest()
         unsaid = queue.stored < queue.changed and queue.stored < into.part
         if unsaid or queue.spilled_through != before:
             into.at_end(queue, lambda end: self._put_queue(queue, end))
@@ -189,6 +190,7 @@ class Spilling:
                 queue = by_number.get(number)
                 if queue is not None:
                     queue.dead.pop(sequence, None)
+                    queue.rest()
         memory = self._memory
         if slice.puts:
             memory.durable = max(memory.durable, slice.puts[0].lsn)
