@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import tracemalloc
 
+import pytest
+
 from ropewayd.kernel.settings import KernelSettings
-from tests.house import HANDLE, House
+from ropewayd.queues.settings import QueueLimits
+from tests.house import BODY, HANDLE, House
 from tests.queues.test_spilling import spilled
 
 IDLE = 300
@@ -33,3 +36,36 @@ async def test_an_idle_queue_takes_little_memory_and_no_timer() -> None:
         tracemalloc.stop()
     assert held / IDLE < IDLE_BYTES
     assert len(house.wheel) == 0
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_the_budget_holds_for_any_number_of_queues(restarted: bool) -> None:
+    budget, tail = 100_000, 6000
+    limits = QueueLimits(memory_bytes=budget, page_bytes=20_000)
+    house = House(KernelSettings(tail_bytes=tail, slice_bytes=3000), limits)
+    await house.start()
+    names = [f"q{n}" for n in range(60)]
+    most = 0
+
+    def held() -> int:
+        nonlocal most
+        most = max(most, house.queues._registry.memory.used)
+        return most
+
+    for name in names:
+        await house.create(name, visibility_timeout=600_000)
+    for n in range(20):
+        for name in names:
+            await house.send(f"{name} {n:0500}", queue=name)
+            held()
+    if restarted:
+        await house.restart()
+        await house.wait(1000)
+    for n in range(20):
+        for name in names:
+            (message,) = await house.receive(1, queue=name)
+            assert message[BODY] == f"{name} {n:0500}"
+            await house.delete(message[HANDLE], queue=name)
+            held()
+    assert most < budget + 3 * tail  # of 960,000
+    assert house.queues.counts() == (60, 0)

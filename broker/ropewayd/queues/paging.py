@@ -13,16 +13,17 @@ from .queue import Queue
 from .records import MAX_SEQUENCE, MESSAGES, row_key
 from .registry import Registry
 
-_FETCHED = 64
+_FETCHED = 16
 """Messages read by key at one time, whose bodies can be a mebibyte each."""
 
 
 def next_page(registry: Registry, queue: Queue, limit: int, events: tuple[Any, ...] = ()) -> Needs:
     """The next `limit` messages that are on disk alone; `events` happen already, whatever will be read."""
-    number, first = queue.number, queue.paged_through + 1
+    number, first, max_bytes = queue.number, queue.paged_through + 1, registry.page_bytes()
+    limit = min(limit, registry.page_messages())
 
     def fill(records: list[Record]) -> None:
-        registry.fill(number, first, limit, records)
+        registry.fill(number, first, limit, max_bytes, records)
 
     return Needs(
         key=(number, "page"),
@@ -31,7 +32,7 @@ def next_page(registry: Registry, queue: Queue, limit: int, events: tuple[Any, .
         first=row_key(number, first),
         last=row_key(number, MAX_SEQUENCE),
         limit=limit,
-        max_bytes=registry.limits.page_bytes,
+        max_bytes=max_bytes,
         begin=queue.begin_page,
         events=events,
     )

@@ -120,6 +120,8 @@ class Ready:
         of those with a sequence up to `through`. `written`: how many rows were written since the last
         time."""
         gone: list[Message] = []
+        if self._behind is not None and not keep_bytes:
+            self._join()
         if self._behind is None:
             self._part(keep_bytes, through)
         behind, hidden = self._behind, self._hidden
@@ -129,6 +131,8 @@ class Ready:
                 hidden.remove(message.sequence)
             else:
                 gone.append(message)
+        if not (behind or self._line):
+            self._behind, self._line = None, _EMPTY
         # Those that came back are held in no order. Sorting them is paid for by as many that were written.
         self._written += written
         if 8 * self._written >= len(self._heap) + len(self._front) > 0:

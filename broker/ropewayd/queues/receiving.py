@@ -79,7 +79,7 @@ class Receiving:
         """What the next receive will want from disk. `left` were picked, but their bodies were not there."""
         if left:
             return bodies(self._registry, queue, (m for m in left if m.stub))
-        if queue.on_disk and queue.ready.window(queue.paged_through) < self._limits.page_messages:
+        if queue.on_disk and queue.ready.window(queue.paged_through) < self._registry.page_messages():
             return next_page(self._registry, queue, self._limits.page_messages)
         return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,7 +16,7 @@ from ropewayd.vocabulary.names import Scope, read_queue_arn
 from .actions import QueueAttributes
 from .attributes import shared
 from .handle import Handles
-from .message import Message, MessageRecord, size_of
+from .message import OVERHEAD, Message, MessageRecord, size_of
 from .meter import Meters
 from .queue import Memory, Queue
 from .records import MAX_SEQUENCE, VERSION, QueueRecord, split_row_key
@@ -26,6 +26,7 @@ from .sources import Sources
 _rows = msgspec.msgpack.Decoder(MessageRecord)
 _MAX_ABSENT = 10_000
 _MAX_WINDOW = 8 << 20
+_MIN_PAGE = 16 << 10
 
 
 def message_of(record: Record) -> Message:
@@ -77,7 +78,8 @@ class Registry:
         self._handles: Handles | None = None
         self._wheel = wheel
         self._owner = owner
-        self._readers: dict[int, None] = {}
+        self._holders: dict[int, None] = {}
+        """Queues that may hold in memory what the disk has too; those written or read last come last."""
 
     @property
     def handles(self) -> Handles:
@@ -88,8 +90,16 @@ class Registry:
 
     def window_bytes(self) -> int:
         """The head window of one queue where memory is short: a fair part of it, within reason."""
-        part = self.limits.memory_bytes // (2 * max(1, len(self.by_number)))
+        part = self.limits.memory_bytes // (2 * max(1, len(self._holders)))
         return max(self.limits.min_window_bytes, min(part, _MAX_WINDOW))
+
+    def page_bytes(self) -> int:
+        """About how much is read of a queue at one time: less where many share the memory."""
+        return min(self.limits.page_bytes, max(self.window_bytes(), _MIN_PAGE))
+
+    def page_messages(self) -> int:
+        """Likewise, in messages."""
+        return min(self.limits.page_messages, max(1, self.page_bytes() // OVERHEAD))
 
     def find(self, called: str) -> Queue | None:
         """The queue of this name or ARN, the slow way: an ARN of one of the daemon's own is not in
@@ -130,7 +140,7 @@ class Registry:
 
     def remove(self, queue: Queue) -> None:
         queue.close()
-        self._readers.pop(queue.number, None)
+        self._holders.pop(queue.number, None)
         del self.by_number[queue.number]
         self.sources.discard(queue)
         called = queue.scope.called(queue.name, self.home)
@@ -167,15 +177,15 @@ class Registry:
         queue.tasks = list(record.tasks)
         queue.stored = queue.changed = lsn
 
-    def fill(self, number: int, first: int, limit: int, records: list[Record]) -> None:
-        """A page that was read, of at most `limit` rows from sequence `first` on."""
+    def fill(self, number: int, first: int, limit: int, max_bytes: int, records: list[Record]) -> None:
+        """A page that was read, of at most `limit` rows and about `max_bytes` from sequence `first` on."""
         queue = self.by_number.get(number)
         if queue is None:
             return
         # What memory has let go of since the read began may be on disk in another form than was read.
         lowest_gone = queue.lowest_gone
         queue.fill(m for m in map(message_of, records) if m.sequence < lowest_gone)
-        full = len(records) >= limit or sum(len(r.value) for r in records) >= self.limits.page_bytes
+        full = len(records) >= limit or sum(len(r.value) for r in records) >= max_bytes
         end = split_row_key(int(records[-1].key))[1] if full else MAX_SEQUENCE
         if queue.paged_through < first - 1:
             return  # memory has let go of what is before the page since
@@ -184,20 +194,40 @@ class Registry:
             raise Corrupt(
                 f"queue {queue.name} (number {number}) counts {queue.on_disk} messages that are not on disk"
             )
-        self._make_room(number)
+        self._holders.pop(number, None)
+        self._make_room()
+        self._holders[number] = None
 
-    def _make_room(self, reader: int) -> None:
-        """Where memory is short, a queue that reads has what others have read, those first that read longest
-        ago."""
-        readers = self._readers
-        readers.pop(reader, None)
-        while readers and self.memory.used > self.limits.memory_bytes:
-            number = next(iter(readers))
-            del readers[number]
+    def written(self, rows: Mapping[int, int]) -> None:
+        """A slice is durable: so many rows of these queues. Where memory is short, each keeps a head window
+        of what the disk has."""
+        holders, memory = self._holders, self.memory
+        for number in rows:
+            holders.pop(number, None)
+            holders[number] = None
+        if memory.used <= memory.budget:
+            return
+        keep = self.window_bytes()
+        for number, count in rows.items():
             queue = self.by_number.get(number)
             if queue is not None:
-                queue.let_go(self.limits.min_window_bytes, len(queue.messages), self.memory.durable)
-        readers[reader] = None
+                queue.let_go(keep, count, memory.durable)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Where that is not enough, the queues that were written and read longest ago keep nothing."""
+        holders, memory = self._holders, self.memory
+        while holders and memory.used > memory.budget:
+            number = next(iter(holders))
+            del holders[number]
+            queue = self.by_number.get(number)
+            if queue is not None:
+                queue.let_go(0, len(queue.messages), memory.durable)
+
+    def recovered(self) -> None:
+        """The tail is applied. What it left in memory may be on disk too."""
+        self._holders.update((number, None) for number, queue in self.by_number.items() if queue.messages)
+        self._make_room()
 
     def fill_keys(self, number: int, sequences: Sequence[int], records: list[Record]) -> None:
         """Rows that were read by key. What was not there ended long ago, and never comes back."""

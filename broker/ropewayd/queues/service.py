@@ -37,6 +37,8 @@ from .spilling import Both, Ended, Own, Purged, Spilling
 
 _EXPIRY_PACE = 100
 """Milliseconds between two pages of expired messages of one queue."""
+_FIRST_LOOKS, _FIRST_PACE = 32, 10
+"""After a start so many queues are looked at in so many milliseconds."""
 
 
 class Seen(NamedTuple):
@@ -277,6 +279,7 @@ class Queues:
         self._spilling.check_loaded()
         self._replaying = False
         self._registry.settle()
+        looked_at = 0
         for queue in self._registry.by_number.values():
             queue.recovered()
             movetask.go_on(queue)
@@ -285,7 +288,10 @@ class Queues:
                     f"queue {queue.name} (number {queue.number}) counts fewer messages than there are"
                 )
             if queue.live:
-                queue.expire_at(0)
+                # A look at the oldest message can cost a read, and there may be very many queues.
+                queue.expire_at(now + _FIRST_PACE * (looked_at // _FIRST_LOOKS))
+                looked_at += 1
+        self._registry.recovered()
 
     def opening(self) -> Iterable[Action]:
         return (Found(),)

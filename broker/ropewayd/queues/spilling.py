@@ -196,13 +196,10 @@ class Spilling:
             memory.durable = max(memory.durable, slice.puts[0].lsn)
         if memory.short:
             self._lighten(slice.puts)
-        if memory.used > memory.budget:
-            keep = self._registry.window_bytes()
-            written = Counter(split_row_key(r.key)[0] for r in slice.puts if type(r.key) is int)
-            # A row can be right again without being written: what it did not know is dropped.
-            written.update(_place(key)[0] for space, key in slice.drops if space is WAITING)
-            for number in written.keys() & by_number.keys():
-                by_number[number].let_go(keep, written[number], memory.durable)
+        written = Counter(split_row_key(r.key)[0] for r in slice.puts if type(r.key) is int)
+        # A row can be right again without being written: what it did not know is dropped.
+        written.update(_place(key)[0] for space, key in slice.drops if space is WAITING)
+        self._registry.written(written)
 
     def _lighten(self, written: Sequence[Record]) -> None:
         """What is invisible leaves its body to its row."""
