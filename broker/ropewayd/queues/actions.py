@@ -331,6 +331,7 @@ class SendMessage(Action):
 
     code: ClassVar[int] = 20
     grows: ClassVar[bool] = True
+    merges: ClassVar[bool] = True
     batch: ClassVar[str | None] = "entries"
     answer: ClassVar[str] = "A list, one for each entry: the message's id (16 bytes), or an error."
     errors: ClassVar[tuple[type[RopewayError], ...]] = (
@@ -400,6 +401,7 @@ class DeleteMessage(Action):
     """Delete received messages by their receipt handles. Deleting one twice is fine."""
 
     code: ClassVar[int] = 22
+    merges: ClassVar[bool] = True
     batch: ClassVar[str | None] = "handles"
     answer: ClassVar[str] = "A list, one for each handle: nil, or an error."
     errors: ClassVar[tuple[type[RopewayError], ...]] = (*_BATCH, ReceiptHandleIsInvalid)
@@ -422,6 +424,7 @@ class ChangeMessageVisibility(Action):
     cannot stay invisible longer than 12 hours after the receive that gave the handle."""
 
     code: ClassVar[int] = 23
+    merges: ClassVar[bool] = True
     batch: ClassVar[str | None] = "entries"
     answer: ClassVar[str] = "A list, one for each entry: nil, or an error."
     errors: ClassVar[tuple[type[RopewayError], ...]] = (

@@ -37,6 +37,9 @@ class Action(msgspec.Struct, kw_only=True):
     limit."""
     batch: ClassVar[str | None] = None
     """The field that holds the entries, if the action takes a batch."""
+    merges: ClassVar[bool] = False
+    """Whether calls that follow each other may become one with the entries of all: no entry's outcome depends
+    on which others it comes with."""
     fleeting: ClassVar[bool] = False
     """Whether it should not happen when nobody is there to take its answer."""
 

@@ -19,6 +19,9 @@ REGION = "[a-z0-9-]{1,32}"
 MAX_QUEUE_REFERENCE = 160
 """Characters of a queue's name or ARN."""
 
+FIFO_SUFFIX = ".fifo"
+"""What the name of a FIFO queue ends with, and no other."""
+
 DEFAULT_ACCOUNT = "000000000000"
 DEFAULT_REGION = "us-east-1"
 

@@ -35,6 +35,7 @@ from ropewayd.vocabulary.fitting import explain
 
 from .frame import HEADER, Frames, FrameTooLong
 from .handshake import Handshake, Hello
+from .merging import Merger
 
 if TYPE_CHECKING:
     from .server import BinaryServer
@@ -117,6 +118,7 @@ class Connection(asyncio.Protocol):
         self._frames = Frames(min(MAX_HELLO, server.limits.max_frame))
         self._handshake: Handshake | None = server.handshake()
         self._transport: asyncio.Transport | None = None
+        self._merger = Merger(server.kernel.submit)
         self._outstanding: set[Pending] = set()
         self._bytes = 0
         self.held = 0
@@ -196,6 +198,8 @@ class Connection(asyncio.Protocol):
         except FrameTooLong as error:
             self._leave(MalformedRequest(f"This is not a frame: {error}."))
             return
+        finally:
+            self._merger.flush()
         if self._leaving:
             return
         if self._full():
@@ -256,7 +260,7 @@ class Connection(asyncio.Protocol):
         except RopewayError as error:
             pending.deliver(pending.prepare(error))
         else:
-            self._server.kernel.submit(action, pending)
+            self._merger.add(action, pending)
 
     def _refuse(self, pending: Pending, action: int) -> None:
         answer: Any = {}
