@@ -186,11 +186,28 @@ NOT_EVEN_WRONG = [
 ]  # fmt: skip
 
 
+NAMING = ("queue", "source", "task")
+"""Fields that name what may not be there."""
+
+
 def wrong_requests() -> Iterator[tuple[int, str, Any]]:
     """(action, field, parameters) with each field of each action of each wrong type."""
-    good: dict[str, Any] = {"queue": "q", "attributes": {}, "entries": [{"body": "x"}], "handles": [b"x"]}
+    good: dict[str, Any] = {
+        "queue": "q",
+        "source": "q",
+        "task": "t",
+        "attributes": {},
+        "entries": [{"body": "x"}],
+        "handles": [b"x"],
+        "tags": {"k": "v"},
+        "keys": ["k"],
+        "label": "l",
+        "accounts": ["1" * 12],
+        "actions": ["*"],
+    }
     for code, kind in ACTIONS.items():
         fields = msgspec.structs.fields(kind)
+        assert {field.name for field in fields if field.required} <= set(good), f"{kind} needs an example"
         for each in fields:
             for value in NOT_EVEN_WRONG:
                 parameters = {field.name: good[field.name] for field in fields if field.name in good}
@@ -212,7 +229,7 @@ def test_each_field_of_each_action_with_each_wrong_type(daemon: Daemon) -> None:
                 for code, message, at_fault in errors:
                     assert code in known - {"InternalFailure", "MalformedRequest"}
                     if code != "QueueDoesNotExist":
-                        assert at_fault.partition("[")[0].partition(".")[0] in {field, "queue"}, message
+                        assert at_fault.partition("[")[0].partition(".")[0] in {field, *NAMING}, message
 
 
 @pytest.mark.parametrize("body", NOT_EVEN_WRONG, ids=repr)
