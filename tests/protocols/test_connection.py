@@ -184,8 +184,13 @@ async def test_while_answers_are_not_taken_nothing_is_read_and_no_poll_waits(
     await settle()
     assert line.heard() == []
     line.connection.resume_writing()
-    await settle()
-    assert len(line.heard()) == 1000
+    heard: list[object] = []
+    for _ in range(1000):  # on a busy machine it takes several turns
+        await settle()
+        heard += line.heard()
+        if len(heard) == 1000:
+            break
+    assert len(heard) == 1000
     assert line.transport.reading
 
 
