@@ -74,6 +74,8 @@ class Server:
     log: Path
     start_seconds: float
     """From the process's start to its first answer."""
+    http: int = 0
+    """The port where it speaks HTTP, if it does."""
 
     def cpu(self) -> float:
         """Seconds of processor time so far."""
@@ -165,9 +167,9 @@ class Daemon:
     def restart(self, directory: Path) -> Server:
         """Starts it on the data that it has in a directory, and waits for its first answer."""
         data, log = places(directory)
-        port = free_port()
-        command = [sys.executable, "-m", "ropewayd", "--data-dir", str(data), "--listen", f"127.0.0.1:{port}"]
-        command += ["--http", "none"]
+        port, http = free_port(), free_port()
+        command = [sys.executable, "-m", "ropewayd", "--data-dir", str(data)]
+        command += ["--listen", f"127.0.0.1:{port}", "--http", f"127.0.0.1:{http}"]
         began = time.perf_counter()
         process = launch([*command, *self._options], log, self._environ)
         while True:
@@ -179,7 +181,7 @@ class Daemon:
             wire = RopewayWire()
             wire.greet(connection)
             took = time.perf_counter() - began
-        return Server(process, port, "ropeway", 2, log, took)
+        return Server(process, port, "ropeway", 2, log, took, http)
 
 
 def fresh(directory: Path) -> tuple[Path, Path]:

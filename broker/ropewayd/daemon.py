@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import uvloop
 
-from ropewayd import __version__, logs
+from ropewayd import __version__, heap, logs
 from ropewayd.ending import Ending, exit_for, frames
 from ropewayd.exits import CLEAN, IO, SOFTWARE, Misconfigured
 from ropewayd.kernel.kernel import Kernel, Report
@@ -62,6 +62,7 @@ STORE_SHARE: Final = 0.5
 def serve(configuration: Configuration) -> int:
     """Run the daemon until it is told to stop; gives the exit code."""
     logs.configure(configuration.settings.log.level, configuration.settings.log.format)
+    heap.share()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(Daemon(configuration, os.environ).run())
