@@ -34,7 +34,9 @@ from ropewayd.vocabulary.errors import (
     QueueDoesNotExist,
     QueueNameExists,
     ReceiptHandleIsInvalid,
+    ResourceNotFoundException,
     RopewayError,
+    UnsupportedOperation,
 )
 
 SLACK = 400
@@ -90,6 +92,8 @@ class Moves(msgspec.Struct, eq=False):
     source: str
     destination: str
     messages: list[tuple[bytes, Any]]
+    task: bool = False
+    """A move task does it, and these are new messages: the ids are the new ones."""
 
 
 class Held(msgspec.Struct, eq=False):
@@ -107,6 +111,8 @@ class Held(msgspec.Struct, eq=False):
     """Retention may have taken it, or not: a change of the attribute came in between."""
     source: str | None = None
     """The ARN of the queue that it is a dead letter of."""
+    moves: int = 0
+    """How often it has moved: a handle is of no use after it."""
 
 
 class Line(msgspec.Struct, eq=False):
@@ -122,6 +128,8 @@ class Line(msgspec.Struct, eq=False):
     """Before this, retention must have taken none of them."""
     mixed: bool = False
     """Messages came from other queues: what is past its retention can be counted until it is in front."""
+    task: tuple[str | None] | None = None
+    """Of the last move task that empties it: where to, None for where each message came from."""
 
     def copy(self) -> Line:
         messages = {body: copy(held) for body, held in self.messages.items()}
@@ -139,7 +147,7 @@ class Model:
     def __init__(self, limits: QueueLimits) -> None:
         self._limits = limits
         self.queues: dict[str, Line] = {}
-        self.handles: dict[bytes, tuple[int, Any, int]] = {}  # incarnation, body, received at
+        self.handles: dict[bytes, tuple[int, Any, int, int]] = {}  # incarnation, body, moves, received at
         self.ids: set[bytes] = set()
         self._table: dict[Any, Callable[[Op], None]] = {
             a.CreateQueue: self._create,
@@ -153,6 +161,9 @@ class Model:
             a.DeleteMessage: self._delete,
             a.ChangeMessageVisibility: self._change,
             Moves: self._move,
+            a.StartMessageMoveTask: self._start_move,
+            a.CancelMessageMoveTask: self._of_moves,
+            a.ListMessageMoveTasks: self._of_moves,
         }
 
     def copy(self) -> Model:
@@ -207,6 +218,9 @@ class Model:
         queue = self.queues.get(op.action.queue)
         require(queue is not None, op, "a receive waits at a queue that does not exist")
         assert queue is not None
+        limit = self._limits.max_in_flight
+        if len(queue.messages) >= limit and self._in_flight(queue, op)[1] >= limit:
+            return  # it waits for room in flight
         for held in queue.messages.values():
             visible = self._surely_visible(queue, held, op)
             require(not visible, op, f"a receive finds nothing, but {held} is visible")
@@ -229,15 +243,49 @@ class Model:
         assert destination is not None
         for id_, body in moves.messages:
             held = source.messages.pop(body, None)
-            require(held is not None and held.id == id_, op, f"{body!r} is not there to be moved")
+            require(held is not None, op, f"{body!r} is not there to be moved")
             assert held is not None
-            require(self._dies(source, held), op, f"{held} is no dead letter")
+            require(moves.task or held.id == id_, op, "a dead letter keeps its id")
+            require(moves.task or self._dies(source, held), op, f"{held} is no dead letter")
             require(now >= held.visible_at, op, f"{held} is {held.kind} until {held.visible_at}")
             require(now < self._expires_at(source, held), op, f"{held} is past its retention")
-            held.kind, held.visible_at, held.doubtful, held.source = VISIBLE, now, False, arn(moves.source)
+            held.kind, held.visible_at, held.doubtful = VISIBLE, now, False
+            held.moves += 1
+            if moves.task:
+                self._renew(op, source, held, id_)
+            else:
+                held.source = arn(moves.source)
             require(body not in destination.messages, op, "a message is in one queue")
             destination.messages[body] = held
         destination.mixed = True
+
+    def _renew(self, op: Op, source: Line, held: Held, id_: bytes) -> None:
+        """A move task makes a new message of it."""
+        require(source.task is not None, op, "there is a task that moves")
+        assert source.task is not None
+        [to] = source.task
+        to = named(held.source or "") if to is None else to
+        require(op.action.destination == to, op, f"it goes to {to}")
+        require(id_ not in self.ids, op, "a message id is used once")
+        self.ids.add(id_)
+        assert op.decided_at is not None
+        held.id, held.sent_at, held.source = id_, op.decided_at, None
+        held.receive_count = held.first_received_at = 0
+
+    def _start_move(self, op: Op) -> None:
+        queue, action = self.queues.get(op.action.source), op.action
+        targets = [line.attributes["redrive_policy"] for line in self.queues.values()]
+        named_here = any(each and named(each["dead_letter_target_arn"]) == action.source for each in targets)
+        if queue is None or (named_here and action.destination not in {None, *self.queues}):
+            require(isinstance(op.answer, ResourceNotFoundException), op, "a queue is missing")
+        elif not named_here or action.destination == action.source:
+            require(isinstance(op.answer, InvalidParameterValue), op, "nobody's dead letters come here")
+        elif not isinstance(op.answer, UnsupportedOperation) or queue.task is None:
+            require(isinstance(op.answer, dict), op, "the task can be started")
+            queue.task = (action.destination,)
+
+    def _of_moves(self, op: Op) -> None:
+        """Any answer will do: what matters is where the messages are."""
 
     # Queues
 
@@ -357,12 +405,13 @@ class Model:
         )
 
     def _kinds(self, held: Held, op: Op) -> set[str]:
-        assert op.decided_at is not None
+        now = op.decided_at if op.decided_at is not None else op.asked_at
+        assert now is not None
         if held.kind == VISIBLE:
             return {VISIBLE}
-        if op.decided_at < held.visible_at:
+        if now < held.visible_at:
             return {held.kind}
-        if op.decided_at >= max(held.visible_at, op.life_began) + SLACK:
+        if now >= max(held.visible_at, op.life_began) + SLACK:
             return {VISIBLE}
         return {VISIBLE, held.kind}
 
@@ -432,12 +481,13 @@ class Model:
 
     def _in_flight(self, queue: Line, op: Op) -> tuple[int, int]:
         """How many are in flight: at least, and at most."""
-        assert op.decided_at is not None
+        now = op.decided_at if op.decided_at is not None else op.asked_at
+        assert now is not None
         least = most = 0
         for held in queue.messages.values():
             kinds = self._kinds(held, op)
             most += IN_FLIGHT in kinds
-            least += kinds == {IN_FLIGHT} and not self._may_have_expired(queue, held, op.decided_at)
+            least += kinds == {IN_FLIGHT} and not self._may_have_expired(queue, held, now)
         return least, most
 
     def _hand_out(self, op: Op, queue: Line, given: Any, timeout: int) -> None:
@@ -468,7 +518,7 @@ class Model:
         told = (id_, body, sent_at, receive_count, first_received_at, plain(attributes))
         require(told == must and type(body) is type(held.body), op, f"told {told}, but it is {must}")
         require(handle not in self.handles, op, "each receive gives a handle of its own")
-        self.handles[handle] = (queue.incarnation, body, now)
+        self.handles[handle] = (queue.incarnation, body, held.moves, now)
         held.kind = IN_FLIGHT if timeout else VISIBLE
         held.visible_at = now + timeout
 
@@ -477,12 +527,13 @@ class Model:
         if queue is None:
             return
         for handle, result in zip(op.action.handles, self._results(op, len(op.action.handles)), strict=True):
-            incarnation, body, _ = self.handles.get(handle, (None, None, 0))
+            incarnation, body, moves, _ = self.handles.get(handle, (None, None, 0, 0))
             if incarnation != queue.incarnation:
                 require(isinstance(result, ReceiptHandleIsInvalid), op, "not a handle of this queue")
                 continue
             require(result is None, op, "a genuine handle deletes")
-            queue.messages.pop(body, None)
+            if body in queue.messages and queue.messages[body].moves == moves:
+                del queue.messages[body]
 
     def _change(self, op: Op) -> None:
         queue = self._find(op)
@@ -492,12 +543,13 @@ class Model:
         assert now is not None
         entries = op.action.entries
         for entry, result in zip(entries, self._results(op, len(entries)), strict=True):
-            incarnation, body, received_at = self.handles.get(entry.handle, (None, None, 0))
+            incarnation, body, moves, received_at = self.handles.get(entry.handle, (None, None, 0, 0))
             if incarnation != queue.incarnation:
                 require(isinstance(result, ReceiptHandleIsInvalid), op, "not a handle of this queue")
                 continue
             held = queue.messages.get(body)
-            if held is None or now + entry.visibility_timeout > received_at + a.MAX_VISIBILITY:
+            gone = held is None or held.moves != moves
+            if held is None or gone or now + entry.visibility_timeout > received_at + a.MAX_VISIBILITY:
                 require(isinstance(result, InvalidParameterValue), op, "gone, or beyond 12 hours")
                 continue
             if self._may_have_expired(queue, held, now) and isinstance(result, InvalidParameterValue):

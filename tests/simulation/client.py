@@ -26,6 +26,7 @@ class Client:
         self._dice = dice
         self._sent = 0
         self._handles: list[tuple[str, bytes]] = []
+        self._tasks: list[bytes] = []
         self._pace = dice.choice([0, 5, 50, 1_000])
         self._acts: list[tuple[int, Callable[[], Any]]] = [
             (30, self._send),
@@ -38,6 +39,8 @@ class Client:
             (1, self._list),
             (1, self._purge),
             (1, self._delete_queue),
+            (2, self._start_move),
+            (2, self._cancel_move),
         ]
 
     async def run(self, calls: int) -> None:
@@ -64,6 +67,8 @@ class Client:
         if isinstance(action, a.ReceiveMessage) and isinstance(answer, list):
             self._handles += [(action.queue, message[1]) for message in answer]
             del self._handles[:-40]
+        if isinstance(action, a.StartMessageMoveTask) and isinstance(answer, dict):
+            self._tasks.append(answer["task"])
 
     def _queue(self) -> str:
         return self._dice.choice(QUEUES)
@@ -98,6 +103,19 @@ class Client:
         return chosen
 
     # Acts
+
+    def _start_move(self) -> Any:
+        dice = self._dice
+        return a.StartMessageMoveTask(
+            source=dice.choice(("orders-late", "orders-late", *QUEUES)),
+            destination=dice.choice((None, None, *QUEUES)),
+            max_messages_per_second=dice.choice([None, 1, 1, 5]),
+        )
+
+    def _cancel_move(self) -> Any:
+        if self._tasks:
+            return a.CancelMessageMoveTask(task=self._tasks[-1])
+        return a.ListMessageMoveTasks(source=self._queue(), limit=10)
 
     def _create(self) -> Any:
         return a.CreateQueue(

@@ -326,7 +326,7 @@ class Life:
         for event in moves:
             ids = [event.ids[at : at + 16] for at in range(0, len(event.ids), 16)]
             messages = list(zip(ids, event.bodies, strict=True))
-            said = Moves(names[event.number], names[event.destination], messages)
+            said = Moves(names[event.number], names[event.destination], messages, event.task > 0)
             note = Op(0, "daemon", said)
             note.zombie, note.life_began = self.zombie, self.began
             self.world.checker.moved(note, now, len(moves), self.applied + count)

@@ -65,6 +65,10 @@ def test_histories_are_full_of_events() -> None:
         *("VisibilityChanged", "QueueCreated", "QueueDeleted", "QueuePurged", "AttributesSet"),
         *(
             "MessagesMoved",
+            "MoveStarted",
+            "COMPLETED",
+            "CANCELLED",
+            "FAILED",
             "crash",
             "takeover",
             "stop",
