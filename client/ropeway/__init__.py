@@ -42,7 +42,7 @@ from ropeway.errors import (
     TooManyEntriesInBatchRequest,
     UnsupportedOperation,
 )
-from ropeway.message import Message, Outgoing
+from ropeway.message import Message, MessageId, Outgoing
 from ropeway.moves import MoveTask
 from ropeway.peek import Peeked, PeekOptions
 from ropeway.queue import Queue, QueueAttributes, QueueSettings, RedriveAllowPolicy, RedrivePolicy
@@ -63,6 +63,7 @@ __all__ = [
     "MoveTask",
     "QueueAttributes",
     "Message",
+    "MessageId",
     "Outgoing",
     "Peeked",
     "PeekOptions",

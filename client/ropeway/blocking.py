@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self, Unpack
 
 from ropeway import message as asynchronous
-from ropeway.message import AttributeValue, Body, Outgoing, SendOptions, TypedAttribute
+from ropeway.message import AttributeValue, Body, MessageId, Outgoing, SendOptions, TypedAttribute
 from ropeway.moves import MoveTask
 from ropeway.peek import Peeked, PeekOptions
 from ropeway.portal import call
@@ -53,6 +53,11 @@ class Message:
     def settled(self) -> bool:
         """Whether `delete` or `release` was called."""
         return self._inner.settled
+
+    @property
+    def released(self) -> bool:
+        """Whether `release` was called."""
+        return self._inner.released
 
     @property
     def id(self) -> str:
@@ -109,6 +114,21 @@ class Message:
         """The ARN of the queue that it is a dead letter of."""
         return self._inner.source
 
+    @property
+    def group(self) -> str | None:
+        """The message group that it was sent in."""
+        return self._inner.group
+
+    @property
+    def deduplication_id(self) -> str | None:
+        """Of a message of a FIFO queue: the id that a duplicate of it would have."""
+        return self._inner.deduplication_id
+
+    @property
+    def sequence_number(self) -> str | None:
+        """Of a message of a FIFO queue: its place there, 20 digits that rise with every message."""
+        return self._inner.sequence_number
+
     def delete(self) -> None:
         """It is done: nobody will receive it again."""
         call(self._queue.loop, self._inner.delete)
@@ -145,11 +165,11 @@ class Queue:
         """Its name."""
         return self.inner.name
 
-    def send(self, body: Body, **options: Unpack[SendOptions]) -> str:
+    def send(self, body: Body, **options: Unpack[SendOptions]) -> MessageId:
         """As `ropeway.Queue.send`."""
         return call(self.loop, lambda: self.inner.send(body, **options))
 
-    def send_many(self, messages: Iterable[Body | Outgoing]) -> list[str]:
+    def send_many(self, messages: Iterable[Body | Outgoing]) -> list[MessageId]:
         """As `ropeway.Queue.send_many`."""
         listed = list(messages)  # here, not in the loop: making them may take long, or call us
         return call(self.loop, lambda: self.inner.send_many(listed))

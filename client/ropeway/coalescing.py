@@ -26,7 +26,9 @@ from ropeway.wire import Action, batch_payload, read_error
 
 logger = logging.getLogger("ropeway")
 
-Result = bytes | None | RopewayError
+Placed = tuple[bytes, str]
+"""A message id and a sequence number: of a send to a FIFO queue."""
+Result = bytes | Placed | None | RopewayError
 """What became of one entry: a message id (of a send), None (of the others), or its error."""
 
 FIELDS = {
@@ -75,11 +77,11 @@ class Batch(Request):
         if not isinstance(result, tuple) or len(result) != sum(len(part.entries) for part in self._parts):
             raise ProtocolError(f"the daemon's answer to {self.action.name} does not match its entries")
         results: list[Result] = [
-            each if each is None or isinstance(each, bytes) else self._entry_error(each, index)
+            each if each is None or isinstance(each, bytes) else self._other(each, index)
             for index, each in enumerate(result)
         ]
-        wanted = bytes if self.action is Action.SendMessage else type(None)
-        if not all(isinstance(each, (wanted, RopewayError)) for each in results):
+        wanted = (bytes, tuple) if self.action is Action.SendMessage else (type(None),)
+        if not all(isinstance(each, (*wanted, RopewayError)) for each in results):
             raise ProtocolError(f"the daemon's answer to {self.action.name} has results of the wrong type")
         first = 0
         for part in self._parts:
@@ -98,6 +100,12 @@ class Batch(Request):
         for part in self._parts:
             if not part.future.done():
                 part.future.set_exception(renewed(error))
+
+    def _other(self, value: object, index: int) -> Placed | RopewayError:
+        match value:
+            case (bytes() as message_id, str() as sequence_number):
+                return message_id, sequence_number
+        return self._entry_error(value, index)
 
     def _entry_error(self, value: object, index: int) -> RopewayError:
         """An entry's error, without the entry's place: the caller knows its own, not that in this request."""

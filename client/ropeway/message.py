@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Self, TypeAlias, TypedDict
 
 from ropeway.errors import ProtocolError
 from ropeway.units import milliseconds, moment
@@ -31,17 +31,42 @@ class SendOptions(TypedDict, total=False):
     delay: float | None
     attributes: Attributes | None
     trace_header: str | None
+    group: str | None
+    deduplication_id: str | None
+
+
+class MessageId(str):
+    """A message's id, a UUID, as the daemon gave it when the message was accepted.
+
+    `sequence_number` is the message's place in its FIFO queue, 20 digits; None in any other queue. A message
+    that was taken for a duplicate has the id and the number of the one that was accepted before.
+    """
+
+    __slots__ = ("sequence_number",)
+    sequence_number: str | None
+
+    def __new__(cls, value: object, sequence_number: str | None = None) -> Self:
+        made = super().__new__(cls, value)
+        made.sequence_number = sequence_number
+        return made
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
     """A message to send with `Queue.send_many`: its body, its own delay in seconds (0 to 900; None is the
-    queue's), its attributes, and an X-Ray trace header to hand on."""
+    queue's), its attributes, and an X-Ray trace header to hand on.
+
+    A FIFO queue keeps the order within each `group`, which it requires, and takes no delay. Two messages with
+    the same `deduplication_id` within 5 minutes are one. Both are 1 to 128 letters, digits and punctuation
+    marks of ASCII.
+    """
 
     body: Body
     delay: float | None = None
     attributes: Attributes | None = None
     trace_header: str | None = None
+    group: str | None = None
+    deduplication_id: str | None = None
 
 
 def pack_entry(message: Outgoing) -> bytes:
@@ -57,6 +82,10 @@ def pack_entry(message: Outgoing) -> bytes:
         entry["attributes"] = {name: _typed(name, value) for name, value in attributes.items()}
     if message.trace_header is not None:
         entry["trace_header"] = message.trace_header
+    if message.group is not None:
+        entry["group"] = message.group
+    if message.deduplication_id is not None:
+        entry["deduplication_id"] = message.deduplication_id
     return pack(entry)
 
 
@@ -113,7 +142,7 @@ class Message:
     """A message that was received. It is ours until its visibility timeout ends, or it is deleted or
     released."""
 
-    __slots__ = ("_fields", "_queue", "_system", "settled")
+    __slots__ = ("_fields", "_queue", "_system", "released", "settled")
 
     def __init__(self, queue: Queue, fields: tuple[object, ...]) -> None:
         self._system: dict[str, object] = {}
@@ -131,6 +160,8 @@ class Message:
         self._queue = queue
         self.settled = False
         """Whether `delete` or `release` was called. A `Worker` leaves such a message alone."""
+        self.released = False
+        """Whether `release` was called."""
 
     def __repr__(self) -> str:
         return f"<Message {self.id} of {self._queue.name}, received {self.receive_count} times>"
@@ -201,6 +232,21 @@ class Message:
         """The ARN of the queue that it is a dead letter of."""
         return self._told("source")
 
+    @property
+    def group(self) -> str | None:
+        """The message group that it was sent in."""
+        return self._told("group")
+
+    @property
+    def deduplication_id(self) -> str | None:
+        """Of a message of a FIFO queue: the id that a duplicate of it would have."""
+        return self._told("deduplication_id")
+
+    @property
+    def sequence_number(self) -> str | None:
+        """Of a message of a FIFO queue: its place there, 20 digits that rise with every message."""
+        return self._told("sequence_number")
+
     async def delete(self) -> None:
         """It is done: nobody will receive it again. Deleting it twice is fine."""
         self.settled = True
@@ -215,5 +261,5 @@ class Message:
 
     async def release(self, delay: float = 0) -> None:
         """Give it back: after `delay` seconds it can be received again."""
-        self.settled = True
+        self.settled = self.released = True
         await self._queue.change_visibility([self.handle], delay)

@@ -6,11 +6,11 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
 
-from ropeway.coalescing import Result
+from ropeway.coalescing import Placed, Result
 from ropeway.errors import BatchError, ProtocolError, RopewayError
-from ropeway.message import Body, Message, Outgoing, SendOptions, pack_entry
+from ropeway.message import Body, Message, MessageId, Outgoing, SendOptions, pack_entry
 from ropeway.moves import MoveTask, read_task
 from ropeway.peek import Peeked, PeekOptions, read_page, wire_options
 from ropeway.request import Request
@@ -72,6 +72,15 @@ class QueueSettings(TypedDict, total=False):
     """How long one data key of that is used: 60 to 86,400; 300."""
     sqs_managed_sse_enabled: bool
     """Encrypted with a key of the queue service; true."""
+    fifo: bool
+    """Whether it keeps order within message groups, and takes no duplicates. Only when it is made, and its
+    name ends in .fifo exactly then; False."""
+    content_based_deduplication: bool
+    """FIFO: whether the SHA-256 of its body is the deduplication id of a message that has none; False."""
+    deduplication_scope: Literal["queue", "messageGroup"]
+    """FIFO: whether a deduplication id means the same message in the queue or in its group; "queue"."""
+    fifo_throughput_limit: Literal["perQueue", "perMessageGroupId"]
+    """FIFO: "perMessageGroupId", with the scope "messageGroup", is high throughput; "perQueue"."""
 
 
 class QueueAttributes(QueueSettings, total=False):
@@ -180,7 +189,7 @@ class Queue:
 
     # Messages.
 
-    async def send(self, body: Body, **options: Unpack[SendOptions]) -> str:
+    async def send(self, body: Body, **options: Unpack[SendOptions]) -> MessageId:
         """Send one message; its id is returned when it is on disk. The options are those of `Outgoing`.
 
         `delay` in seconds, 0 to 900; without it the queue's. Sends that are made at the same time travel
@@ -191,7 +200,7 @@ class Queue:
         [result] = await self.broker.coalescer.add(Action.SendMessage, self.name, [entry])
         return _message_id(_or_raise(result))
 
-    async def send_many(self, messages: Iterable[Body | Outgoing]) -> list[str]:
+    async def send_many(self, messages: Iterable[Body | Outgoing]) -> list[MessageId]:
         """Send any number of messages, in as few requests as they fit; their ids, in order.
 
         Raises BatchError if some were not accepted, with the result of each; if the whole of it was refused
@@ -199,10 +208,8 @@ class Queue:
         """
         entries = [pack_entry(each if isinstance(each, Outgoing) else Outgoing(each)) for each in messages]
         results = await self._all(Action.SendMessage, entries)
-        ids = [
-            each if each is None or isinstance(each, RopewayError) else _message_id(each) for each in results
-        ]
-        return [each for each in _all_or_raise(ids) if isinstance(each, str)]
+        ids = [each if isinstance(each, RopewayError) else _message_id(each) for each in results]
+        return [each for each in _all_or_raise(ids) if isinstance(each, MessageId)]
 
     async def receive(
         self,
@@ -272,7 +279,7 @@ class Queue:
         """Give messages of this queue back together. Raises BatchError, as `send_many` does."""
         messages = list(messages)
         for message in messages:
-            message.settled = True
+            message.settled = message.released = True
         await self.change_visibility([message.handle for message in messages], delay)
 
     async def delete_handles(self, handles: Sequence[bytes]) -> None:
@@ -445,10 +452,11 @@ def _visibility_entries(handles: Iterable[bytes], seconds: float) -> list[bytes]
     return [pack({"handle": handle, "visibility_timeout": timeout}) for handle in handles]
 
 
-def _message_id(result: bytes | None) -> str:
-    if result is None or len(result) != 16:
+def _message_id(result: bytes | Placed | None) -> MessageId:
+    raw, sequence_number = result if isinstance(result, tuple) else (result, None)
+    if raw is None or len(raw) != 16:
         raise ProtocolError("the daemon sent a message id that is not 16 bytes long")
-    return str(uuid.UUID(bytes=result))
+    return MessageId(uuid.UUID(bytes=raw), sequence_number)
 
 
 def _or_raise(result: _T | RopewayError) -> _T:

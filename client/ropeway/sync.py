@@ -28,7 +28,7 @@ from ropeway.backoff import Backoff
 from ropeway.blocking import Message, Queue, Stream
 from ropeway.broker import DEFAULT_TIMEOUT
 from ropeway.errors import BrokerClosed
-from ropeway.message import Outgoing
+from ropeway.message import MessageId, Outgoing
 from ropeway.peek import Peeked, PeekOptions
 from ropeway.portal import LoopThread, call
 from ropeway.queue import QueueAttributes, QueueSettings
@@ -41,6 +41,7 @@ __all__ = [
     "QueueSettings",
     "QueueAttributes",
     "Message",
+    "MessageId",
     "Outgoing",
     "Peeked",
     "PeekOptions",

@@ -4,7 +4,8 @@ Rule 1: as many messages are fetched as can be handled at once (and `prefetch` m
 the worker holds a message, handled or waiting, it stays hidden from others: its visibility timeout is
 extended at half time. Rule 3: a message is deleted when its handler returned, and released with back-off when
 it raised; if the worker dies, the visibility timeout gives it to another. So a handler may see a message more
-than once.
+than once. Rule 4: of a FIFO queue the messages of one group are handled one after the other, in order; if one
+fails, those of its group behind it go back with it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import functools
 import inspect
 import logging
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias
 
@@ -69,7 +70,8 @@ class Worker:
         self._timeout = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pool: ThreadPoolExecutor | None = None
-        self._inbox: asyncio.Queue[Message | None] = asyncio.Queue()
+        self._inbox: asyncio.Queue[list[Message] | None] = asyncio.Queue()
+        """Messages that one runner handles in order."""
         self._idle = 0
         self._held: dict[Message, float] = {}
         """Messages that are here, and when to extend each; the earliest first."""
@@ -157,13 +159,10 @@ class Worker:
         if self._poll is not None:
             poll, self._poll = self._poll, None
             self.queue.abandon(poll)
-        unused = []
+        unused: list[Message] = []
         while not self._inbox.empty():
-            message = self._inbox.get_nowait()
-            if message is not None:
-                self._held.pop(message, None)
-                unused.append(message)
-        self.queue.give_back(unused)
+            unused += self._inbox.get_nowait() or ()
+        self._give_back(unused)
         for _ in range(self.concurrency):
             self._inbox.put_nowait(None)
 
@@ -189,9 +188,10 @@ class Worker:
         error = future.exception()
         if error is None:
             self._failures = 0
-            for message in future.result():
-                self._hold(message)
-                self._inbox.put_nowait(message)
+            for run in _runs(future.result()):
+                for message in run:
+                    self._hold(message)
+                self._inbox.put_nowait(run)
             self._fetch_soon()
         elif isinstance(error, RopewayError) and passes(error):
             self._failures += 1
@@ -217,14 +217,34 @@ class Worker:
             self._idle += 1
             try:
                 self._fetch_soon()
-                message = await self._inbox.get()
+                run = await self._inbox.get()
             finally:
                 self._idle -= 1
-            if message is None:
+            if run is None:
                 return
-            await self._handle(message)
+            await self._handle_run(run)
 
-    async def _handle(self, message: Message) -> None:
+    async def _handle_run(self, run: list[Message]) -> None:
+        """In order, up to the first that fails. The others go back: behind it, as they came."""
+        done = 0
+        try:
+            for message in run:
+                if self._stopping and done:
+                    break
+                done += 1
+                if not await self._handle(message):
+                    break
+        finally:
+            self._give_back(run[done:])
+
+    def _give_back(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            self._held.pop(message, None)
+        if messages:
+            self.queue.give_back(messages)
+
+    async def _handle(self, message: Message) -> bool:
+        """Whether it is done, and the next one of its group may be handled."""
         failed = True
         try:
             await self._call(message)
@@ -247,7 +267,7 @@ class Worker:
         finally:
             self._held.pop(message, None)
         if message.settled:
-            return
+            return not (failed or message.released)
         try:
             if failed:
                 await message.release(self.backoff.delay(message.receive_count))
@@ -256,6 +276,8 @@ class Worker:
         except RopewayError as error:
             what = "released" if failed else "deleted"
             logger.warning("message %s of %s was not %s: %s", message.id, self.queue.name, what, error)
+            return False
+        return not failed
 
     async def _call(self, message: Message) -> None:
         if self._pool is None:
@@ -359,6 +381,15 @@ def _signals(handler: Callable[[signal.Signals], None]) -> Iterator[None]:
         for each, previous in zip(caught, before, strict=True):
             loop.remove_signal_handler(each)
             signal.signal(each, previous)
+
+
+def _runs(messages: Iterable[Message]) -> Iterable[list[Message]]:
+    """What has an order is one run a group; what has none, one a message."""
+    runs: dict[object, list[Message]] = {}
+    for message in messages:
+        key: object = message if message.sequence_number is None else message.group
+        runs.setdefault(key, []).append(message)
+    return runs.values()
 
 
 def _is_async(handler: Handler) -> bool:

@@ -49,7 +49,9 @@ async def test_every_parameter_of_every_action_can_be_said(tmp_path: Path) -> No
     """Each method with all it takes: the daemon's definitions accept each request, and each field is used."""
     async with serving(tmp_path / "peer.sock") as peer, ropeway.connect(peer.url) as broker:
         jobs = await broker.create_queue("jobs", delay=1, tags={"team": "a"})
-        await jobs.send("a", delay=0, attributes={"n": 1}, trace_header="Root=1")
+        await jobs.send(
+            "a", delay=0, attributes={"n": 1}, trace_header="Root=1", group="g", deduplication_id="d"
+        )
         [message] = await jobs.receive(1, wait=1, visibility_timeout=5)
         await message.extend(7)
         await message.delete()

@@ -62,10 +62,10 @@ async def test_one_failed_entry_is_its_callers_alone(peer: Peer, broker: ropeway
         jobs.send("a"), jobs.send(""), jobs.send_many(["b", "", "c"]), jobs.send("d"), return_exceptions=True
     )
     assert [type(each) for each in results] == [
-        str,
+        ropeway.MessageId,
         ropeway.InvalidMessageContents,
         ropeway.BatchError,
-        str,
+        ropeway.MessageId,
     ]
     assert [each.body for each in peer.queues["jobs"].messages] == ["a", "b", "c", "d"]
     # Its place in the request that they shared means nothing to it.

@@ -1,6 +1,7 @@
 """Messages without bodies: where memory is short, what is invisible leaves its body to the disk."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ class Rows:
         return await self._inner(claim, space, keys)
 
 
-async def backlog(limits: QueueLimits = LIMITS, **each: int) -> House:
+async def backlog(limits: QueueLimits = LIMITS, **each: Any) -> House:
     house = House(SETTINGS, limits)
     await house.start()
     await house.create(visibility_timeout=60_000)

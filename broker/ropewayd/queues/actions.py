@@ -128,6 +128,27 @@ class QueueAttributes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, g
     sqs_managed_sse_enabled: Annotated[
         bool, Meta(description="Encrypted with a key of the queue service. One of the two at a time.")
     ] = True
+    fifo: Annotated[
+        bool,
+        Meta(
+            description="A FIFO queue: order within each message group, and no duplicates. Only at its "
+            "creation, and its name ends in `.fifo` exactly then."
+        ),
+    ] = False
+    content_based_deduplication: Annotated[
+        bool,
+        Meta(
+            description="FIFO only: a message without a deduplication id has the SHA-256 of its body, in hex."
+        ),
+    ] = False
+    deduplication_scope: Annotated[
+        Literal["queue", "messageGroup"],
+        Meta(description="FIFO only: where a deduplication id is the same message, in the queue or a group."),
+    ] = "queue"
+    fifo_throughput_limit: Annotated[
+        Literal["perQueue", "perMessageGroupId"],
+        Meta(description="FIFO only: the latter, with the scope messageGroup, is high throughput."),
+    ] = "perQueue"
 
 
 GivenAttributes = Annotated[
@@ -302,6 +323,9 @@ TraceHeader = Annotated[
 ]
 """It does not count into the message's size (AWS's rule)."""
 
+Token = Annotated[str, Meta(pattern=r"^[!-~]{1,128}\Z")]
+"""1 to 128 letters, digits and punctuation marks of ASCII; no space."""
+
 MessageAttribute = tuple[
     Annotated[str, Meta(min_length=1, max_length=256)],
     Any,
@@ -324,6 +348,23 @@ class SendEntry(BatchEntry):
         | None
     ) = None
     trace_header: TraceHeader | None = None
+    group: (
+        Annotated[
+            Token,
+            Meta(description="The message group: required on a FIFO queue, whose order it is."),
+        ]
+        | None
+    ) = None
+    deduplication_id: (
+        Annotated[
+            Token,
+            Meta(
+                description="FIFO only: a message with the same one within 5 minutes is accepted, and not "
+                "stored again."
+            ),
+        ]
+        | None
+    ) = None
 
 
 class SendMessage(Action):
@@ -333,7 +374,10 @@ class SendMessage(Action):
     grows: ClassVar[bool] = True
     merges: ClassVar[bool] = True
     batch: ClassVar[str | None] = "entries"
-    answer: ClassVar[str] = "A list, one for each entry: the message's id (16 bytes), or an error."
+    answer: ClassVar[str] = (
+        "A list, one for each entry: the message's id (16 bytes), or an error. Of a FIFO queue a list of the "
+        "id and the sequence number (20 digits)."
+    )
     errors: ClassVar[tuple[type[RopewayError], ...]] = (
         *_BATCH,
         InvalidMessageContents,
@@ -355,7 +399,8 @@ class ReceiveMessage(Action):
     answer: ClassVar[str] = (
         "A list of messages, each a list: id (16 bytes), receipt handle (bytes), body, sent_at, "
         "receive_count, first_received_at, attributes (a map or nil); and, where there is any of it, a map "
-        "of what else is known: `trace_header`, `source` (the ARN of the queue that it is a dead letter of)."
+        "of what else is known: `trace_header`, `source` (the ARN of the queue that it is a dead letter of), "
+        "and of a FIFO queue `group`, `deduplication_id`, `sequence_number` (20 digits, rising)."
     )
     errors: ClassVar[tuple[type[RopewayError], ...]] = (QueueDoesNotExist, OverLimit)
     fleeting: ClassVar[bool] = True

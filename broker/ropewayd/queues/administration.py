@@ -11,18 +11,19 @@ import msgspec
 from ropewayd.kernel.service import Decision, Outcome
 from ropewayd.vocabulary.action import Action
 from ropewayd.vocabulary.errors import (
-    InvalidParameterValue,
     OverLimit,
     PurgeQueueInProgress,
     QueueDeletedRecently,
     QueueNameExists,
     RopewayError,
 )
-from ropewayd.vocabulary.names import QUEUE_NAME, Scope
+from ropewayd.vocabulary.names import Scope
 
 from . import actions as a
 from . import events as e
 from .attributes import read_attributes, same_value, settle_attributes
+from .fifo import attributes_problem, name_problem, shown
+from .message import DELAYED
 from .owning import check_tags
 from .recent import Recent
 from .records import MAX_NUMBER
@@ -58,15 +59,13 @@ class Administration:
 
     def create(self, action: a.CreateQueue, now: int) -> Outcome:
         scope, name = self._registry.place(action.queue)
-        if not QUEUE_NAME.match(name):
-            return InvalidParameterValue(
-                "A queue's name is 1 to 80 characters of A-Z a-z 0-9 _ and -.",
-                "queue",
-            )
         given = read_attributes(action.attributes)
         if isinstance(given, RopewayError):
             return given
         given = self._redrive.named(scope, given)
+        problem = name_problem(name, given.get("fifo", False)) or attributes_problem(given, None)
+        if problem is not None:
+            return problem
         called = scope.called(name, self._registry.home)
         answer = {"queue": called, "arn": scope.queue_arn(name), "created": False}
         queue = self._queues.get(called)
@@ -140,7 +139,7 @@ class Administration:
         queue = self._queues.get(action.queue) or self._find(action.queue)
         if queue is None:
             return missing(action.queue)
-        told = msgspec.to_builtins(queue.attributes)
+        told = shown(msgspec.to_builtins(queue.attributes))
         answer = {attribute: value for attribute, value in told.items() if value is not None}
         answer["arn"] = queue.arn
         answer["created_at"] = queue.created_at
@@ -158,7 +157,9 @@ class Administration:
         if isinstance(given, RopewayError):
             return given
         given = self._redrive.named(queue.scope, given)
-        problem = self._redrive.problem(queue.scope, queue.name, given)
+        problem = attributes_problem(given, queue.attributes) or self._redrive.problem(
+            queue.scope, queue.name, given
+        )
         if problem is not None:
             return problem
         given = settle_attributes(given, queue.attributes)
@@ -167,7 +168,14 @@ class Administration:
         changed = {k: v for k, v in given.items() if getattr(queue.attributes, k) != v}
         if not changed:
             return Decision({})
-        return Decision({}, (e.AttributesSet(queue.number, now, msgspec.to_builtins(changed)),))
+        set_ = e.AttributesSet(queue.number, now, msgspec.to_builtins(changed))
+        if queue.groups is None or "delay" not in changed:
+            return Decision({}, (set_,))
+        # On a FIFO queue a new delay counts for what is delayed already.
+        delayed = [m for m in queue.messages.values() if m.state == DELAYED]
+        deadlines = [m.sent_at + changed["delay"] for m in delayed]
+        shifted = e.VisibilityChanged(queue.number, now, [m.sequence for m in delayed], deadlines)
+        return Decision({}, (set_, shifted) if delayed else (set_,))
 
     def purge(self, action: a.PurgeQueue, now: int) -> Outcome:
         queue = self._queues.get(action.queue) or self._find(action.queue)

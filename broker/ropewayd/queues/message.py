@@ -105,6 +105,16 @@ class Message(msgspec.Struct, gc=False, eq=False):
         return self.size
 
 
+class Sifted(msgspec.Struct, gc=False):
+    """What a receive finds: messages to hand out, those past their retention, and dead letters."""
+
+    picked: list[Message]
+    expired: list[Message]
+    letters: list[Message]
+    whole: bool
+    """Whether every message that is in memory has been looked at."""
+
+
 class MessageRecord(msgspec.Struct, array_like=True, gc=False, frozen=True):
     """The row of a spilled message."""
 

@@ -32,11 +32,12 @@ from ropewayd.vocabulary.errors import (
 
 from . import actions as a
 from . import events as e
+from .fifo import SUFFIX
 from .message import Message, System
 from .paging import bodies, next_page
 from .queue import Queue
 from .records import CANCELLED, COMPLETED, FAILED, RUNNING, MoveTask
-from .redrive import FIFO, Redrive
+from .redrive import Redrive
 from .registry import Registry
 from .spilling import Own
 
@@ -146,7 +147,7 @@ class Moving:
             target = self._registry.find(action.destination)
             if target is None:
                 return _missing("destination")
-            if target is queue or target.name.endswith(FIFO) != queue.name.endswith(FIFO):
+            if target is queue or target.name.endswith(SUFFIX) != queue.name.endswith(SUFFIX):
                 return InvalidParameterValue(
                     "The field destination is not valid: it is another queue of the same type.", "destination"
                 )
@@ -233,7 +234,8 @@ class Moving:
         if queue is None or task is None or task.status != RUNNING:
             return Decision(None)
         count, _ = step(task.rate or self._limits.max_move_rate)
-        found = self._redrive.sift(queue, count, now - queue.attributes.retention_period, 0)
+        horizon = now - queue.attributes.retention_period
+        found = self._redrive.sift(queue, count, horizon, 0, task.through)
         events: tuple[Any, ...] = ()
         if found.expired:
             events = (e.MessagesExpired(queue.number, [m.sequence for m in found.expired]),)

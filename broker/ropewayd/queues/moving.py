@@ -47,5 +47,8 @@ def _put(queue: Queue, event: MessagesMoved, sequence: int) -> None:
         system=event.systems[at] if event.systems is not None else None,
     )
     queue.messages[sequence] = message
-    queue.ready.add(message)
+    if queue.groups is None:
+        queue.ready.add(message)
+    else:
+        queue.groups.add(message)
     queue.memory.used += size + OVERHEAD

@@ -1,7 +1,7 @@
 """One incarnation of a queue: its messages and what events do to them.
 
 Rule 1  Every live message is in exactly one place: visible (in `ready`), in flight, delayed, or on disk
-        alone.
+        alone. A FIFO queue has `groups` in the place of `ready`, which hold the invisible ones too.
 Rule 2  `live` counts all four. It follows from events and the queue's own record, never from what is in
         memory.
 Rule 3  What is on disk alone is visible: whatever is invisible is in memory. Up to `paged_through` nothing is
@@ -25,6 +25,7 @@ from ropewayd.vocabulary.names import Scope
 
 from .actions import QueueAttributes
 from .events import MessagesReceived, MessagesSent, VisibilityChanged
+from .groups import Groups
 from .message import DELAYED, GONE, IN_FLIGHT, OVERHEAD, VISIBLE, Lease, Message, size_of
 from .ready import Ready
 from .records import MAX_SEQUENCE, MoveTask
@@ -60,6 +61,7 @@ class Queue:
         "delayed",
         "expiry",
         "floor",
+        "groups",
         "in_flight",
         "live",
         "lowest_gone",
@@ -107,6 +109,7 @@ class Queue:
         self.delayed = 0
         self.messages: dict[int, Message] = {}
         self.ready = Ready()
+        self.groups = Groups() if attributes.fifo else None
         self.dead: dict[int, bool] = {}
         self.absent: AbstractSet[int] = frozenset()
         self.expiry: Timer | None = None
@@ -138,12 +141,24 @@ class Queue:
         """Messages that are on disk alone."""
         return self.live - len(self.messages)
 
+    @property
+    def known_through(self) -> int:
+        """Up to this sequence nothing is on disk alone."""
+        return self.paged_through if self.on_disk else MAX_SEQUENCE
+
     def oldest(self) -> int | None:
         """When the oldest message was sent, about; None where there is none, or it is on disk alone."""
         # What has waited longest in memory may be in flight; what has come back from disk stands in front.
-        known = [*self.ready.first(1), *islice(self.messages.values(), 1)]
-        through = self.paged_through if self.on_disk else MAX_SEQUENCE
-        return min((m.sent_at for m in known if m.sequence <= through), default=None)
+        known = [*self.foremost(1), *islice(self.messages.values(), 1)]
+        return min((m.sent_at for m in known if m.sequence <= self.known_through), default=None)
+
+    def foremost(self, count: int) -> list[Message]:
+        """The first visible messages that are known, at most `count`; of a FIFO queue the oldest that is not
+        blocked."""
+        if self.groups is None:
+            return self.ready.first(count)
+        oldest = self.groups.oldest()
+        return [] if oldest is None else [oldest]
 
     # Events
 
@@ -163,7 +178,8 @@ class Queue:
 
     def _put(self, event: MessagesSent, fresh: Sequence[int]) -> None:
         first, at, ids, bodies = event.first, event.at, event.ids, event.bodies
-        messages, add = self.messages, self.ready.add
+        groups = self.groups
+        messages, add = self.messages, self.ready.add if groups is None else groups.add
         visible_at, attributes, systems = event.visible_at, event.attributes, event.systems
         plain = visible_at is None and attributes is None
         held = 0
@@ -184,6 +200,8 @@ class Queue:
                 add(message)
             else:
                 self._hold(message, DELAYED, visible_at[index], None)
+                if groups is not None:
+                    groups.add(message)
         self.memory.used += held + OVERHEAD * len(fresh)
         if self.expiry is None:
             self.expire_at(at + self.attributes.retention_period)
@@ -201,7 +219,8 @@ class Queue:
                     message.state = VISIBLE
         else:
             taken = [messages[s] for s in sequences]
-            self.ready.take(taken)
+            if self.groups is None:
+                self.ready.take(taken)
         hold = deadline > at
         lease = self._lease(deadline, sequences, len(taken)) if hold and taken else None
         for message in taken:
@@ -215,10 +234,12 @@ class Queue:
                 message.state = IN_FLIGHT
                 message.deadline = deadline
                 message.lease = lease
-            else:
+            elif self.groups is None:
                 self.ready.put_back(message)
         if hold:
             self.in_flight += len(taken)
+        if self.groups is not None:
+            self.groups.touch(taken)
         return self.number, sequences
 
     def ended(self, sequences: Sequence[int], lsn: int) -> tuple[int, Sequence[int]]:
@@ -228,16 +249,19 @@ class Queue:
             self.live -= len(sequences)
             self.changed = lsn
         freed = 0
+        gone: list[Message] | None = None if self.groups is None else []
         for sequence in sequences:
             message = messages.pop(sequence, None)
             if message is None:
                 continue
             freed += message.size + OVERHEAD
-            if message.state == VISIBLE:
-                self.ready.remove(message)
-            else:
+            if message.state != VISIBLE:
                 self._release(message)
+            elif gone is None:
+                self.ready.remove(message)
             message.state = GONE
+            if gone is not None:
+                gone.append(message)
             if message.stored:
                 self.dead[sequence] = message.waits
         if self.replaying:
@@ -245,6 +269,8 @@ class Queue:
             through = self.spilled_through
             self.dead.update((s, True) for s in sequences if self.floor < s <= through)
         self.memory.used -= freed
+        if self.groups is not None and gone:
+            self.groups.look(gone)
         return self.number, sequences
 
     def returned(self, sequences: Sequence[int], lsn: int) -> tuple[int, Sequence[int]]:
@@ -262,12 +288,15 @@ class Queue:
             if message is None or lsn <= message.stored:
                 continue
             message.changed = lsn
-            if message.state == VISIBLE:
-                self.ready.remove(message)
-            else:
+            state = DELAYED if message.state == DELAYED else IN_FLIGHT
+            if message.state != VISIBLE:
                 self._release(message)
+            elif self.groups is None:
+                self.ready.remove(message)
             if deadline > event.at:
-                self._hold(message, IN_FLIGHT, deadline, None)
+                self._hold(message, state, deadline, None)
+                if self.groups is not None:
+                    self.groups.look((message,))
             else:
                 self._show(message)
         return self.number, event.sequences
@@ -314,7 +343,10 @@ class Queue:
     def _show(self, message: Message) -> None:
         """It is visible again. It may be older than the one for which the next look at retention was set."""
         message.state = VISIBLE
-        self.ready.put_back(message)
+        if self.groups is None:
+            self.ready.put_back(message)
+        else:
+            self.groups.look((message,))
         expires_at = message.sent_at + self.attributes.retention_period
         if self.expiry is None or expires_at < self.expiry.deadline:
             self.expire_at(expires_at)
@@ -351,6 +383,9 @@ class Queue:
 
     def settle(self) -> None:
         """Make the order of the visible ones anew from the messages themselves."""
+        if self.groups is not None:
+            self.groups = Groups(self.messages.values())
+            return
         visible = [m for m in self.messages.values() if m.state == VISIBLE]
         visible.sort(key=lambda m: m.sequence)
         self.ready = Ready(visible)
@@ -376,8 +411,7 @@ class Queue:
     def let_go(self, keep_bytes: int, written: int, lsn: int) -> None:
         """Leave to the disk what it has as of `lsn`: all but a head window of about `keep_bytes`, and what
         memory alone knows."""
-        through = self.paged_through if self.on_disk else MAX_SEQUENCE
-        gone = self.ready.let_go(keep_bytes, through, written, lsn)
+        gone = self.ready.let_go(keep_bytes, self.known_through, written, lsn)
         if not gone:
             return
         lowest = min(message.sequence for message in gone)
@@ -404,10 +438,12 @@ class Queue:
         """Recovery: a message that records know. `state` and `deadline` are theirs."""
         self.messages[message.sequence] = message
         self.memory.used += message.size + OVERHEAD
-        if message.state == VISIBLE:
-            self.ready.put_back(message)
-        else:
+        if message.state != VISIBLE:
             self._hold(message, message.state, message.deadline, None)
+        elif self.groups is None:
+            self.ready.put_back(message)
+        if self.groups is not None:
+            self.groups.add(message)
 
     def fill(self, messages: Iterable[Message]) -> None:
         """Rows that were read: what memory knows better is skipped."""
@@ -416,7 +452,10 @@ class Queue:
             if sequence > self.floor and sequence not in self.messages and sequence not in self.dead:
                 self.messages[sequence] = message
                 self.memory.used += message.size + OVERHEAD
-                self.ready.put_back(message)
+                if self.groups is None:
+                    self.ready.put_back(message)
+                else:
+                    self.groups.add(message)
 
     def snapshot(self) -> dict[str, Any]:
         """Everything that is state, as plain objects."""
@@ -434,7 +473,7 @@ class Queue:
             "tasks": list(self.tasks),
             "in_flight": self.in_flight,
             "delayed": self.delayed,
-            "ready": [m.sequence for m in self.ready],
+            "ready": [m.sequence for m in (self.ready if self.groups is None else self.groups)],
             "messages": {
                 m.sequence: (
                     m.id,

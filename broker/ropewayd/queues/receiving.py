@@ -12,9 +12,10 @@ from ropewayd.vocabulary.errors import OverLimit
 
 from . import actions as a
 from . import events as e
-from .message import Message, told
+from .message import Message, System, told
 from .paging import bodies, next_page
 from .queue import Queue
+from .records import sequence_number
 from .redrive import Redrive
 from .registry import Registry, missing
 
@@ -43,7 +44,7 @@ class Receiving:
             return self._full(queue, action, now)
         count = min(action.max_messages, room)
         moved: tuple[e.MessagesMoved, ...] = ()
-        if queue.mixed or queue.attributes.redrive_policy is not None:
+        if queue.groups is not None or queue.mixed or queue.attributes.redrive_policy is not None:
             sifted = self._sift(queue, count, now)
             if isinstance(sifted, Needs):
                 return sifted
@@ -68,7 +69,7 @@ class Receiving:
             sequences.append(m.sequence)
             handle = make(number, m.sequence, count, now)
             shown = (m.id, handle, m.body, m.sent_at, count, m.first_received_at or now, m.attributes)
-            answer.append(shown if m.system is None else (*shown, told(m.system)))
+            answer.append(shown if m.system is None else (*shown, _told(queue, m.sequence, m.system)))
         if not answer:
             return bodies(self._registry, queue, (m for m in picked if m.stub), (*expired, *moved))
         event = e.MessagesReceived(number, now, deadline, sequences)
@@ -79,7 +80,9 @@ class Receiving:
         """What the next receive will want from disk. `left` were picked, but their bodies were not there."""
         if left:
             return bodies(self._registry, queue, (m for m in left if m.stub))
-        if queue.on_disk and queue.ready.window(queue.paged_through) < self._registry.page_messages():
+        if queue.groups is not None or not queue.on_disk:
+            return None
+        if queue.ready.window(queue.paged_through) < self._registry.page_messages():
             return next_page(self._registry, queue, self._limits.page_messages)
         return None
 
@@ -111,7 +114,7 @@ class Receiving:
     def _sift(
         self, queue: Queue, count: int, now: int
     ) -> tuple[list[Message], tuple[Any, ...], tuple[e.MessagesMoved, ...], bool] | Needs:
-        """As `_pick`, where there may be dead letters; and whether all that is in memory was looked at."""
+        """As `_pick`, where there may be groups or dead letters; and whether all in memory was looked at."""
         target, policy = self._redrive.target(queue), queue.attributes.redrive_policy
         most = policy.max_receive_count if policy is not None and target is not None else 0
         found = self._redrive.sift(queue, count, now - queue.attributes.retention_period, most)
@@ -141,11 +144,14 @@ class Receiving:
         return seen[gone : gone + count], (event,)
 
     def _full(self, queue: Queue, action: a.ReceiveMessage, now: int) -> Outcome:
-        """Too many are in flight. A long poll waits until there are fewer; a short one is told."""
+        """Too many are in flight. A long poll waits until there are fewer. A short one is told, but on a FIFO
+        queue gets nothing."""
         wait = queue.attributes.receive_wait_time if action.wait is None else action.wait
         if wait:
             self._registry.full.add(queue.number)
             return Wait(queue.number, now + wait, [])
+        if queue.groups is not None:
+            return Decision([])
         return OverLimit(
             f"{self._limits.max_in_flight} messages of this queue are in flight: the limit.", "queue"
         )
@@ -156,3 +162,10 @@ class Receiving:
             self._registry.meters.of(queue.number).empty_receives += 1
             return Decision([], events)
         return Wait(queue.number, now + wait, [], events)
+
+
+def _told(queue: Queue, sequence: int, system: System) -> dict[str, str]:
+    """What a consumer is told of it, by name."""
+    if queue.groups is None:
+        return told(system)
+    return told(system) | {"sequence_number": sequence_number(queue.number, sequence)}

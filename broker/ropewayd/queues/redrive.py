@@ -20,22 +20,12 @@ from ropewayd.vocabulary.names import Scope, read_queue_arn, show_message_id
 
 from . import actions as a
 from . import events as e
-from .message import Message, System
+from .fifo import SUFFIX
+from .groups import Find
+from .message import Message, Sifted, System
 from .queue import Queue
+from .records import MAX_SEQUENCE
 from .registry import Registry
-
-FIFO = ".fifo"
-"""What the name of a FIFO queue ends with."""
-
-
-class Sifted(msgspec.Struct, gc=False):
-    """What a receive finds: messages to hand out, those past their retention, and dead letters."""
-
-    picked: list[Message]
-    expired: list[Message]
-    letters: list[Message]
-    whole: bool
-    """Whether every message that is in memory has been looked at."""
 
 
 class Redrive:
@@ -78,7 +68,7 @@ class Redrive:
         place = read_queue_arn(arn)
         if place is None or place[0] != scope:
             return bad(f"the dead-letter queue's ARN is {scope.queue_arn('NAME')}, as of its source")
-        if place[1].endswith(FIFO) != name.endswith(FIFO):
+        if place[1].endswith(SUFFIX) != name.endswith(SUFFIX):
             return bad("the dead-letter queue of a FIFO queue is a FIFO queue, that of another one is not")
         own = scope.queue_arn(name)
         if arn == own:
@@ -111,10 +101,14 @@ class Redrive:
             return None
         return self._registry.find(policy.dead_letter_target_arn)
 
-    def sift(self, queue: Queue, count: int, horizon: int, most: int) -> Sifted:
+    def sift(self, queue: Queue, count: int, horizon: int, most: int, through: int = MAX_SEQUENCE) -> Sifted:
         """The next messages, at most `count` to hand out. `most`: how often one can be received; 0: for ever.
-        Ages may be in any order here."""
+        `through`: of a FIFO queue, those up to this sequence. Ages may be in any order here."""
         limits = self._registry.limits
+        if queue.groups is not None:
+            through = min(through, queue.known_through)
+            find = Find(count, through, horizon, most, limits.page_messages, limits.page_bytes)
+            return queue.groups.first(find)
         look = count
         while True:
             seen = queue.ready.first(look)
@@ -144,7 +138,7 @@ class Redrive:
     def moved(self, queue: Queue, target: Queue, letters: list[Message], now: int) -> e.MessagesMoved:
         """The event that makes these messages of a queue dead letters."""
         own = queue.arn
-        fifo = queue.name.endswith(FIFO)
+        fifo = queue.name.endswith(SUFFIX)
         return e.MessagesMoved(
             queue.number,
             [m.sequence for m in letters],

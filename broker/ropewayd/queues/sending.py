@@ -18,8 +18,9 @@ from . import actions as a
 from . import events as e
 from .attributes import check_message_attributes
 from .backlog import Backlog
+from .fifo import deduplication_id, entry_problem
 from .message import System, size_of
-from .records import MAX_SEQUENCE
+from .records import MAX_SEQUENCE, sequence_number
 from .registry import Registry, missing
 
 
@@ -42,7 +43,7 @@ class Sending:
         if backlog is not None and (refusal := backlog.refusal(queue, len(action.entries), now)) is not None:
             return refusal
         maximum = queue.attributes.maximum_message_size
-        delay, longest = queue.attributes.delay, queue.attributes.maximum_delay
+        delay, fifo = queue.attributes.delay, queue.attributes.fifo
         bodies: list[Any] = []
         extras: list[Any] | None = None
         visible_at: list[int] | None = None
@@ -56,8 +57,10 @@ class Sending:
             else:
                 problem = self._problem(entry, maximum, index)
             own = entry.delay
-            if own is not None and own > longest and problem is None:
-                problem = self._delay_problem(own, longest, index)
+            special = fifo or entry.group is not None or entry.deduplication_id is not None
+            if (special or own is not None) and problem is None:
+                problem = self._option_problem(queue.attributes, entry, index)
+                own = None if fifo else own
             if problem is not None:
                 errors = errors or {}
                 errors[index] = problem
@@ -70,23 +73,26 @@ class Sending:
             if (own if own is not None else delay) or visible_at is not None:
                 visible_at = visible_at if visible_at is not None else [now] * len(bodies)
                 visible_at.append(now + (own if own is not None else delay))
-            if entry.trace_header is not None or systems is not None:
+            if special or entry.trace_header is not None or systems is not None:
                 systems = systems if systems is not None else [None] * len(bodies)
-                systems.append(_system(entry))
+                systems.append(_system(entry, fifo))
             bodies.append(body)
         if not bodies:
             return Decision([errors[i] for i in range(len(action.entries))] if errors else [])
         ids, first = self._entropy(16 * len(bodies)), queue.next_sequence
         event = e.MessagesSent(queue.number, first, now, ids, bodies, visible_at, extras, systems)
-        return self._sent(action, event, errors)
+        return self._sent(action, event, errors, fifo)
 
     def _sent(
-        self, action: a.SendMessage, event: e.MessagesSent, errors: dict[int, RopewayError] | None
+        self, action: a.SendMessage, event: e.MessagesSent, errors: dict[int, RopewayError] | None, fifo: bool
     ) -> Outcome:
         first, ids, count = event.first, event.ids, len(event.bodies)
         if first + count > MAX_SEQUENCE:
             return OverLimit("This queue has no sequences left: delete it and create it anew.", "queue")
         answer: list[Any] = [ids[at : at + 16] for at in range(0, 16 * count, 16)]
+        if fifo:
+            number = event.number
+            answer = [(id_, sequence_number(number, first + index)) for index, id_ in enumerate(answer)]
         if errors:
             stored = iter(answer)
             answer = [errors[i] if i in errors else next(stored) for i in range(len(action.entries))]
@@ -104,11 +110,19 @@ class Sending:
             field,
         )
 
-    def _delay_problem(self, delay: int, longest: int, index: int) -> RopewayError:
-        field = f"entries[{index}].delay"
-        return InvalidParameterValue(
-            f"The field {field} is {delay} ms; this queue takes at most its maximum_delay, {longest}.", field
-        )
+    def _option_problem(
+        self, attributes: a.QueueAttributes, entry: a.SendEntry, index: int
+    ) -> RopewayError | None:
+        """What is wrong with what else can be said of a message."""
+        longest = attributes.maximum_delay
+        if entry.delay is not None and entry.delay > longest:
+            field = f"entries[{index}].delay"
+            return InvalidParameterValue(
+                f"The field {field} is {entry.delay} ms; this queue takes at most its maximum_delay, "
+                f"{longest}.",
+                field,
+            )
+        return entry_problem(attributes, entry, index)
 
     def _problem(self, entry: a.SendEntry, maximum: int, index: int) -> RopewayError | None:
         body = entry.body
@@ -125,8 +139,10 @@ class Sending:
         return None if body and size <= maximum else self._size_problem(size if body else 0, maximum, index)
 
 
-def _system(entry: a.SendEntry) -> System | None:
+def _system(entry: a.SendEntry, fifo: bool) -> System | None:
     """What goes with the message besides body and attributes, if anything."""
-    if entry.trace_header is None:
+    if fifo:
+        return System(entry.group, deduplication_id(entry), entry.trace_header)
+    if entry.trace_header is None and entry.group is None:
         return None
-    return System(trace_header=entry.trace_header)
+    return System(entry.group, None, entry.trace_header)

@@ -39,6 +39,8 @@ _EXPIRY_PACE = 100
 """Milliseconds between two pages of expired messages of one queue."""
 _FIRST_LOOKS, _FIRST_PACE = 32, 10
 """After a start so many queues are looked at in so many milliseconds."""
+_BLOCKED_PACE = 60_000
+"""Milliseconds between two looks at a FIFO queue all of whose groups are blocked."""
 
 
 class Seen(NamedTuple):
@@ -106,6 +108,10 @@ class Queues:
             return (event.number,)
         if type(event) is e.MessagesMoved:
             return (event.destination,)
+        if type(event) in _UNBLOCKING:
+            queue = self._registry.by_number.get(event.number)
+            if queue is not None and queue.groups is not None:
+                return (event.number,)
         return ()
 
     def due(self, payloads: list[Any], now: int) -> Iterable[Action]:
@@ -120,12 +126,15 @@ class Queues:
             if queue is None:
                 continue
             queue.expiry = None
-            oldest = queue.ready.first(1)
+            oldest = queue.foremost(1)
+            if not oldest and queue.groups is not None and queue.in_flight + queue.delayed:
+                queue.expire_at(now + _BLOCKED_PACE)  # there may be some behind what is invisible
+                continue
             if not oldest and not queue.on_disk:
                 continue  # what is invisible is asked when it wakes
-            if oldest and (not queue.on_disk or oldest[0].sequence <= queue.paged_through):
+            if oldest and oldest[0].sequence <= queue.known_through:
                 if queue.mixed:
-                    oldest = queue.ready.first(self._registry.limits.page_messages)
+                    oldest = queue.foremost(self._registry.limits.page_messages)
                 at = min(m.sent_at for m in oldest) + queue.attributes.retention_period
                 if at > now:
                     queue.expire_at(at)
@@ -340,6 +349,8 @@ class Queues:
 
 
 _FEEDING = frozenset((e.MessagesSent, e.MessagesReturned, e.VisibilityChanged, e.QueueDeleted))
+_UNBLOCKING = frozenset((e.MessagesDeleted, e.MessagesExpired))
+"""On a FIFO queue they open the group of what ended."""
 
 _ENDING = frozenset((e.MessagesDeleted, e.MessagesExpired, e.MessagesMoved))
 

@@ -11,6 +11,7 @@ from ropewayd.vocabulary.errors import InvalidParameterValue, ReceiptHandleIsInv
 
 from . import actions as a
 from . import events as e
+from .message import IN_FLIGHT, Message
 from .paging import fetch, may_be_on_disk
 from .queue import Queue
 from .registry import Registry, missing
@@ -31,6 +32,7 @@ class Settling:
         if queue is None:
             return missing(action.queue)
         read, number, messages = self._registry.handles.read, queue.number, queue.messages
+        fifo = queue.groups is not None
         answer: list[RopewayError | None] = []
         found: list[int] = []
         unknown: list[int] = []
@@ -39,17 +41,25 @@ class Settling:
             if place is None or place[0] != number:
                 answer.append(self._bad_handle(f"handles[{index}]"))
                 continue
-            answer.append(None)
             sequence = place[1]
             if sequence in messages:
+                if fifo and _expired(messages[sequence], place[2]):
+                    answer.append(self._expired_handle(f"handles[{index}]"))
+                    continue
                 found.append(sequence)
             elif may_be_on_disk(queue, sequence):
                 unknown.append(sequence)
+            answer.append(None)
         if unknown:
             return fetch(self._registry, queue, unknown)
         if len(found) > 1 and len(set(found)) < len(found):
             found = list(dict.fromkeys(found))
         return Decision(answer, (e.MessagesDeleted(number, found),) if found else ())
+
+    def _expired_handle(self, field: str) -> InvalidParameterValue:
+        return InvalidParameterValue(
+            f"The field {field} is not valid. Reason: The receipt handle has expired.", field
+        )
 
     def _bad_handle(self, field: str) -> ReceiptHandleIsInvalid:
         return ReceiptHandleIsInvalid(f"The field {field} is not a receipt handle of this queue.", field)
@@ -72,6 +82,10 @@ class Settling:
             sequence, deadline = place[1], now + entry.visibility_timeout
             if sequence not in queue.messages and may_be_on_disk(queue, sequence):
                 unknown.append(sequence)
+                continue
+            message = queue.messages.get(sequence)
+            if message is not None and queue.groups is not None and _expired(message, place[2]):
+                answer.append(self._expired_handle(f"entries[{index}].handle"))
                 continue
             problem = self._change_problem(queue, sequence, entry.visibility_timeout, place[3], now, index)
             if problem is None:
@@ -101,3 +115,8 @@ class Settling:
                 f"{field}.visibility_timeout",
             )
         return None
+
+
+def _expired(message: Message, count: int) -> bool:
+    """Of a FIFO queue a handle is good while the receive that gave it holds the message, and no longer."""
+    return message.state != IN_FLIGHT or message.receive_count != count

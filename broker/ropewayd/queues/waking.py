@@ -11,8 +11,10 @@ from ropewayd.vocabulary.action import Action
 
 from . import actions as a
 from . import events as e
+from .groups import Groups
 from .message import VISIBLE
 from .paging import next_page
+from .queue import Queue
 from .registry import Registry
 
 
@@ -57,6 +59,8 @@ class Waking:
         if queue is None or not queue.live:
             return Decision(None)
         horizon = now - queue.attributes.retention_period
+        if queue.groups is not None:
+            return self._expire_groups(queue, queue.groups, horizon)
         seen = queue.ready.first(self._limits.page_messages)
         if queue.on_disk and (not seen or seen[0].sequence > queue.paged_through):
             return next_page(self._registry, queue, 1)
@@ -67,3 +71,13 @@ class Waking:
         if gone and queue.on_disk and (len(seen) == 1 or seen[1].sequence > queue.paged_through):
             return next_page(self._registry, queue, self._limits.page_messages)
         return Decision(None, (e.MessagesExpired(queue.number, gone),) if gone else ())
+
+    def _expire_groups(self, queue: Queue, groups: Groups, horizon: int) -> Outcome:
+        """Likewise. What is blocked is asked when it is not any more."""
+        gone = groups.past(horizon, self._limits.page_messages)
+        if queue.on_disk and groups.oldest() is None and not queue.in_flight + queue.delayed:
+            return next_page(self._registry, queue, 1)
+        if len(gone) == 1 and queue.on_disk:
+            return next_page(self._registry, queue, self._limits.page_messages)
+        sequences = [m.sequence for m in gone if m.sequence <= queue.known_through]
+        return Decision(None, (e.MessagesExpired(queue.number, sequences),) if sequences else ())

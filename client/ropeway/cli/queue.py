@@ -43,6 +43,16 @@ MEANINGS = {
     "kms_data_key_reuse_period": "How long one data key of that is used",
     "sqs_managed_sse_enabled": "Whether it is encrypted with a key of the queue service",
 }
+CHOICES = {
+    "deduplication_scope": (
+        ("queue", "messageGroup"),
+        "FIFO: where a deduplication id means the same message",
+    ),
+    "fifo_throughput_limit": (
+        ("perQueue", "perMessageGroupId"),
+        "FIFO: perMessageGroupId, with the scope messageGroup, is high throughput",
+    ),
+}
 DEFAULTS = {
     "visibility_timeout": "30s",
     "delay": "0s",
@@ -68,6 +78,17 @@ def setting_options(*, defaults: bool) -> Callable[[Command], Command]:
     """An option for each setting of a queue."""
 
     def decorate(command: Command) -> Command:
+        for name, (choices, meaning) in reversed(CHOICES.items()):
+            option = "--" + name.replace("_", "-")
+            default = f"; {choices[0]} by default" if defaults else ""
+            text = f"{meaning}{default}."
+            command = click.option(option, name, type=click.Choice(choices), help=text)(command)
+        command = click.option(
+            "--content-based-deduplication/--no-content-based-deduplication",
+            "content_based_deduplication",
+            default=None,
+            help="FIFO: the SHA-256 of its body stands for a deduplication id where none is given.",
+        )(command)
         for name, meaning in reversed(MEANINGS.items()):
             default = f"; {DEFAULTS[name]} by default" if defaults and name in DEFAULTS else ""
             text = f"{meaning}{': ' + RANGES[name] if name in RANGES else ''}{default}."
@@ -96,9 +117,16 @@ Examples:
   ropeway queue create jobs
   ropeway queue create jobs --visibility-timeout 5m --retention-period 14d
   ropeway queue create mail --delay 30s --maximum-message-size 256KiB
+  ropeway queue create orders.fifo --fifo --content-based-deduplication
 """
 )
 @click.argument("queue", metavar="QUEUE")
+@click.option(
+    "--fifo",
+    is_flag=True,
+    default=None,
+    help="Keep order within message groups, and take no duplicates. The name ends in .fifo.",
+)
 @setting_options(defaults=True)
 @common_options
 @click.pass_obj
@@ -106,7 +134,7 @@ def create(session: Session, /, queue: str, **settings: Any) -> None:
     """Make a queue, unless it is there.
 
     It is an error if it is there with another value for a setting that you give. A name is 1 to 80 of
-    A-Z, a-z, 0-9, - and _.
+    A-Z, a-z, 0-9, - and _, and ends in .fifo if the queue is a FIFO queue.
     """
 
     async def work(broker: ropeway.Broker) -> tuple[str, bool]:

@@ -238,10 +238,20 @@ def _record(message: ropeway.Message) -> dict[str, Json]:
         "sent_at": stamp(message.sent_at),
         "first_received_at": stamp(message.first_received_at),
         "receive_count": message.receive_count,
+        **{name: value for name, value in _place(message).items() if value is not None},
         "attributes": {name: _attribute(typed) for name, typed in message.typed_attributes.items()},
     }
     body = message.body
     return record | ({"body": body} if isinstance(body, str) else {"body_base64": in_base64(body)})
+
+
+def _place(message: ropeway.Message) -> dict[str, str | None]:
+    """What a FIFO queue tells besides."""
+    return {
+        "group": message.group,
+        "sequence_number": message.sequence_number,
+        "deduplication_id": message.deduplication_id,
+    }
 
 
 def _attribute(typed: TypedAttribute) -> dict[str, Json]:
@@ -252,6 +262,10 @@ def _attribute(typed: TypedAttribute) -> dict[str, Json]:
 def _drawn(message: ropeway.Message, output: Output) -> str:
     """For eyes: what is known of it above, the body below, and nothing in it that a terminal would obey."""
     facts = [f"sent {local(message.sent_at)}", f"received {counted(message.receive_count, 'time')}"]
+    if message.group is not None:
+        facts.append(f"group {harmless(message.group)}")
+    if message.sequence_number is not None:
+        facts.append(f"number {message.sequence_number}")
     for name, (kind, value) in message.typed_attributes.items():
         shown = value if isinstance(value, str) else f"{kind} of {counted(len(value), 'byte')}"
         facts.append(f"{name}={shown}")

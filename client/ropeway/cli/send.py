@@ -35,10 +35,18 @@ class Envelope:
     delay: float | None
     attributes: dict[str, TypedAttribute]
     as_bytes: bool
+    group: str | None
+    deduplication_id: str | None
 
     def around(self, body: bytes) -> ropeway.Outgoing:
         """A message to send."""
-        return ropeway.Outgoing(guess(body, as_bytes=self.as_bytes), self.delay, self.attributes or None)
+        return ropeway.Outgoing(
+            guess(body, as_bytes=self.as_bytes),
+            self.delay,
+            self.attributes or None,
+            group=self.group,
+            deduplication_id=self.deduplication_id,
+        )
 
 
 @click.command(
@@ -51,6 +59,7 @@ Examples:
   date | ropeway send jobs -                      all of standard input is one message
   ropeway send jobs --lines --file urls.txt       each line is one
   tail -f access.log | ropeway send log --lines > /dev/null
+  ropeway send orders.fifo "paid" --group customer-7 --deduplication-id order-42-paid
 \b
 A body that begins with - goes behind --, as in: ropeway send jobs -- -5
 """,
@@ -74,6 +83,14 @@ A body that begins with - goes behind --, as in: ropeway send jobs -- -5
     metavar="NAME=TYPE:VALUE",
     help="TYPE is String, Number or Binary (in base64). Repeatable.",
 )
+@click.option(
+    "--group", metavar="GROUP", help="The message group; a FIFO queue requires it and keeps its order."
+)
+@click.option(
+    "--deduplication-id",
+    metavar="ID",
+    help="FIFO: a message with the same ID within 5 minutes is accepted, and not stored again.",
+)
 @click.option("--bytes", "as_bytes", is_flag=True, help="Send bytes, even what could be text.")
 @common_options
 @click.pass_obj
@@ -86,6 +103,8 @@ def send(
     by_line: bool,
     delay: float | None,
     attributes: tuple[tuple[str, TypedAttribute], ...],
+    group: str | None,
+    deduplication_id: str | None,
     as_bytes: bool,
 ) -> None:
     """Send messages to QUEUE: BODY, all of standard input (-), a file, or its lines.
@@ -103,7 +122,9 @@ def send(
     repeated = [name for name, count in Counter(name for name, _ in attributes).items() if count > 1]
     if repeated:
         raise click.UsageError(f"attribute {repeated[0]} is given twice")
-    envelope = Envelope(delay, dict(attributes), as_bytes)
+    if by_line and deduplication_id is not None:
+        raise click.UsageError("--deduplication-id is of one message: with --lines the others would go")
+    envelope = Envelope(delay, dict(attributes), as_bytes, group, deduplication_id)
     if by_line:
         with _opened(file) as (descriptor, name):
             _send_lines(session, queue, envelope, descriptor, name)
