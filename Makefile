@@ -60,7 +60,7 @@ simulate: ## Run the simulation over SEEDS=n seeds
 	@.ci/venv .venv dev
 	@$(bin)/python -m tests.simulation --seeds $(SEEDS) $(ARGS)
 
-torture: ## Let disks fail, lose power and rot for MINUTES=n, with new seeds each time
+torture: ## Go on with faults of all kinds, and new seeds, for MINUTES=n
 	@.ci/venv .venv dev
 	@$(bin)/python -m tests.faults torture --minutes $(MINUTES) $(ARGS)
 
