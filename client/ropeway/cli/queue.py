@@ -14,6 +14,7 @@ import ropeway
 from ropeway.cli.exits import RANGES, REFUSED, Exit
 from ropeway.cli.names import queue_argument, queue_names
 from ropeway.cli.output import Json
+from ropeway.cli.redrive import dead_letter_options, flat, redrive, take_policies
 from ropeway.cli.session import Session, common_options
 from ropeway.cli.values import (
     counted,
@@ -95,13 +96,14 @@ def setting_options(*, defaults: bool) -> Callable[[Command], Command]:
             option = "--" + name.replace("_", "-")
             read, metavar = _KINDS.get(name, (read_duration, "DURATION"))
             command = click.option(option, name, type=read, metavar=metavar, help=text)(command)
-        return command
+        return dead_letter_options(command)
 
     return decorate
 
 
 def _given(settings: dict[str, Any]) -> ropeway.QueueSettings:
-    found: Any = {name: value for name, value in settings.items() if value is not None}
+    policies = take_policies(settings)
+    found: Any = {name: value for name, value in settings.items() if value is not None} | policies
     given: ropeway.QueueSettings = found
     return given
 
@@ -111,6 +113,9 @@ def queue() -> None:
     """Make queues, look at them, change and remove them."""
 
 
+queue.add_command(redrive)
+
+
 @queue.command(
     epilog="""\b
 Examples:
@@ -118,6 +123,7 @@ Examples:
   ropeway queue create jobs --visibility-timeout 5m --retention-period 14d
   ropeway queue create mail --delay 30s --maximum-message-size 256KiB
   ropeway queue create orders.fifo --fifo --content-based-deduplication
+  ropeway queue create jobs --dead-letter-queue jobs-dead --max-receive-count 5
 """
 )
 @click.argument("queue", metavar="QUEUE")
@@ -239,7 +245,7 @@ def show(session: Session, queue: str) -> None:
     async def work(broker: ropeway.Broker) -> ropeway.QueueAttributes:
         return await broker.queue(queue).attributes()
 
-    found = session.perform(work, queue)
+    found = flat(session.perform(work, queue))
     shown = {"queue": queue} | {name: _shown(name, value) for name, value in found.items()}
     plain = {"queue": queue} | {name: _plain(value) for name, value in found.items()}
     session.output.pairs({name.replace("_", " "): value for name, value in shown.items()}, plain)
@@ -277,6 +283,7 @@ def _plain(value: object) -> Json:
 Examples:
   ropeway queue set jobs --visibility-timeout 10m
   ropeway queue set jobs --retention-period 14d --receive-wait-time 20s
+  ropeway queue set jobs --dead-letter-queue ""
 """,
 )
 @queue_argument
