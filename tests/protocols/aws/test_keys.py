@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import boto3
 import pytest
-from botocore.auth import SigV4QueryAuth
+from botocore.auth import SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
@@ -64,6 +64,15 @@ def test_what_is_not_signed_is_refused_but_health(daemon: Daemon) -> None:
         assert http.json("Nothing", b"{").headers["x-amzn-query-error"].startswith("MissingAuth")
         assert http.ask("GET", "/health").status == 200
         assert http.ask("OPTIONS", "/", {"Origin": "http://localhost"}).status == 200
+
+
+def test_a_signature_for_one_service_is_none_for_another(daemon: Daemon) -> None:
+    body = b"Action=ListQueues&Version=2012-11-05"
+    asked = AWSRequest(method="POST", url=daemon.endpoint + "/", data=body)
+    SigV4Auth(Credentials(*ONE), "sts", "us-east-1").add_auth(asked)
+    with Http(daemon.endpoint) as http:
+        said = http.ask("POST", "/", {name: str(value) for name, value in asked.headers.items()}, body)
+    assert (said.status, said.xml[0][1].text) == (403, "SignatureDoesNotMatch")
 
 
 def test_a_presigned_get_works(daemon: Daemon) -> None:

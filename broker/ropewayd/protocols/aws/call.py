@@ -7,7 +7,7 @@ an action, and the action's answer into the members of its result; it decides no
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import msgspec
@@ -31,7 +31,8 @@ class Caller(msgspec.Struct, frozen=True):
 
     account: str
     region: str
-    key: str = ""
+    service: str = ""
+    """The service that the credential is for."""
     proven: bool = False
     """Whether a signature was verified: then other accounts' queues are out of reach."""
 
@@ -43,8 +44,8 @@ class Call(msgspec.Struct, kw_only=True):
     protocol: Protocol
     operation: str
     caller: Caller
-    base_url: str
-    """What QueueUrls begin with: scheme and host, as the client called us."""
+    base: Callable[[], str] = str
+    """Gives `base_url`."""
     namespace: str = ""
     """The service's XML namespace."""
     prefix: str = ""
@@ -60,6 +61,11 @@ class Call(msgspec.Struct, kw_only=True):
 
     refused: dict[int, RopewayError] = {}
     """Entries of a batch that did not get as far as the action, by their place."""
+
+    @property
+    def base_url(self) -> str:
+        """What QueueUrls begin with: scheme and host, as the client called. Raises InvalidParameterValue."""
+        return self.base()
 
     @property
     def is_query(self) -> bool:

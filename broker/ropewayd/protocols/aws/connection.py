@@ -72,6 +72,10 @@ class Connection(RequestHandler):
         super().resume_writing()
         self._calm("_stuck")
 
+    async def taken(self) -> None:
+        """Wait until the peer has taken what was written. Raises ConnectionError where it is gone."""
+        await self._drain_helper()
+
     def leave(self) -> None:
         """Close when what was asked is answered: now, if nothing was."""
         if self._current_request is None and not self._messages:

@@ -89,13 +89,14 @@ class _Signed(msgspec.Struct, frozen=True):
     expires: int | None = None
 
 
-def scope_of(headers: Mapping[str, str], query: Mapping[str, str]) -> Scope | None:
+def scope_of(authorization: str | None, query: Mapping[str, str]) -> Scope | None:
     """The scope that a request claims, whether or not its signature is right; None if it claims none."""
-    credential = query.get("X-Amz-Credential", "")
-    authorization = headers.get("Authorization", "")
-    if authorization.startswith(ALGORITHM):
-        found = re.search(r"Credential=([^,\s]+)", authorization)
-        credential = found[1] if found else ""
+    credential = query.get("X-Amz-Credential")
+    if authorization is not None and authorization.startswith(ALGORITHM):
+        _, _, rest = authorization.partition("Credential=")
+        credential = rest.partition(",")[0].strip()
+    if not credential:
+        return None
     try:
         return _scope(credential)
     except IncompleteSignature:
@@ -213,8 +214,17 @@ def _encoded(text: str) -> str:
 def _by_name(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, list[bytes]]:
     found: dict[str, list[bytes]] = {}
     for name, value in headers:
-        found.setdefault(name.decode("latin-1").lower(), []).append(value)
+        found.setdefault(_name(name) if len(name) <= _SHORT else _lower(name), []).append(value)
     return found
+
+
+def _lower(raw: bytes) -> str:
+    return raw.decode("latin-1").lower()
+
+
+_name = functools.lru_cache(maxsize=1024)(_lower)
+_SHORT: Final = 64
+"""Bytes of a header's name that is kept: what a peer makes up costs no memory that stays."""
 
 
 # What the request says about its signature
@@ -236,28 +246,36 @@ def _read(headers: Mapping[str, list[bytes]], pairs: list[tuple[str, str]]) -> _
 
 
 def _from_headers(authorization: str, headers: Mapping[str, list[bytes]]) -> _Signed:
-    algorithm, _, rest = authorization.strip().partition(" ")
+    head, equals, signature = authorization.strip().rpartition("Signature=")
+    if "," in signature:  # the signature may stand anywhere: then it is put at the end
+        signature, _, rest = signature.partition(",")
+        head = f"{head.rstrip(', ')}, {rest}" if "=" in head else f"{head}{rest}"
+    scope, names = _parts(head.rstrip(", "))
+    if not equals or not signature:
+        raise IncompleteSignature("Authorization header requires 'Signature' parameter.")
+    tokens = headers.get("x-amz-security-token")
+    token = b",".join(tokens).decode("utf-8", "surrogateescape") if tokens else ""
+    return _Signed(scope, _stamp(headers), names, _signature(signature.strip()), token)
+
+
+@functools.lru_cache(maxsize=256)
+def _parts(head: str) -> tuple[Scope, tuple[str, ...]]:
+    """What an Authorization header says besides its signature, which is the same for a day of calls."""
+    algorithm, _, rest = head.partition(" ")
     if algorithm != ALGORITHM:
         raise IncompleteSignature(f"The Authorization header must begin with {ALGORITHM}.")
     parts: dict[str, str] = {}
     for part in rest.split(","):
         name, equals, value = part.strip().partition("=")
-        if not equals or name not in {"Credential", "SignedHeaders", "Signature"} or name in parts:
+        if not equals or name not in {"Credential", "SignedHeaders"} or name in parts:
             raise IncompleteSignature(
                 "The Authorization header has a part that is not known, or has one twice."
             )
         parts[name] = value
-    for name in ("Credential", "Signature", "SignedHeaders"):
+    for name in ("Credential", "SignedHeaders"):
         if not parts.get(name):
             raise IncompleteSignature(f"Authorization header requires '{name}' parameter.")
-    tokens = headers.get("x-amz-security-token", [])
-    return _Signed(
-        _scope(parts["Credential"]),
-        _stamp(headers),
-        _names(parts["SignedHeaders"]),
-        _signature(parts["Signature"]),
-        b",".join(tokens).decode("utf-8", "surrogateescape"),
-    )
+    return _scope(parts["Credential"]), _names(parts["SignedHeaders"])
 
 
 def _stamp(headers: Mapping[str, list[bytes]]) -> str:
@@ -302,6 +320,7 @@ def _from_query(parameters: Mapping[str, str]) -> _Signed:
     )
 
 
+@functools.lru_cache(maxsize=256)
 def _scope(credential: str) -> Scope:
     parts = unquote_to_bytes(credential).decode("latin-1").split("/")
     if len(parts) != 5 or parts[4] != "aws4_request" or not all(parts):
@@ -332,16 +351,21 @@ def _check_time(signed: _Signed, now: int, skew: int) -> None:
         raise SignatureDoesNotMatch(
             "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date."
         )
-    try:
-        at = datetime.strptime(signed.stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
-    except ValueError:
-        raise IncompleteSignature("Date must be in ISO-8601 'basic format'.") from None
+    at = _seconds(signed.stamp)
     if at > now + skew:
         raise SignatureDoesNotMatch(
             f"Signature not yet current: {signed.stamp} is later than now and {skew} seconds."
         )
     if at + (signed.expires if signed.expires is not None else skew) < now:
         raise SignatureDoesNotMatch(f"Signature expired: {signed.stamp} is too long ago.")
+
+
+@functools.lru_cache(maxsize=64)
+def _seconds(stamp: str) -> float:
+    try:
+        return datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        raise IncompleteSignature("Date must be in ISO-8601 'basic format'.") from None
 
 
 def _check_scope(signed: _Signed, services: Iterable[str]) -> None:

@@ -7,6 +7,7 @@ well, and a bare name is a queue of the caller's own.
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Final
 from urllib.parse import unquote
@@ -23,6 +24,7 @@ from ropewayd.vocabulary.names import Scope
 _PATH: Final = re.compile(r"(?:/queue/(?P<region>[a-z0-9-]{1,32}))?/(?P<account>\d{12})/(?P<name>[^/]+)/?\Z")
 _HOST: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/]*", re.IGNORECASE)
 MAX_NAME: Final = 80
+MAX_URL: Final = 2048
 
 
 def is_queue_path(path: str) -> bool:
@@ -45,12 +47,20 @@ def queue_name(call: Call, url: str | None) -> str:
         raise MissingParameter("The request must contain the parameter QueueUrl.", "QueueUrl")
     if "/" not in given:
         return owned_name(call, given, call.caller.account, call.caller.region)
-    path = _HOST.sub("", given, count=1)
+    if len(given) > MAX_URL:
+        raise InvalidParameterValue(f"A QueueUrl has at most {MAX_URL} characters.", "QueueUrl")
+    region, account, name = _read(given)
+    return owned_name(call, name, account, region or call.caller.region)
+
+
+@functools.lru_cache(maxsize=1024)
+def _read(url: str) -> tuple[str | None, str, str]:
+    """The region if there is one, the account and the name in a QueueUrl. Raises InvalidParameterValue."""
+    path = _HOST.sub("", url, count=1)
     found = _PATH.match(path if path.startswith("/") else f"/{path}")
     if found is None:
-        raise InvalidParameterValue(f"The address {given[:200]} is not valid for this endpoint.", "QueueUrl")
-    account, region = found["account"], found["region"] or call.caller.region
-    return owned_name(call, unquote(found["name"]), account, region)
+        raise InvalidParameterValue(f"The address {url[:200]} is not valid for this endpoint.", "QueueUrl")
+    return found["region"], found["account"], unquote(found["name"])
 
 
 def owned_name(call: Call, name: str, account: str, region: str) -> str:
