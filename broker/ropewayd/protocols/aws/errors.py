@@ -57,6 +57,14 @@ FAULTS: Final[dict[str, Fault]] = {
     "MissingParameter": Fault("MissingRequiredParameterException", "MissingParameter"),
     "InvalidAddress": Fault("InvalidAddress", "InvalidAddress", 404),
     "InvalidSecurity": Fault("InvalidSecurity", "InvalidSecurity", 403),
+    # A key service: messages are encrypted by nobody but the disk, so none of these is ever told.
+    "KmsAccessDenied": Fault("KmsAccessDenied", "KMS.AccessDeniedException"),
+    "KmsDisabled": Fault("KmsDisabled", "KMS.DisabledException"),
+    "KmsInvalidKeyUsage": Fault("KmsInvalidKeyUsage", "KMS.InvalidKeyUsageException"),
+    "KmsInvalidState": Fault("KmsInvalidState", "KMS.InvalidStateException"),
+    "KmsNotFound": Fault("KmsNotFound", "KMS.NotFoundException"),
+    "KmsOptInRequired": Fault("KmsOptInRequired", "KMS.OptInRequired", 403),
+    "KmsThrottled": Fault("KmsThrottled", "KMS.ThrottlingException"),
     # What is asked for at all, and by whom
     "InvalidAction": Fault(_CORAL + "UnknownOperationException", "InvalidAction"),
     "MalformedRequest": Fault(_CORAL + "SerializationException", "MalformedInput"),

@@ -9,7 +9,7 @@ import msgspec
 
 from . import sts
 from .call import Operation
-from .sqs import messages, queues
+from .sqs import messages, moves, queues
 
 
 class Service(msgspec.Struct, frozen=True):
@@ -42,7 +42,7 @@ SQS = Service(
     "2012-11-05",
     "http://queue.amazonaws.com/doc/2012-11-05/",
     "com.amazonaws.sqs",
-    _operations(queues, messages),
+    _operations(queues, messages, moves),
 )
 STS = Service(
     "sts",

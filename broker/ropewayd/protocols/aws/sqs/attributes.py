@@ -100,6 +100,10 @@ SETTABLE: Final[Mapping[str, Attribute]] = {
     "RedriveAllowPolicy": Attribute(
         "redrive_allow_policy", _policy("RedriveAllowPolicy", REDRIVE_ALLOW), _shown(REDRIVE_ALLOW)
     ),
+    "Policy": _as_is("policy"),
+    "KmsMasterKeyId": _as_is("kms_master_key_id"),
+    "KmsDataKeyReusePeriodSeconds": _seconds("kms_data_key_reuse_period"),
+    "SqsManagedSseEnabled": _boolean("sqs_managed_sse_enabled"),
 }
 """By AWS's name."""
 
@@ -111,6 +115,9 @@ READ_ONLY: Final[Mapping[str, Attribute]] = {
     "LastModifiedTimestamp": _seconds("modified_at"),
     "QueueArn": _as_is("arn"),
 }
+
+HIDDEN: Final = {"KmsDataKeyReusePeriodSeconds": 300_000}
+"""What is not shown while it has its default."""
 
 KNOWN: Final[Mapping[str, Attribute]] = {**SETTABLE, **READ_ONLY}
 AWS_NAMES: Final = {each.name: aws for aws, each in KNOWN.items()}
@@ -143,7 +150,7 @@ def show_attributes(answer: Mapping[str, Any], names: Iterable[str]) -> dict[str
     for name in wanted:
         attribute = KNOWN[name]
         value = answer.get(attribute.name)
-        if value is not None:
+        if value is not None and HIDDEN.get(name) != value:
             shown[name] = attribute.show(value)
     return shown
 

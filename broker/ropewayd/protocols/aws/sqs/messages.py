@@ -53,6 +53,13 @@ SYSTEM: Final = {
     "deduplication_id": "MessageDeduplicationId",
 }
 """What the service knows of some messages, by the action's name and AWS's."""
+SYSTEM_NAMES: Final = (
+    "SenderId",
+    "SentTimestamp",
+    "ApproximateReceiveCount",
+    "ApproximateFirstReceiveTimestamp",
+    *SYSTEM.values(),
+)
 
 VISIBILITY: Final = "VisibilityTimeout must be an integer between 0 and 43200."
 DELAY: Final = "DelaySeconds must be >= 0 and <= 900."

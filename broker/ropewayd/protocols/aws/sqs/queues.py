@@ -17,6 +17,11 @@ from .url import owned_name, queue_name, queue_url
 MAX_RESULTS = 1000
 
 
+def counted(given: int | None, default: int) -> int:
+    """A number as the actions take it. What is out of every range stays out of it."""
+    return default if given is None else max(-1, min(given, 10**9))
+
+
 class QueueOperation(Operation, kw_only=True):
     """What belongs to one queue."""
 
@@ -40,7 +45,8 @@ class CreateQueue(Operation, kw_only=True):
 
     def action(self, call: Call) -> Action:
         name = owned_name(call, self.queue_name, call.caller.account, call.caller.region)
-        return convert(a.CreateQueue, {"queue": name, "attributes": read_attributes(self.attributes or {})})
+        asked = {"queue": name, "attributes": read_attributes(self.attributes or {}), "tags": self.tags or {}}
+        return convert(a.CreateQueue, asked)
 
     def output(self, answer: Any, call: Call) -> dict[str, Any]:
         return {"QueueUrl": queue_url(call, self.queue_name)}
@@ -86,10 +92,9 @@ class ListQueues(Operation, kw_only=True):
     max_results: int | None = None
 
     def action(self, call: Call) -> Action:
-        limit = MAX_RESULTS if self.max_results is None else self.max_results
         asked = {
             "prefix": self.queue_name_prefix or "",
-            "limit": max(-1, min(limit, 10**6)),
+            "limit": counted(self.max_results, MAX_RESULTS),
             "after": self.next_token,
             "account": call.caller.account,
             "region": call.caller.region,
@@ -138,3 +143,73 @@ class PurgeQueue(QueueOperation, kw_only=True):
 
     def action(self, call: Call) -> Action:
         return a.PurgeQueue(queue=self.queue(call))
+
+
+class TagQueue(QueueOperation, kw_only=True):
+    """Put tags on a queue."""
+
+    tags: dict[str, str]
+
+    def action(self, call: Call) -> Action:
+        return convert(a.TagQueue, {"queue": self.queue(call), "tags": self.tags})
+
+
+class UntagQueue(QueueOperation, kw_only=True):
+    """Take tags from a queue."""
+
+    tag_keys: list[str]
+
+    def action(self, call: Call) -> Action:
+        return convert(a.UntagQueue, {"queue": self.queue(call), "keys": self.tag_keys})
+
+
+class ListQueueTags(QueueOperation, kw_only=True):
+    """A queue's tags."""
+
+    has_result: ClassVar[bool] = True
+
+    def action(self, call: Call) -> Action:
+        return a.ListQueueTags(queue=self.queue(call))
+
+    def output(self, answer: Any, call: Call) -> dict[str, Any]:
+        return {"Tags": answer} if answer else {}
+
+
+class AddPermission(QueueOperation, kw_only=True):
+    """Allow other accounts some actions on a queue."""
+
+    parameters: ClassVar[Mapping[str, str]] = {
+        "label": "Label",
+        "accounts": "AWSAccountIds",
+        "actions": "Actions",
+    }
+    reasons: ClassVar[Mapping[str, str]] = {
+        "Label": "Must be 1 to 80 alphanumeric characters, hyphens or underscores.",
+        "AWSAccountIds": "Each is twelve digits, and there are 1 to 50.",
+        "Actions": "There are 1 to 7.",
+    }
+
+    label: str
+    aws_account_ids: list[str] = msgspec.field(name="AWSAccountIds")
+    actions: list[str]
+
+    def action(self, call: Call) -> Action:
+        asked = {
+            "queue": self.queue(call),
+            "label": self.label,
+            "accounts": self.aws_account_ids,
+            "actions": self.actions,
+        }
+        return convert(a.AddPermission, asked)
+
+
+class RemovePermission(QueueOperation, kw_only=True):
+    """Take back what was allowed by a label."""
+
+    parameters: ClassVar[Mapping[str, str]] = {"label": "Label"}
+    reasons: ClassVar[Mapping[str, str]] = AddPermission.reasons
+
+    label: str
+
+    def action(self, call: Call) -> Action:
+        return convert(a.RemovePermission, {"queue": self.queue(call), "label": self.label})
