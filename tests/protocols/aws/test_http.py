@@ -246,14 +246,23 @@ def test_connections_beyond_the_limit_are_closed_and_others_go_on(hasty: Daemon)
             each.close()
 
 
+def waiting(daemon: Daemon, polls: int) -> None:
+    """Wait until so many long polls wait."""
+    with Http(daemon.endpoint) as watcher:
+        while f"\nropeway_long_polls {polls}" not in watcher.ask("GET", "/metrics").text:
+            pass
+
+
 def test_a_client_that_leaves_its_long_poll_takes_no_message(daemon: Daemon, http: Http, url: str) -> None:
     poll = {"QueueUrl": url, "WaitTimeSeconds": 20}
     body = json.dumps(poll).encode()
     leaving = [Http(daemon.endpoint) for _ in range(5)]
     for each in leaving:
         each.send(each.request("POST", "/", LIST | {"X-Amz-Target": "AmazonSQS.ReceiveMessage"}, body))
+    waiting(daemon, 5)
     for each in leaving:
         each.close()
+    waiting(daemon, 0)
     # Whoever asks now waits behind them all.
     http.send(http.request("POST", "/", LIST | {"X-Amz-Target": "AmazonSQS.ReceiveMessage"}, body))
     with Http(daemon.endpoint) as sender:

@@ -326,3 +326,185 @@ def test_a_queue_that_is_there_with_another_value(http: Http, url: str) -> None:
         "DelaySeconds",
     }
     assert said.headers["x-amzn-query-error"] == "QueueAlreadyExists;Sender"
+
+
+def test_a_fifo_queue_on_the_wire(http: Http) -> None:
+    given = {"FifoQueue": "True", "ContentBasedDeduplication": "true"}
+    url = http.json("CreateQueue", {"QueueName": "wire.fifo", "Attributes": given}).json["QueueUrl"]
+    attributes = http.json("GetQueueAttributes", {"QueueUrl": url, "AttributeNames": ["All"]}).json[
+        "Attributes"
+    ]
+    assert {name: attributes[name] for name in ("FifoQueue", "ContentBasedDeduplication")} == {
+        "FifoQueue": "true",
+        "ContentBasedDeduplication": "true",
+    }
+    assert (attributes["DeduplicationScope"], attributes["FifoThroughputLimit"]) == ("queue", "perQueue")
+
+    sent = http.json("SendMessage", {"QueueUrl": url, "MessageBody": "x", "MessageGroupId": "g"}).json
+    assert len(sent["SequenceNumber"]) == 20
+    asked = {"QueueUrl": url, "AttributeNames": ["All"], "VisibilityTimeout": 0}
+    [got] = http.json("ReceiveMessage", asked).json["Messages"]
+    assert got["Attributes"]["MessageGroupId"] == "g"
+    assert got["Attributes"]["MessageDeduplicationId"] == hashlib.sha256(b"x").hexdigest()
+    assert got["Attributes"]["SequenceNumber"] == sent["SequenceNumber"]
+    said = http.json("DeleteMessage", {"QueueUrl": url, "ReceiptHandle": got["ReceiptHandle"]}).json
+    assert said == {
+        "__type": "com.amazonaws.sqs#InvalidParameterValueException",
+        "message": f"Value {got['ReceiptHandle']} for parameter ReceiptHandle is invalid. "
+        "Reason: The receipt handle has expired.",
+    }
+
+
+@pytest.mark.parametrize(
+    ("queue", "parameters", "kind", "message"),
+    [
+        (
+            "f.fifo",
+            {},
+            "MissingRequiredParameterException",
+            "The request must contain the parameter MessageGroupId.",
+        ),
+        (
+            "f.fifo",
+            {"MessageGroupId": "g"},
+            "InvalidParameterValueException",
+            (
+                "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId "
+                "provided explicitly"
+            ),
+        ),
+        (
+            "f.fifo",
+            {"MessageGroupId": "a b", "MessageDeduplicationId": "d"},
+            "InvalidParameterValueException",
+            (
+                "Value a b for parameter MessageGroupId is invalid. Reason: MessageGroupId can only include "
+                "alphanumeric and punctuation characters. 1 to 128 in length."
+            ),
+        ),
+        (
+            "f.fifo",
+            {"MessageGroupId": "g", "MessageDeduplicationId": "d", "DelaySeconds": 3},
+            "InvalidParameterValueException",
+            (
+                "Value 3 for parameter DelaySeconds is invalid. Reason: The request include parameter that "
+                "is not valid for this queue type."
+            ),
+        ),
+        (
+            "s",
+            {"MessageDeduplicationId": "d"},
+            "InvalidParameterValueException",
+            (
+                "Value d for parameter MessageDeduplicationId is invalid. Reason: The request include "
+                "parameter that is not valid for this queue type."
+            ),
+        ),
+    ],
+)
+def test_mistakes_with_groups_and_deduplication(
+    http: Http, queue: str, parameters: dict[str, object], kind: str, message: str
+) -> None:
+    given = {"FifoQueue": "true"} if queue.endswith(".fifo") else {}
+    url = http.json("CreateQueue", {"QueueName": queue, "Attributes": given}).json["QueueUrl"]
+    said = http.json("SendMessage", {"QueueUrl": url, "MessageBody": "x"} | parameters)
+    assert said.json == {"__type": f"com.amazonaws.sqs#{kind}", "message": message}
+    if not parameters:
+        entries = [{"Id": "a", "MessageBody": "x", "MessageGroupId": "g"}, {"Id": "b", "MessageBody": "x"}]
+        said = http.json("SendMessageBatch", {"QueueUrl": url, "Entries": entries})
+        assert said.json == {"__type": "com.amazonaws.sqs#InvalidParameterValueException", "message": message}
+
+
+def test_a_queue_s_type_and_name_go_together(http: Http) -> None:
+    for name, given in (("x.fifo", {}), ("x", {"FifoQueue": "true"}), ("a/b", {}), ("n" * 81, {}), ("", {})):
+        said = http.json("CreateQueue", {"QueueName": name, "Attributes": given})
+        assert said.status == 400
+        assert said.json["__type"] == "com.amazonaws.sqs#InvalidParameterValueException"
+        assert said.json["message"].startswith(f"Value {name} for parameter QueueName is invalid. Reason: ")
+    said = http.json("CreateQueue", {"QueueName": "s", "Attributes": {"DeduplicationScope": "queue"}})
+    assert said.json == {
+        "__type": "com.amazonaws.sqs#InvalidAttributeName",
+        "message": "You can specify the DeduplicationScope only when FifoQueue is set to true.",
+    }
+
+
+def test_tags_and_permissions(http: Http, url: str) -> None:
+    def call(action: str, **given: Any) -> Any:
+        return http.json(action, {"QueueUrl": url} | given).json
+
+    assert call("ListQueueTags") == {}
+    assert call("TagQueue", Tags={"a": "1", "b": ""}) == {}
+    assert call("UntagQueue", TagKeys=["b", "c"]) == {}
+    assert call("ListQueueTags") == {"Tags": {"a": "1"}}
+    allowed = {"Label": "them", "AWSAccountIds": ["111122223333"], "Actions": ["SendMessage"]}
+    assert call("AddPermission", **allowed) == {}
+    policy = json.loads(call("GetQueueAttributes", AttributeNames=["Policy"])["Attributes"]["Policy"])
+    assert policy["Statement"][0]["Principal"] == {"AWS": "arn:aws:iam::111122223333:root"}
+    assert call("AddPermission", **allowed)["message"] == (
+        "Value them for parameter Label is invalid. Reason: Already exists."
+    )
+    assert call("RemovePermission", Label="them") == {}
+    assert call("GetQueueAttributes", AttributeNames=["Policy"]) == {}
+    assert call("RemovePermission", Label="them")["message"] == (
+        "Value them for parameter Label is invalid. Reason: can't find label."
+    )
+
+
+def test_encryption_s_attributes(http: Http, url: str) -> None:
+    names = ["KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds", "SqsManagedSseEnabled"]
+
+    def attributes() -> Any:
+        return http.json("GetQueueAttributes", {"QueueUrl": url, "AttributeNames": names}).json["Attributes"]
+
+    def put(**given: str) -> Any:
+        return http.json("SetQueueAttributes", {"QueueUrl": url, "Attributes": given}).json
+
+    assert attributes() == {"SqsManagedSseEnabled": "true"}
+    assert put(KmsMasterKeyId="alias/mine", KmsDataKeyReusePeriodSeconds="600") == {}
+    assert attributes() == {
+        "KmsMasterKeyId": "alias/mine",
+        "KmsDataKeyReusePeriodSeconds": "600",
+        "SqsManagedSseEnabled": "false",
+    }
+    assert put(SqsManagedSseEnabled="true")["message"].startswith("You can use one type of server-side")
+    assert put(KmsMasterKeyId="", KmsDataKeyReusePeriodSeconds="300") == {}
+    assert attributes() == {"SqsManagedSseEnabled": "false"}
+
+
+def test_move_tasks(http: Http, url: str) -> None:
+    name = url.rpartition("/")[2]
+    dead = http.json("CreateQueue", {"QueueName": "moves"}).json["QueueUrl"]
+    arn = "arn:aws:sqs:us-east-1:000000000000:"
+    policy = json.dumps({"deadLetterTargetArn": arn + "moves", "maxReceiveCount": 1})
+    given = {"RedrivePolicy": policy, "VisibilityTimeout": "0"}
+    http.json("SetQueueAttributes", {"QueueUrl": url, "Attributes": given})
+    http.json("SendMessage", {"QueueUrl": url, "MessageBody": "x"})
+    for _ in range(2):
+        http.json("ReceiveMessage", {"QueueUrl": url})
+    assert http.json("ListDeadLetterSourceQueues", {"QueueUrl": dead}).json == {"queueUrls": [url]}
+    assert http.json("ListDeadLetterSourceQueues", {"QueueUrl": url}).json == {"queueUrls": []}
+
+    started = http.json("StartMessageMoveTask", {"SourceArn": arn + "moves"}).json
+    assert started["TaskHandle"]
+    got: list[Any] = []
+    while not got:
+        got = http.json("ReceiveMessage", {"QueueUrl": url, "WaitTimeSeconds": 1}).json.get("Messages", [])
+    assert got[0]["Body"] == "x"
+    [task] = http.json("ListMessageMoveTasks", {"SourceArn": arn + "moves"}).json["Results"]
+    assert task["SourceArn"] == arn + "moves"
+    assert (task["ApproximateNumberOfMessagesMoved"], task["Status"]) in [(1, "RUNNING"), (1, "COMPLETED")]
+    assert "DestinationArn" not in task
+    said = http.json("StartMessageMoveTask", {"SourceArn": arn + name})
+    assert said.json["message"] == "Source queue must be configured as a Dead Letter Queue."
+    for parameters in (
+        {"SourceArn": arn + "nowhere"},
+        {"SourceArn": arn + "moves", "DestinationArn": arn + "nowhere"},
+    ):
+        said = http.json("StartMessageMoveTask", parameters)
+        parameter = list(parameters)[-1]
+        assert (said.status, said.json["__type"]) == (404, "com.amazonaws.sqs#ResourceNotFoundException")
+        assert said.json["message"] == (
+            f"The resource that you specified for the {parameter} parameter doesn't exist."
+        )
+    said = http.json("CancelMessageMoveTask", {"TaskHandle": "garbage"})
+    assert said.json["message"] == "Value for parameter TaskHandle is invalid."

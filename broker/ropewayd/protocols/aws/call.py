@@ -62,6 +62,9 @@ class Call(msgspec.Struct, kw_only=True):
     refused: dict[int, RopewayError] = {}
     """Entries of a batch that did not get as far as the action, by their place."""
 
+    taken: list[Any] = []
+    """Those that did, in the action's order."""
+
     @property
     def base_url(self) -> str:
         """What QueueUrls begin with: scheme and host, as the client called. Raises InvalidParameterValue."""

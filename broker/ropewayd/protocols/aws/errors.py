@@ -82,7 +82,23 @@ FAULTS: Final[dict[str, Fault]] = {
     "InternalFailure": Fault(_CORAL + "InternalFailure", "InternalFailure", 500),
 }
 
-_ENTRY = re.compile(r"\Aentries\[\d+\]\.|\Ahandles\[\d+\]")
+_ENTRY = re.compile(r"\Aentries\[\d+\]\.")
+_HANDLE = re.compile(r"\Ahandles\[\d+\]\Z")
+_REASONS = (
+    (
+        "is not available for a change",
+        "Message does not exist or is not available for visibility timeout change.",
+    ),
+    (
+        "stays invisible at most",
+        "Total VisibilityTimeout for the message is beyond the limit [43200 seconds]",
+    ),
+)
+"""What the queues say, and AWS's words for that."""
+_NO_DEDUPLICATION = (
+    "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided "
+    "explicitly"
+)
 _TOO_LONG = re.compile(r" bytes with its attributes; this queue takes at most (\d+)\.\Z")
 """How the queues say that a message is longer than its queue takes."""
 
@@ -131,52 +147,54 @@ def text_of(error: RopewayError, call: Call, parameters: Operation | None = None
     """What the error says, in AWS's words where there are some."""
     if error.code == "QueueDoesNotExist":
         return "The specified queue does not exist" + (" for this wsdl version." if call.is_query else ".")
-    if error.field is not None and error.field.startswith("attributes.") and parameters is not None:
-        attribute = parameters.attribute_terms.get(error.field.split(".")[1])
-        if attribute is not None:
-            return _about_attribute(error, attribute, parameters)
-    if error.code == "MissingParameter" and error.field is not None and " is required" in error.message:
-        return f"The request must contain the parameter {_parameter(error.field, parameters)}."
-    if error.code == "InvalidParameterValue" and error.field is not None and parameters is not None:
-        return _invalid(error, parameters)
-    return error.message
+    if error.field is None or parameters is None:
+        return error.message
+    if error.field.startswith("attributes."):
+        name = parameters.attribute_terms.get(error.field.split(".")[1])
+        return _about_attribute(error, name, parameters) if name else error.message
+    name = parameters.parameters.get(_HANDLE.sub("handle", _ENTRY.sub("", error.field)))
+    too_long = _TOO_LONG.search(error.message)
+    if too_long:
+        told = "cannot be validated" if parameters.entry else "are invalid"
+        return f"One or more parameters {told}. Reason: Message must be shorter than {too_long[1]} bytes."
+    if name is None or not error.message.startswith(("The ", "A ")):
+        return error.message
+    if error.code == "MissingParameter":
+        return f"The request must contain the parameter {name}."
+    return _invalid(error, name, parameters, call) if error.code == "InvalidParameterValue" else error.message
 
 
 def _about_attribute(error: RopewayError, name: str, parameters: Any) -> str:
     if error.code == "QueueNameExists":
         return f"A queue already exists with the same name and a different value for attribute {name}"
+    reason = error.message.partition(" Reason: ")[2]
     if error.code == "InvalidAttributeValue":
-        return f"Invalid value for the parameter {name}."
+        return f"Invalid value for the parameter {name}." + (f" Reason: {reason}" if reason else "")
+    if error.code == "InvalidAttributeName" and " only for a FIFO queue" in error.message:
+        return f"You can specify the {name} only when FifoQueue is set to true."
     if error.code == "InvalidParameterValue":
         reason = error.message.partition(" is not valid: ")[2] or error.message
         return f"Value {parameters.attributes[name][:1000]} for parameter {name} is invalid. Reason: {reason}"
     return error.message
 
 
-def _parameter(field: str, parameters: Operation | None) -> str:
-    known = parameters.parameters if parameters is not None else {}
-    return known.get(_ENTRY.sub("", field), field)
-
-
-def _invalid(error: RopewayError, parameters: Operation) -> str:
+def _invalid(error: RopewayError, name: str, parameters: Operation, call: Call) -> str:
     """A value out of its range, with the value as it was given where that is at hand."""
     assert error.field is not None
-    field = _ENTRY.sub("", error.field)
-    too_long = _TOO_LONG.search(error.message)
-    if too_long:
-        told = "cannot be validated" if parameters.entry else "are invalid"
-        return f"One or more parameters {told}. Reason: Message must be shorter than {too_long[1]} bytes."
-    name = parameters.parameters.get(field)
-    if name is None or not error.message.startswith("The field"):
-        return error.message
+    if "should either have content_based_deduplication" in error.message:
+        return _NO_DEDUPLICATION
     place = re.match(r"entries\[(\d+)\]", error.field)
     holder: Any = parameters
-    if place is not None and hasattr(parameters, "entries"):
-        holder = parameters.entries[int(place[1])]
+    if place is not None and parameters.entry:
+        holder = call.taken[int(place[1])]
     attribute = next((each for each, said in _names(holder).items() if said == name), None)
     value = getattr(holder, attribute) if attribute else ""
-    reason = parameters.reasons.get(name) or error.message
-    return f"Value {value} for parameter {name} is invalid. Reason: {reason}"
+    reason = error.message.partition(" Reason: ")[2]
+    for ours, aws in _REASONS:
+        if ours in error.message:
+            reason = aws
+    reason = reason or parameters.reasons.get(name) or error.message
+    return f"Value {str(value)[:1024]} for parameter {name} is invalid. Reason: {reason}"
 
 
 def _names(holder: msgspec.Struct) -> dict[str, str]:

@@ -100,6 +100,10 @@ SETTABLE: Final[Mapping[str, Attribute]] = {
     "RedriveAllowPolicy": Attribute(
         "redrive_allow_policy", _policy("RedriveAllowPolicy", REDRIVE_ALLOW), _shown(REDRIVE_ALLOW)
     ),
+    "FifoQueue": _boolean("fifo"),
+    "ContentBasedDeduplication": _boolean("content_based_deduplication"),
+    "DeduplicationScope": _as_is("deduplication_scope"),
+    "FifoThroughputLimit": _as_is("fifo_throughput_limit"),
     "Policy": _as_is("policy"),
     "KmsMasterKeyId": _as_is("kms_master_key_id"),
     "KmsDataKeyReusePeriodSeconds": _seconds("kms_data_key_reuse_period"),
@@ -116,6 +120,10 @@ READ_ONLY: Final[Mapping[str, Attribute]] = {
     "QueueArn": _as_is("arn"),
 }
 
+FIFO: Final = frozenset(
+    ("FifoQueue", "ContentBasedDeduplication", "DeduplicationScope", "FifoThroughputLimit")
+)
+"""What only a FIFO queue has."""
 HIDDEN: Final = {"KmsDataKeyReusePeriodSeconds": 300_000}
 """What is not shown while it has its default."""
 
@@ -150,7 +158,8 @@ def show_attributes(answer: Mapping[str, Any], names: Iterable[str]) -> dict[str
     for name in wanted:
         attribute = KNOWN[name]
         value = answer.get(attribute.name)
-        if value is not None and HIDDEN.get(name) != value:
+        absent = value is None or HIDDEN.get(name) == value or (name in FIFO and not answer.get("fifo"))
+        if not absent:
             shown[name] = attribute.show(value)
     return shown
 

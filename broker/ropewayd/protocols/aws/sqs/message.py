@@ -48,6 +48,11 @@ def read_attributes(given: Mapping[str, Value] | None) -> dict[str, tuple[str, s
             if problem is not None:
                 raise problem
         binary = value.data_type.partition(".")[0] == "Binary"
+        if not (value.binary_value if binary else value.string_value):
+            kind = value.data_type.partition(".")[0][:80]
+            raise InvalidParameterValue(
+                f"Message (user) attribute '{name[:256]}' must contain a non-empty value of type '{kind}'."
+            )
         found[name] = (
             value.data_type,
             (value.binary_value or b"") if binary else (value.string_value or ""),

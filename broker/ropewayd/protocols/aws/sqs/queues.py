@@ -10,9 +10,10 @@ import msgspec
 from ropewayd.protocols.aws.call import Call, Operation
 from ropewayd.queues import actions as a
 from ropewayd.vocabulary.action import Action, convert
+from ropewayd.vocabulary.errors import InvalidParameterValue
 
 from .attributes import AWS_NAMES, read_attributes, show_attributes
-from .url import owned_name, queue_name, queue_url
+from .url import MAX_NAME, owned_name, queue_name, queue_url
 
 MAX_RESULTS = 1000
 
@@ -38,12 +39,19 @@ class CreateQueue(Operation, kw_only=True):
     """Make a queue, or find one that is as asked for."""
 
     attribute_terms: ClassVar[Mapping[str, str]] = AWS_NAMES
+    parameters: ClassVar[Mapping[str, str]] = {"queue": "QueueName"}
+    reasons: ClassVar[Mapping[str, str]] = {
+        "QueueName": "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length; "
+        "the name of a FIFO queue, where FifoQueue is true, ends in .fifo."
+    }
 
     queue_name: str
     attributes: dict[str, str] | None = None
     tags: dict[str, str] | None = msgspec.field(default=None, name="tags")
 
     def action(self, call: Call) -> Action:
+        if not 1 <= len(self.queue_name) <= MAX_NAME:
+            raise InvalidParameterValue("The field queue is not valid.", "queue")
         name = owned_name(call, self.queue_name, call.caller.account, call.caller.region)
         asked = {"queue": name, "attributes": read_attributes(self.attributes or {}), "tags": self.tags or {}}
         return convert(a.CreateQueue, asked)
