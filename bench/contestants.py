@@ -18,7 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench.wire import CREATE, QUEUE, RopewayWire, call, dial, open_wire
+from bench.httpwire import ENVIRON, HttpWire
+from bench.kinds import BARE, HTTP, NOTHING, ROPEWAY, open_wire
+from bench.wire import CREATE, QUEUE, RopewayWire, call, dial
 
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
@@ -74,8 +76,6 @@ class Server:
     log: Path
     start_seconds: float
     """From the process's start to its first answer."""
-    http: int = 0
-    """The port where it speaks HTTP, if it does."""
 
     def cpu(self) -> float:
         """Seconds of processor time so far."""
@@ -134,18 +134,32 @@ class BareLoop:
 
     def start(self, directory: Path) -> Server:
         data, log = fresh(directory)
-        command = [sys.executable, "-m", "bench.bareloop", "--data", str(data)]
-        began = time.perf_counter()
-        process = launch(command, log)
-        port = 0
-        while port == 0:
-            wait_a_little(process, log, began)
-            said = re.match(r"listening (\d+)\n", log.read_text())
-            port = int(said[1]) if said else 0
-        server = Server(process, port, "bare", 1, log, 0.0)
-        server.left()
-        server.start_seconds = time.perf_counter() - began
-        return server
+        return listening([sys.executable, "-m", "bench.bareloop", "--data", str(data)], log, BARE)
+
+
+class Nothing:
+    """The yardstick for HTTP: aiohttp's own empty POST handler. It keeps nothing."""
+
+    name = "empty handler"
+
+    def start(self, directory: Path) -> Server:
+        _, log = fresh(directory)
+        return listening([sys.executable, "-m", "bench.nothing"], log, NOTHING)
+
+
+def listening(command: list[str], log: Path, kind: str) -> Server:
+    """A server that prints its port."""
+    began = time.perf_counter()
+    process = launch(command, log)
+    port = 0
+    while port == 0:
+        wait_a_little(process, log, began)
+        said = re.match(r"listening (\d+)\n", log.read_text())
+        port = int(said[1]) if said else 0
+    server = Server(process, port, kind, 1, log, 0.0)
+    server.left()
+    server.start_seconds = time.perf_counter() - began
+    return server
 
 
 class Daemon:
@@ -166,22 +180,47 @@ class Daemon:
 
     def restart(self, directory: Path) -> Server:
         """Starts it on the data that it has in a directory, and waits for its first answer."""
+        port, began, process, log, connection = self._launched(directory, http=False)
+        with connection:
+            RopewayWire().greet(connection)
+        return Server(process, port, ROPEWAY, 2, log, time.perf_counter() - began)
+
+    def _launched(
+        self, directory: Path, *, http: bool
+    ) -> tuple[int, float, subprocess.Popen[bytes], Path, socket.socket]:
+        """A port of it, when it began, its process, its log, and a first connection to that port."""
         data, log = places(directory)
-        port, http = free_port(), free_port()
+        ports = {"--listen": free_port(), "--http": free_port()}
         command = [sys.executable, "-m", "ropewayd", "--data-dir", str(data)]
-        command += ["--listen", f"127.0.0.1:{port}", "--http", f"127.0.0.1:{http}"]
+        for flag, port in ports.items():
+            command += [flag, f"127.0.0.1:{port}"]
         began = time.perf_counter()
         process = launch([*command, *self._options], log, self._environ)
+        port = ports["--http" if http else "--listen"]
         while True:
             wait_a_little(process, log, began)
             with contextlib.suppress(ConnectionRefusedError):
-                connection = dial(port)
-                break
-        with connection:
-            wire = RopewayWire()
-            wire.greet(connection)
-            took = time.perf_counter() - began
-        return Server(process, port, "ropeway", 2, log, took, http)
+                return port, began, process, log, dial(port)
+
+
+class HttpDaemon(Daemon):
+    """Ropeway by its AWS face. It verifies signatures, unless told not to."""
+
+    def __init__(self, *, name: str = "ropeway", verifies: bool = True) -> None:
+        super().__init__(name=name, environ=ENVIRON if verifies else None)
+
+    def start(self, directory: Path) -> Server:
+        fresh(directory)
+        server = self.restart(directory)
+        with dial(server.port) as connection:
+            HttpWire(server.port).create(connection)
+        return server
+
+    def restart(self, directory: Path) -> Server:
+        port, began, process, log, connection = self._launched(directory, http=True)
+        connection.close()
+        # A connection has one request outstanding: with more of them, producers and consumers would differ.
+        return Server(process, port, HTTP, 1, log, time.perf_counter() - began)
 
 
 def fresh(directory: Path) -> tuple[Path, Path]:

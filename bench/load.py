@@ -33,7 +33,8 @@ from typing import Any, Self
 
 import uvloop
 
-from bench.wire import QUEUE, UnexpectedAnswer, Wire, open_wire
+from bench.kinds import open_wire
+from bench.wire import QUEUE, UnexpectedAnswer, Wire
 
 HOLD_SECONDS = 0.001
 """How long producers that are too far ahead pause before they look again."""
@@ -52,7 +53,7 @@ class Plan:
     role: str
     """ "produce" or "consume"."""
     kind: str
-    """The server's protocol: "bare" or "ropeway"."""
+    """The server's: see kinds.py."""
     port: int
     connections: int
     outstanding: int

@@ -4,8 +4,8 @@ The load shares cores with the server that it measures, so it does as little as 
 once and sent again and again, each outstanding one in a slot whose number is its id, and answers are decoded
 in C. It is no client library, and it trusts the server: an answer that is not what it should be ends the run.
 
-A `Wire` is one connection's codec. `dial` opens a socket and shakes hands, blocking; `call` asks one thing
-over it and waits, for what happens before and after the load.
+A `Wire` is one connection's codec. `dial` opens a socket, blocking; `call` asks one thing over it and waits,
+for what happens before and after the load.
 """
 
 from __future__ import annotations
@@ -163,16 +163,6 @@ def dial(port: int, timeout: float = 30.0) -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", port), timeout=timeout)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
-
-
-def open_wire(kind: str, port: int, queue: str = QUEUE) -> tuple[socket.socket, Wire]:
-    """A connection that is ready for requests. `kind` is "bare" or "ropeway"."""
-    connection = dial(port)
-    if kind == "bare":
-        return connection, BareWire()
-    wire = RopewayWire(queue)
-    wire.greet(connection)
-    return connection, wire
 
 
 def call(connection: socket.socket, wire: Wire, request: bytes) -> Any:

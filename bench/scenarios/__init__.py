@@ -6,8 +6,8 @@ Each has a `SCENARIO`, and is listed here.
 from __future__ import annotations
 
 from bench.scenario import Scenario
-from bench.scenarios import backlog, queue_cycle, slow_disk
+from bench.scenarios import backlog, http, queue_cycle, slow_disk
 
 SCENARIOS: dict[str, Scenario] = {
-    scenario.name: scenario for scenario in (queue_cycle.SCENARIO, backlog.SCENARIO, slow_disk.SCENARIO)
+    each.SCENARIO.name: each.SCENARIO for each in (queue_cycle, backlog, slow_disk, http)
 }

@@ -12,23 +12,21 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from bench.contestants import ContestantFailed, Daemon, Server, peak_rss_bytes, written_bytes
+from bench.contestants import ContestantFailed, Server
 from bench.figures import Check, Spread, at_least, at_most, none, ratios, under
-from bench.load import DELETED, SENT, Plan, Tally
-from bench.match import Worker, play
+from bench.match import play
 from bench.probe import Latency, for_seconds, lone_sends
 from bench.scenario import Outcome, Scenario, Settings, Watch
-from bench.scenarios.queue_cycle import BATCHES, CREW
+from bench.scenarios.queue_cycle import BATCHES
+from bench.store import BODY, Moved, Store, astray, summed
 from bench.wire import ATTRIBUTES, CREATE, PURGE, QUEUE, SET_ATTRIBUTES
 
-BODY = 1024
-BATCH = 10
 LONG, RECLAIMED = "long", "reclaimed"
 SHORT_MESSAGES = 10_000
 SHORT_DRAINS = 3
@@ -40,9 +38,6 @@ QUIET_SECONDS = 3.0
 KILLS = 3
 LINES = 10
 """Of progress, for each time that many messages are sent."""
-STILL_SECONDS = 15.0
-"""Where nothing has moved for so long, nothing more comes."""
-NEVER = 2**40
 RETENTION_MS = 60_000
 """The shortest that there is."""
 GONE_SECONDS = 1_800.0
@@ -63,122 +58,6 @@ TARGETS = (Target(1_000_000, 256 << 20, 2.0), Target(10_000_000, 512 << 20, 5.0)
 KILLED_RESTART = 2.0
 DRAIN = 0.6
 WAIT = 5.0
-
-
-@dataclass(frozen=True)
-class Moved:
-    """Messages that were sent, or received and deleted."""
-
-    messages: int
-    digest: int
-    seconds: float
-    written: int
-    """Bytes that the daemon had written to disk meanwhile."""
-
-    @property
-    def rate(self) -> float:
-        """Messages a second."""
-        return self.messages / self.seconds
-
-    @property
-    def amplification(self) -> float:
-        """Bytes written for each byte of body."""
-        return self.written / (self.messages * BODY)
-
-
-class Store:
-    """A daemon on data of its own, which it finds again when it has ended."""
-
-    def __init__(self, directory: Path) -> None:
-        self._daemon = Daemon()
-        self._directory = directory
-        self._peak = 0
-        self.server = self._daemon.start(directory)
-
-    def peak(self) -> int:
-        """The most memory that any of its processes has had resident, in bytes."""
-        self._peak = max(self._peak, peak_rss_bytes(self.server.process.pid))
-        return self._peak
-
-    def restart(self, end: Callable[[], None]) -> float:
-        """Ends it in some way. Gives the seconds from the next start to the first answer about a queue."""
-        self.peak()
-        end()
-        began = time.perf_counter()
-        self.server = self._daemon.restart(self._directory)
-        self.server.ask(ATTRIBUTES, queue=QUEUE)
-        return time.perf_counter() - began
-
-    def move(
-        self,
-        role: str,
-        queue: str,
-        messages: int,
-        rate: float = 0.0,
-        watch: Callable[[int], None] | None = None,
-    ) -> Moved:
-        """Sends or consumes so many. `watch` is told now and then how many that are so far."""
-        assert messages > 0
-        counter = SENT if role == "produce" else DELETED
-        with self.load(role, queue, messages=messages, rate=rate) as (worker, tally):
-            before = written_bytes(self.server.process.pid)
-            worker.tell()
-            so_far, moved = 0, time.perf_counter()
-            while not worker.settled(0.2) and time.perf_counter() - moved < STILL_SECONDS:
-                if tally.counts[counter] != so_far:
-                    so_far, moved = tally.counts[counter], time.perf_counter()
-                    if watch is not None:
-                        watch(so_far)
-            written = written_bytes(self.server.process.pid) - before
-            if not worker.settled(0):
-                worker.tell()  # what is missing will not come: so it is lost, and is counted as that
-            report = worker.report()
-        seconds = report["done_at"] - report["began_at"]
-        return Moved(report["messages"], report["digest"], seconds, written)
-
-    @contextmanager
-    def load(
-        self, role: str, queue: str, *, messages: int = 0, rate: float = 0.0, tally: Path | None = None
-    ) -> Iterator[tuple[Worker, Tally]]:
-        """A load process that is connected and waits to be told, and its counters."""
-        own = tally is None
-        tally = tally or self._directory / f"tally-{role}"
-        plan = Plan(
-            role=role,
-            kind=self.server.kind,
-            port=self.server.port,
-            connections=CREW.connections,
-            outstanding=CREW.outstanding * (self.server.consumer_commits if role == "consume" else 1),
-            batch=BATCH,
-            body=BODY,
-            backlog=NEVER if own else BATCHES.backlog,
-            tally=str(tally),
-            ids="",
-            queue=queue,
-            messages=messages,
-            rate=rate,
-        )
-        with Tally(tally, create=own) as counts:
-            worker = Worker(plan, quiet=True)
-            try:
-                worker.ready()
-                yield worker, counts
-            finally:
-                worker.close()
-
-    @contextmanager
-    def busy(self, rate: float = 0.0) -> Iterator[None]:
-        """A full cycle at so many messages a second goes on meanwhile, on a queue of its own."""
-        shared = self._directory / "tally-busy"
-        with Tally(shared, create=True), ExitStack() as stack:
-            for role in ("consume", "produce"):
-                worker, _ = stack.enter_context(self.load(role, QUEUE, rate=rate, tally=shared))
-                worker.tell()
-            yield
-
-    def close(self) -> None:
-        """Ends it, whatever it is doing."""
-        self.server.kill()
 
 
 @dataclass(frozen=True)
@@ -237,10 +116,9 @@ def run(settings: Settings, watch: Watch) -> Outcome:
         "memory": memory,
         "standing": asdict(standing),
         "written_per_byte": {
-            "filled": standing.filled.amplification,
-            "drained": sum(part.written for part in drained.long) / (standing.filled.messages * BODY),
-            "short": sum(part.written for part in drained.short)
-            / (sum(part.messages for part in drained.short) * BODY),
+            "filled": standing.filled.amplification(BODY),
+            "drained": summed(drained.long).amplification(BODY),
+            "short": summed(drained.short).amplification(BODY),
         },
         "drained": asdict(drained),
         "waits": asdict(waits),
@@ -257,7 +135,7 @@ def stand(store: Store, settings: Settings, watch: Watch) -> Standing:
     """The backlog grows, and the daemon is ended while it stands."""
     store.server.ask(CREATE, queue=LONG)
     filled = store.move("produce", LONG, settings.messages, watch=tenths(settings.messages, "sent", watch))
-    watch(f"sent {filled.rate:,.0f} a second, {filled.amplification:.2f} bytes written for each")
+    watch(f"sent {filled.rate:,.0f} a second, {filled.amplification(BODY):.2f} bytes written for each")
     stopped = store.restart(store.server.stop)
     watch(f"answers {stopped:.2f} s after a stop")
     killed = []
@@ -297,19 +175,8 @@ def drain(long: Store, short: Store, filled: Moved, settings: Settings, watch: W
         between.append(summed(short_ones))
         left -= parts[-1].messages
         watch(f"drained {parts[-1].rate:,.0f} a second, a short queue {between[-1].rate:,.0f}")
-    came = summed(parts)
-    astray = abs(filled.messages - came.messages) or -(filled.digest != came.digest)
-    return Drained(parts, between, ratios([p.rate for p in parts], [p.rate for p in between]), astray)
-
-
-def summed(parts: list[Moved]) -> Moved:
-    """All of them."""
-    return Moved(
-        sum(part.messages for part in parts),
-        sum(part.digest for part in parts) % 2**128,
-        sum(part.seconds for part in parts),
-        sum(part.written for part in parts),
-    )
+    ratio = ratios([part.rate for part in parts], [part.rate for part in between])
+    return Drained(parts, between, ratio, astray(filled, summed(parts)))
 
 
 def wait(store: Store, fill: float, settings: Settings, watch: Watch) -> Waits:

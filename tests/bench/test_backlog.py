@@ -7,18 +7,8 @@ import pytest
 
 from bench.figures import Check, ratios
 from bench.probe import Latency, for_seconds, lone_sends
-from bench.scenarios.backlog import (
-    LONG,
-    Drained,
-    Moved,
-    Standing,
-    Store,
-    Waits,
-    checks,
-    emptied,
-    summed,
-    tenths,
-)
+from bench.scenarios.backlog import LONG, Drained, Standing, Waits, checks, emptied, tenths
+from bench.store import Moved, Store, astray, summed
 from bench.wire import ATTRIBUTES, CREATE, PURGE
 
 MOVED = Moved(messages=1000, digest=7, seconds=1.0, written=2**20)
@@ -79,12 +69,15 @@ def test_what_was_sent_comes_back_after_kill_9_and_a_lone_send_is_timed_beside_a
         sent = store.move("produce", LONG, 3000)
         assert sent.messages == 3000
         assert sent.rate > 0
-        assert sent.amplification > 1  # each body was written at least once
+        assert sent.amplification(1024) > 1  # each body was written at least once
         assert store.restart(store.server.kill) > 0
         first = store.move("consume", LONG, 300)
         assert 300 <= first.messages < 3000  # and what was outstanding by then
         came = summed([first, store.move("consume", LONG, 3000 - first.messages)])
         assert (came.messages, came.digest) == (3000, sent.digest)
+        assert astray(sent, came) == 0
+        assert astray(sent, first) == 3000 - first.messages
+        assert astray(sent, replace(came, digest=came.digest + 1)) == -1
 
         store.move("produce", LONG, 40, rate=1000.0)
         assert not emptied(store.server, LONG, every=0.0)()
