@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bench.httpwire import ENVIRON, HttpWire
-from bench.kinds import BARE, HTTP, NOTHING, ROPEWAY, open_wire
+from bench.kinds import BARE, FIFO, HTTP, NOTHING, ROPEWAY, open_wire
 from bench.wire import CREATE, QUEUE, RopewayWire, call, dial
 
 START_SECONDS = 30.0
@@ -76,6 +76,7 @@ class Server:
     log: Path
     start_seconds: float
     """From the process's start to its first answer."""
+    queue: str = QUEUE
 
     def cpu(self) -> float:
         """Seconds of processor time so far."""
@@ -83,7 +84,7 @@ class Server:
 
     def left(self) -> int:
         """How many messages it still holds."""
-        connection, wire = open_wire(self.kind, self.port)
+        connection, wire = open_wire(self.kind, self.port, self.queue)
         with connection:
             return wire.left(connection)
 
@@ -201,6 +202,18 @@ class Daemon:
             wait_a_little(process, log, began)
             with contextlib.suppress(ConnectionRefusedError):
                 return port, began, process, log, dial(port)
+
+
+class FifoDaemon(Daemon):
+    """Ropeway with a FIFO queue instead of a standard one."""
+
+    queue = f"{QUEUE}.fifo"
+
+    def start(self, directory: Path) -> Server:
+        server = super().start(directory)
+        server.ask(CREATE, queue=self.queue, attributes={"fifo": True})
+        server.kind, server.queue = FIFO, self.queue
+        return server
 
 
 class HttpDaemon(Daemon):

@@ -17,7 +17,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from bench.wire import POLL_MS, QUEUE, Answer, UnexpectedAnswer, call
+from bench.wire import POLL_MS, QUEUE, Answer, Plain, UnexpectedAnswer, call
 
 KEY, SECRET = "AKIDBENCH", "a-secret-of-the-harness"
 ENVIRON = {"ROPEWAY_KEYS_SECRETS": f"{KEY}:{SECRET}"}
@@ -51,7 +51,7 @@ def request(port: int, operation: str, parameters: dict[str, Any]) -> bytes:
     return f"POST / HTTP/1.1\r\n{lines}\r\n".encode() + body
 
 
-class HttpWire:
+class HttpWire(Plain):
     """The AWS face's codec, one request at a time. A body is sent as base64: it is to be text."""
 
     empty_pause = 0.0

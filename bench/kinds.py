@@ -5,13 +5,13 @@ from __future__ import annotations
 import socket
 
 from bench.httpwire import HttpWire, NothingWire
-from bench.wire import QUEUE, BareWire, RopewayWire, Wire, dial
+from bench.wire import QUEUE, BareWire, FifoWire, RopewayWire, Wire, dial
 
-BARE, ROPEWAY, HTTP, NOTHING = "bare", "ropeway", "http", "nothing"
+BARE, ROPEWAY, FIFO, HTTP, NOTHING = "bare", "ropeway", "fifo", "http", "nothing"
 
 
-def open_wire(kind: str, port: int, queue: str = QUEUE) -> tuple[socket.socket, Wire]:
-    """A connection to a port of the loopback that is ready for requests."""
+def open_wire(kind: str, port: int, queue: str = QUEUE, groups: int = 1) -> tuple[socket.socket, Wire]:
+    """A connection to a port of the loopback that is ready for requests. `groups`: those of a FIFO queue."""
     connection = dial(port)
     if kind == BARE:
         return connection, BareWire()
@@ -19,7 +19,7 @@ def open_wire(kind: str, port: int, queue: str = QUEUE) -> tuple[socket.socket, 
         return connection, HttpWire(port, queue)
     if kind == NOTHING:
         return connection, NothingWire(port, queue)
-    assert kind == ROPEWAY, kind
-    wire = RopewayWire(queue)
+    assert kind in {ROPEWAY, FIFO}, kind
+    wire = FifoWire(queue, groups) if kind == FIFO else RopewayWire(queue)
     wire.greet(connection)
     return connection, wire

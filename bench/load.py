@@ -73,6 +73,8 @@ class Plan:
     messages: int = 0
     """How many are sent or consumed before this process ends by itself; 0: until it is told. Consumers may
     take a little more: what was asked for before they had as many."""
+    groups: int = 1
+    """Message groups, of a FIFO queue."""
     rate: float = 0.0
     """Messages a second that producers send, whatever is answered when; 0: as fast as answers come."""
 
@@ -224,7 +226,7 @@ class Producer(Peer):
             if status != 0:
                 self._fail(UnexpectedAnswer(f"a send was refused: {result}"))
                 return
-            self._said(result)
+            self._said(self._wire.sent_ids(result))
             slots.append(slot)
         self.answers += len(slots)
         self._tally.counts[SENT] += len(slots) * self._plan.batch
@@ -239,8 +241,8 @@ class Producer(Peer):
         self._begun += count
         self._quota.left -= count * self._plan.batch
         if count:
-            requests = self._requests
-            self._transport.write(b"".join([requests[slot - 1] for slot in slots[:count]]))
+            requests, renewed = self._requests, self._wire.renewed
+            self._transport.write(b"".join([renewed(requests[slot - 1]) for slot in slots[:count]]))
         if self._quota.left <= 0:
             self._held += slots[count:]
             self.stop()
@@ -352,7 +354,7 @@ async def work(plan: Plan) -> dict[str, Any]:
         peers: list[Peer] = []
         quota = Quota(plan.messages)
         for _ in range(plan.connections):
-            connection, wire = open_wire(plan.kind, plan.port, plan.queue)
+            connection, wire = open_wire(plan.kind, plan.port, plan.queue, plan.groups)
             connection.setblocking(False)
             _, peer = await loop.create_connection(partial(kind, plan, quota, wire, tally), sock=connection)
             peers.append(peer)

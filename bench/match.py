@@ -55,6 +55,8 @@ class Workload:
     """Producers hold back while more messages than this are sent and not yet deleted."""
     body: int = 1024
     """Bytes a message."""
+    groups: int = 1
+    """Message groups, on a FIFO queue."""
 
 
 @dataclass(frozen=True)
@@ -214,6 +216,8 @@ def plan(workload: Workload, crew: Crew, role: str, server: Server, directory: P
         backlog=workload.backlog,
         tally=str(directory / "tally"),
         ids=str(directory / role),
+        queue=server.queue,
+        groups=workload.groups,
     )
 
 

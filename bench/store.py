@@ -82,6 +82,7 @@ class Store:
         queue: str,
         messages: int,
         rate: float = 0.0,
+        groups: int = 1,
         watch: Callable[[int], None] | None = None,
     ) -> Moved:
         """Sends or consumes so many. `watch` is told now and then how many that are so far.
@@ -90,7 +91,7 @@ class Store:
         """
         assert messages > 0
         counter = SENT if role == "produce" else DELETED
-        with self.load(role, queue, messages=messages, rate=rate) as (worker, tally):
+        with self.load(role, queue, messages=messages, rate=rate, groups=groups) as (worker, tally):
             before = written_bytes(self.server.process.pid)
             worker.tell()
             so_far, moved = 0, time.perf_counter()
@@ -108,7 +109,14 @@ class Store:
 
     @contextmanager
     def load(
-        self, role: str, queue: str, *, messages: int = 0, rate: float = 0.0, tally: Path | None = None
+        self,
+        role: str,
+        queue: str,
+        *,
+        messages: int = 0,
+        rate: float = 0.0,
+        groups: int = 1,
+        tally: Path | None = None,
     ) -> Iterator[tuple[Worker, Tally]]:
         """A load process that is connected and waits to be told, and its counters."""
         own = tally is None
@@ -127,6 +135,7 @@ class Store:
             queue=queue,
             messages=messages,
             rate=rate,
+            groups=groups,
         )
         with Tally(tally, create=own) as counts:
             worker = Worker(plan, quiet=not own)

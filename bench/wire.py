@@ -10,6 +10,7 @@ for what happens before and after the load.
 
 from __future__ import annotations
 
+import random
 import socket
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -50,6 +51,12 @@ class Wire(Protocol):
     def delete(self, slot: int, handles: Sequence[Any]) -> bytes:
         """A request that deletes what has been received."""
 
+    def renewed(self, request: bytes) -> bytes:
+        """What is sent of a request that `send` made; it can be sent any number of times."""
+
+    def sent_ids(self, result: Sequence[Any]) -> Sequence[Any]:
+        """The ids in a send's answer, and errors where there are none."""
+
     def ids_and_handles(self, messages: Sequence[Any]) -> tuple[list[bytes], list[Any]]:
         """The ids of received messages, and what deletes them."""
 
@@ -60,7 +67,17 @@ class Wire(Protocol):
         """How many messages the server still holds."""
 
 
-class BareWire:
+class Plain:
+    """A wire whose sends can be sent again as they are, and are answered with ids."""
+
+    def renewed(self, request: bytes) -> bytes:
+        return request
+
+    def sent_ids(self, result: Sequence[Any]) -> Sequence[Any]:
+        return result
+
+
+class BareWire(Plain):
     """The bare loop's codec: arrays of msgpack, one after the other."""
 
     empty_pause = 0.002
@@ -89,7 +106,7 @@ class BareWire:
         return sum(call(connection, self, self._pack((1, bareloop.LEFT, None))))
 
 
-class RopewayWire:
+class RopewayWire(Plain):
     """Ropeway's codec: frames cut by their length. `poll` is a receive's longest wait, in milliseconds."""
 
     empty_pause = 0.0
@@ -151,6 +168,47 @@ class RopewayWire:
     def left(self, connection: socket.socket) -> int:
         attributes = call(connection, self, self.request(1, ATTRIBUTES, {"queue": self._queue}))
         return int(attributes["visible"] + attributes["in_flight"] + attributes["delayed"])
+
+
+class FifoWire(RopewayWire):
+    """Ropeway's codec for a FIFO queue. Each message has the next of so many groups, and a deduplication id
+    of its own: both are written into the encoded request, in their places."""
+
+    def __init__(self, queue: str, groups: int) -> None:
+        super().__init__(queue)
+        self._groups = groups
+        self._next = random.randrange(groups)
+        self._prefix = random.randbytes(4).hex()
+        self._places: dict[bytes, list[int]] = {}
+
+    def send(self, slot: int, bodies: Sequence[bytes]) -> bytes:
+        places = [f"group{index:03}" for index in range(len(bodies))]
+        entries = [
+            {"body": body, "group": place, "deduplication_id": f"{place}{place}"}
+            for body, place in zip(bodies, places, strict=True)
+        ]
+        request = self.request(slot, SEND, {"queue": self._queue, "entries": entries})
+        names = [self._pack("group") + self._pack(place) for place in places]
+        self._places[request] = [request.index(name) + len(name) - GROUP_BYTES for name in names]
+        return request
+
+    def renewed(self, request: bytes) -> bytes:
+        written = bytearray(request)
+        for at in self._places[request]:
+            self._next += 1
+            end = at + GROUP_BYTES
+            written[at:end] = b"%08d" % (self._next % self._groups)
+            own = f"{self._prefix}{self._next:08}".encode()
+            written[end + BETWEEN : end + BETWEEN + len(own)] = own
+        return bytes(written)
+
+    def sent_ids(self, result: Sequence[Any]) -> Sequence[Any]:
+        return [entry[0] if isinstance(entry[0], bytes) else entry for entry in result]
+
+
+GROUP_BYTES = 8
+BETWEEN = 2 + len("deduplication_id")
+"""Bytes from a group's end to the deduplication id: the header of its name, the name, its own header."""
 
 
 def framed(payload: bytes) -> bytes:

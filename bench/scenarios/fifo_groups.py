@@ -1,0 +1,117 @@
+"""fifo-groups: what message groups cost.
+
+The full cycle of a FIFO queue with 1,000 groups at batches of 10, in ratio to a standard queue's. Then single
+receives from a queue with a backlog of `--messages` in a fifth as many groups, and from one where 80,000
+messages stand behind one that is in flight; each in ratio to an empty queue's, measured in turns with it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from bench.contestants import Daemon, FifoDaemon
+from bench.figures import Check, at_least, at_most, none
+from bench.lone import Receives, receives
+from bench.match import Crew, Workload
+from bench.scenario import Comparison, Outcome, Scenario, Settings, Watch, interleaved
+from bench.store import Store
+from bench.wire import CREATE, RECEIVE
+
+GROUPS = 1000
+CREW = Crew(connections=4, outstanding=16)
+CYCLE = Workload(
+    name="cycle",
+    title="full cycle, batches of 10, 1,000 groups where it is FIFO",
+    batch=10,
+    producers=CREW,
+    consumers=CREW,
+    backlog=8 * CREW.connections * CREW.outstanding * 10,
+    groups=GROUPS,
+)
+UNLIMITED: tuple[str, ...] = ()
+"""Without AWS's limits on calls a second."""
+STANDARD = Daemon(*UNLIMITED, name="standard")
+FIFO = FifoDaemon(*UNLIMITED, name="FIFO")
+
+EMPTY, LONG, BLOCKED = "empty.fifo", "long.fifo", "blocked.fifo"
+MESSAGES_A_GROUP = 5
+BLOCKED_MESSAGES = 80_000
+TURNS_A_SECOND = 100
+"""Receives of each queue, for each second of the window and round."""
+IN_FLIGHT_MS = 43_200_000
+
+CYCLE_RATIO = 0.6
+RECEIVE_RATIO = 2.0
+
+
+def run(settings: Settings, watch: Watch) -> Outcome:
+    """Everything."""
+    (cycle,) = interleaved([CYCLE], [STANDARD, FIFO], settings, watch)
+    found: dict[str, tuple[Receives, Receives]] = {}
+    with tempfile.TemporaryDirectory(prefix="ropeway-bench-", dir=settings.directory) as place:
+        store = Store(Path(place) / "store", FIFO)
+        try:
+            for queue in (EMPTY, LONG, BLOCKED):
+                store.server.ask(CREATE, queue=queue, attributes={"fifo": True})
+            blocked = min(BLOCKED_MESSAGES, settings.messages)
+            block(store, blocked)
+            watch(f"{blocked:,} messages stand behind one that is in flight")
+            found[BLOCKED] = beside_empty(store, BLOCKED, GROUPS, settings)
+            groups = max(GROUPS, settings.messages // MESSAGES_A_GROUP)
+            store.move("produce", LONG, settings.messages, groups=groups)
+            watch(f"{settings.messages:,} messages in {groups:,} groups wait")
+            found[LONG] = beside_empty(store, LONG, groups, settings)
+            memory = store.peak()
+        finally:
+            store.close()
+    figures = {
+        "receives": {queue: [asdict(each) for each in pair] for queue, pair in found.items()},
+        "memory": memory,
+    }
+    return Outcome([cycle], figures, checks(cycle, found))
+
+
+def steps(settings: Settings) -> int:
+    """How many."""
+    return 2 * settings.rounds + 2
+
+
+def block(store: Store, messages: int) -> None:
+    """All in one group, whose first are in flight for as long as this takes."""
+    store.move("produce", BLOCKED, messages)
+    store.server.ask(RECEIVE, queue=BLOCKED, max_messages=1, visibility_timeout=IN_FLIGHT_MS)
+
+
+def beside_empty(store: Store, queue: str, groups: int, settings: Settings) -> tuple[Receives, Receives]:
+    """Receives from it, and from the empty queue."""
+    turns = max(10, round(TURNS_A_SECOND * settings.seconds * settings.rounds / 10))
+    of_queue, of_empty = receives(store.server, [queue, EMPTY], groups, turns)
+    return of_queue, of_empty
+
+
+def checks(cycle: Comparison, found: dict[str, tuple[Receives, Receives]]) -> list[Check]:
+    """The targets."""
+    receives_from = []
+    for queue, named in ((LONG, "a long queue"), (BLOCKED, "one with a blocked group")):
+        full, empty = found[queue]
+        what = f"a receive from {named}, in ratio to an empty one"
+        receives_from += [
+            at_most(f"{what}, time", RECEIVE_RATIO, full.took / empty.took),
+            at_most(f"{what}, processor time", RECEIVE_RATIO, full.worked / empty.worked),
+        ]
+    ratio = cycle.ratio[FIFO.name].median
+    return [
+        at_least("full cycle of a FIFO queue, in ratio to a standard one", CYCLE_RATIO, ratio),
+        *receives_from,
+        none("messages lost or doubled", cycle.astray),
+    ]
+
+
+SCENARIO = Scenario(
+    name="fifo-groups",
+    summary="a FIFO queue with 1,000 groups beside a standard one; receives from long and blocked ones",
+    steps=steps,
+    run=run,
+)
