@@ -1,12 +1,10 @@
 """AWS's own service models, held against what is served: today's, and the last that describes Query.
 
-Both are botocore's. The older one is a wheel that pip downloads once: its model is read, its code is not run
-here (test_old_boto3.py runs it).
+Both are botocore's. The older one is fetched once by pip; test_programs.py runs its code.
 """
 
 import gzip
 import json
-import zipfile
 from typing import Any
 
 import botocore.session
@@ -19,7 +17,7 @@ from ropewayd.protocols.aws.services import SQS
 from ropewayd.protocols.aws.sqs.attributes import KNOWN
 from ropewayd.protocols.aws.sqs.messages import SYSTEM_NAMES
 from ropewayd.vocabulary.errors import catalogue
-from tests.protocols.aws.wheels import OLD_BOTOCORE, wheel
+from tests.protocols.aws.wheels import old_boto3
 
 MODEL: Any = botocore.session.get_session().get_service_model("sqs")
 NOT_SERVED: dict[str, str] = {}
@@ -28,11 +26,9 @@ NOT_SERVED: dict[str, str] = {}
 
 @pytest.fixture(scope="module")
 def old() -> Any:
-    with zipfile.ZipFile(wheel(OLD_BOTOCORE)) as archive:
-        directory = "botocore/data/sqs/2012-11-05/service-2.json"
-        names = [name for name in archive.namelist() if name.startswith(directory)]
-        raw = archive.read(names[0])
-    return json.loads(gzip.decompress(raw) if names[0].endswith(".gz") else raw)
+    [file] = (old_boto3() / "botocore/data/sqs/2012-11-05").glob("service-2.json*")
+    raw = file.read_bytes()
+    return json.loads(gzip.decompress(raw) if file.suffix == ".gz" else raw)
 
 
 def fields(kind: type[msgspec.Struct]) -> dict[str, bool]:
