@@ -29,11 +29,12 @@ from tests.faults.power import history
 from tests.faults.rot import DATABASE, LOG, rot
 from tests.faults.rot_daemon import make_left, trial
 from tests.simulation.__main__ import command
+from tests.simulation.sqlite_world import simulate_on_sqlite
 from tests.simulation.world import simulate
 
 HARNESSES = ("power", "operations", "rot", "simulation", "deaths", "rot-daemon")
 HISTORIES = 8
-"""Of the simulation, for one seed here."""
+"""Of the simulation, for one seed here, beside one on the real store."""
 KILLS = (at_work, in_a_start, in_a_stop)
 PACE = 10
 """Seconds between two lines that tell how far it is."""
@@ -69,7 +70,11 @@ def histories(seed: int) -> Counter[str]:
             figures["operations"] += simulate(each).checker.operations
         except Exception as error:
             raise AssertionError(f"seed {each} of the simulation; replay it: {command(each)}") from error
-    return figures + Counter(histories=HISTORIES)
+    try:
+        figures["operations"] += simulate_on_sqlite(seed).checker.operations
+    except Exception as error:
+        raise AssertionError(f"seed {seed}; replay it: {command(seed, sqlite=True)}") from error
+    return figures + Counter(histories=HISTORIES + 1)
 
 
 def deaths(seed: int, directory: Path) -> Counter[str]:

@@ -17,7 +17,7 @@ from ropewayd.kernel.wheel import Wheel
 from ropewayd.queues.events import MessagesExpired, MessagesMoved
 from ropewayd.queues.service import Queues
 from ropewayd.store.memory import Fate, Faults, MemoryStore
-from ropewayd.store.protocol import Claim, Record, Refused, Slice, Space, StoreError, Unknown
+from ropewayd.store.protocol import Claim, Record, Refused, Slice, Space, StoreError, Unknown, Unusable
 from ropewayd.vocabulary.errors import RopewayError, ServiceUnavailable
 from tests.simulation.checker import Moves, Op, Violation
 from tests.simulation.replay import compare
@@ -269,7 +269,10 @@ class Life:
         self.stopping = True
         await asyncio.wait({self.run(asyncio.ensure_future, self.kernel.stop())})  # a crash cancels it
         if self.alive:
-            await self.store.close()
+            closing = self.run(asyncio.ensure_future, self.store.close())
+            await asyncio.wait({closing})  # likewise
+            if not closing.cancelled() and closing.exception() is not None:
+                self.world.guard(self.explain, closing.exception())
             self.die()
 
     def die(self) -> None:
@@ -343,7 +346,7 @@ class Life:
         self.world.say(f"life {self.number} failed: {error!r}")
         if isinstance(error, Violation):
             raise error
-        if isinstance(error, Refused | Unknown) and self.injected:
+        if isinstance(error, Refused | Unknown | Unusable) and self.injected:
             return
         if isinstance(error, StoreError) and self.zombie:
             return

@@ -61,6 +61,8 @@ class WholeDisk(Disk):
 class World:
     """See the module. Subclasses plant bugs."""
 
+    ends: tuple[str, ...] = ("crash", "crash", "stop", "takeover")
+    """How a life ends where nothing else ends it."""
     looks_inside = True
     """Whether state is compared, and not answers alone."""
 
@@ -216,7 +218,7 @@ class World:
         if patience is not None:
             await asyncio.wait({waiting}, timeout=self.dice.randint(1, patience))
         if patience is not None and life.alive and not self.finishing:
-            end = self.dice.choice(["crash", "crash", "stop", "takeover"])
+            end = self.dice.choice(self.ends)
             self.say(f"life {life.number}: {end}")
             if end == "takeover":
                 waiting.cancel()

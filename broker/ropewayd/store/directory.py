@@ -78,6 +78,15 @@ class Directory:
         written."""
         return not self.size(self.database) or self.size(self.path / "ropeway.db-journal") > 0
 
+    @property
+    def in_doubt(self) -> bool:
+        """Whether what can be read here may not be on disk: an operation of it has failed."""
+        return self._lock.in_doubt
+
+    def doubt(self, in_doubt: bool) -> None:
+        """Set that, for the lives to come too."""
+        self._lock.doubt(in_doubt)
+
     def release(self) -> None:
         """Let go of the lock."""
         self._lock.release()

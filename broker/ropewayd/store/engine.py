@@ -87,6 +87,8 @@ class Engine:
         try:
             self._open()
         except BaseException as error:
+            if isinstance(error, sqlite3.Error):
+                self._directory.doubt(True)
             self.abandon()
             if isinstance(error, sqlite3.Error):
                 raise translate_opening(error, self._directory.database) from error
@@ -100,6 +102,8 @@ class Engine:
         log = wal.scan(self._directory.wal)
         if not self._directory.unborn:
             tables.check_files(file, self._directory.wal, log)
+        if self._directory.in_doubt and log.there:
+            wal.rewrite(self._directory.wal)
         self._db = self._connector(str(file))
         self._pin()
         self._db.text_factory = bytes
@@ -122,6 +126,8 @@ class Engine:
             )
         self._debt = log.frames * log.page_size
         self._failure = None
+        if self._directory.in_doubt:
+            self._directory.doubt(False)
 
     def _set_pragmas(self) -> None:
         for pragma in (
@@ -171,6 +177,7 @@ class Engine:
         except Refused:
             self.abandon()  # the disk is full: all of it is in the log, and the next start folds it in
         except sqlite3.Error as error:
+            self._directory.doubt(True)
             self.abandon()
             raise translate(error, "closing") from error
         except BaseException:
@@ -441,6 +448,8 @@ class Engine:
         failure = translate(error, doing)
         if not isinstance(failure, Refused):
             self._failure = failure
+        if isinstance(failure, Unknown):
+            self._directory.doubt(True)
         return failure
 
     def _go_back(self, doing: str) -> None:
@@ -455,5 +464,6 @@ class Engine:
             )
             if not isinstance(failure, Corrupt):
                 failure = Unknown(f"The disk failed ({error} while going back from {doing}).")
+                self._directory.doubt(True)
             self._failure = failure
             raise failure from error

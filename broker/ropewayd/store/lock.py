@@ -12,8 +12,11 @@ import contextlib
 import fcntl
 import os
 from pathlib import Path
+from typing import Final
 
 from ropewayd.store.protocol import Locked
+
+_DOUBT: Final = b"the disk failed\n"
 
 
 class Lock:
@@ -22,6 +25,9 @@ class Lock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._handle: int | None = None
+        self._note = b""
+        self.in_doubt = False
+        """Whether the disk failed in an earlier life, and nobody has settled that yet."""
 
     def take(self, owner: str) -> None:
         """Take the lock and write `owner` and our pid into the file. Raises Locked, OSError."""
@@ -37,16 +43,27 @@ class Lock:
                     f"{self._path.parent} is in use by another process ({other or 'unknown'}). "
                     "Two daemons cannot share a data directory: stop that one, or name another directory."
                 ) from None
-            note = f"pid {os.getpid()}, {owner}\n".encode()
-            with contextlib.suppress(
-                OSError
-            ):  # on a full disk the name is missing; the lock holds all the same
-                os.ftruncate(handle, 0)
-                os.pwrite(handle, note, 0)
+            self.in_doubt = _DOUBT in os.pread(handle, 1000, 0)
+            self._note = f"pid {os.getpid()}, {owner}\n".encode()
+            self._write(handle)
         except BaseException:
             os.close(handle)
             raise
         self._handle = handle
+
+    def doubt(self, in_doubt: bool) -> None:
+        """Note that the disk failed, and that nobody knows what it holds; or that this is settled.
+
+        It need not outlive a loss of power: what that leaves can be read, and there is no doubt about it.
+        """
+        self.in_doubt = in_doubt
+        if self._handle is not None:
+            self._write(self._handle)
+
+    def _write(self, handle: int) -> None:
+        with contextlib.suppress(OSError):  # on a full disk the name is missing; the lock holds all the same
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, self._note + (_DOUBT if self.in_doubt else b""), 0)
 
     def release(self) -> None:
         """Let go. Without effect when it is not held."""

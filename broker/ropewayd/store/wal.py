@@ -23,6 +23,7 @@ word by word.
 
 from __future__ import annotations
 
+import os
 from array import array
 from collections.abc import Iterator
 from functools import cache
@@ -103,6 +104,23 @@ def scan(path: Path) -> Log:
             walk.take(frame)
         pages = [_head(file, number, page_size) for number in (walk.first_page, walk.base_page)]
         return Log(True, walk.committed, page_size, *pages)
+
+
+def rewrite(path: Path) -> None:
+    """Write the log once more, as it reads, and sync it. Raises OSError.
+
+    After a sync that failed, what was written can still be read, but no later sync brings it to the disk.
+    Were commits appended behind it, a loss of power could leave them, and not what is before them.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        at = 0
+        while chunk := os.pread(handle, 1 << 20, at):
+            os.pwrite(handle, chunk, at)
+            at += len(chunk)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _head(file: BinaryIO, number: int, page_size: int) -> bytes:
