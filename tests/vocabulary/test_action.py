@@ -55,7 +55,8 @@ def rejected(entry: Any) -> RopewayError:
 
 
 def test_codes_are_unique_and_the_catalogue_holds_them_all() -> None:
-    assert sorted(ACTIONS) == [10, 11, 12, 13, 14, 15, 20, 21, 22, 23]
+    assert {10, 11, 12, 13, 14, 15, 20, 21, 22, 23} <= set(ACTIONS)
+    assert all(kind.code == code for code, kind in ACTIONS.items())
     assert len(BY_NAME) == len(ACTIONS)
 
 
@@ -103,7 +104,7 @@ def test_a_call_that_does_not_fit_is_told_the_field_and_what_is_allowed(
     [
         (5, "", "`map`, got `int`"),
         ({}, ".body", "required"),
-        ({"body": "x", "delay": 900_001}, ".delay", "<= 900000"),
+        ({"body": "x", "delay": 1_209_600_001}, ".delay", "<= 1209600000"),
         ({"body": "x", "delay": "1"}, ".delay", "`int"),
         ({"body": "x", "attributes": []}, ".attributes", "`map"),
         ({"body": "x", "attributes": {str(n): ["String", "x"] for n in range(11)}}, ".attributes", "<= 10"),
