@@ -365,6 +365,17 @@ class SendEntry(BatchEntry):
         ]
         | None
     ) = None
+    token: (
+        Annotated[
+            Token,
+            Meta(
+                description="Made up by the producer for this message. If it is sent again within 5 minutes, "
+                "because the answer was lost, it is not stored again. On a FIFO queue it stands for the "
+                "deduplication id of a message that has none."
+            ),
+        ]
+        | None
+    ) = None
 
 
 class SendMessage(Action):

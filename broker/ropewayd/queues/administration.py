@@ -188,7 +188,7 @@ class Administration:
                 "queue",
             )
         self._purged.happened(queue.number, now)
-        if not queue.live:
+        if not queue.live and queue.ids is None:
             return Decision({})
         return Decision({}, (e.QueuePurged(queue.number, now, queue.next_sequence - 1),))
 

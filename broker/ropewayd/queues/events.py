@@ -51,7 +51,7 @@ class QueuePurged(msgspec.Struct, array_like=True, tag=4, gc=False, frozen=True)
 
 class MessagesSent(msgspec.Struct, array_like=True, tag=5, gc=False, frozen=True):
     """Sequences `first`, `first + 1`, ... in columns. `visible_at`, `attributes` and `systems` are nil where
-    nobody has any."""
+    nobody has any, and so are `digests` (see deduplication.py), 16 bytes each."""
 
     number: int
     first: int
@@ -61,6 +61,7 @@ class MessagesSent(msgspec.Struct, array_like=True, tag=5, gc=False, frozen=True
     visible_at: list[int] | None = None
     attributes: list[Any] | None = None
     systems: list[System | None] | None = None
+    digests: bytes | None = None
 
 
 class MessagesReceived(msgspec.Struct, array_like=True, tag=6, gc=False, frozen=True):

@@ -86,7 +86,8 @@ def entry_problem(attributes: QueueAttributes, entry: SendEntry, index: int) -> 
         return MissingParameter(
             f"The field {field} is missing: a message of a FIFO queue has a group.", field
         )
-    if entry.deduplication_id is None and not attributes.content_based_deduplication:
+    given = entry.deduplication_id or entry.token
+    if given is None and not attributes.content_based_deduplication:
         return InvalidParameterValue(
             "The queue should either have content_based_deduplication enabled or deduplication_id provided "
             "explicitly.",
@@ -103,9 +104,12 @@ def _not_for_this_type(field: str) -> InvalidParameterValue:
     )
 
 
-def deduplication_id(entry: SendEntry) -> str:
-    """The one that was given, else the SHA-256 of the body."""
+def deduplication_id(entry: SendEntry, attributes: QueueAttributes) -> str:
+    """The one that was given, else the SHA-256 of the body where the queue is set so, else the token."""
     if entry.deduplication_id is not None:
         return entry.deduplication_id
+    if not attributes.content_based_deduplication:
+        assert entry.token is not None
+        return entry.token
     body = entry.body if type(entry.body) is bytes else entry.body.encode()
     return hashlib.sha256(body).hexdigest()

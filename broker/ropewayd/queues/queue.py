@@ -24,6 +24,7 @@ from ropewayd.kernel.wheel import Timer, Wheel
 from ropewayd.vocabulary.names import Scope
 
 from .actions import QueueAttributes
+from .deduplication import Forget, Ids, Remembered
 from .events import MessagesReceived, MessagesSent, VisibilityChanged
 from .groups import Groups
 from .message import DELAYED, GONE, IN_FLIGHT, OVERHEAD, VISIBLE, Lease, Message, size_of
@@ -62,6 +63,7 @@ class Queue:
         "expiry",
         "floor",
         "groups",
+        "ids",
         "in_flight",
         "live",
         "lowest_gone",
@@ -110,6 +112,8 @@ class Queue:
         self.messages: dict[int, Message] = {}
         self.ready = Ready()
         self.groups = Groups() if attributes.fifo else None
+        self.ids: Ids | None = None
+        """What is remembered of messages that were accepted with a deduplication id."""
         self.dead: dict[int, bool] = {}
         self.absent: AbstractSet[int] = frozenset()
         self.expiry: Timer | None = None
@@ -205,6 +209,25 @@ class Queue:
         self.memory.used += held + OVERHEAD * len(fresh)
         if self.expiry is None:
             self.expire_at(at + self.attributes.retention_period)
+
+    def remember(self, event: MessagesSent) -> Remembered:
+        """The deduplication ids of messages that were accepted."""
+        assert event.digests is not None
+        if self.ids is None:
+            self.ids = Ids(self.number)
+        ids = self.ids
+        self.memory.used += ids.remember(event.first, event.at, event.ids, event.digests)
+        if ids.timer is None:
+            self.forget(event.at)
+        return Remembered(self.number, event.first, event.at, event.ids, event.digests)
+
+    def forget(self, now: int) -> None:
+        """Let go of deduplication ids that are over, and look again when others are."""
+        ids = self.ids
+        if ids is not None:
+            self.memory.used -= ids.forget(now)
+            over_at = ids.over_at
+            ids.timer = None if over_at is None else self.wheel.add(over_at, self.owner, Forget(self.number))
 
     def received(self, event: MessagesReceived, lsn: int) -> tuple[int, Sequence[int]]:
         at, deadline, sequences = event.at, event.deadline, event.sequences
@@ -317,6 +340,8 @@ class Queue:
                 self._release(message)
             message.state = GONE
         self.dead.clear()
+        if self.ids is not None:
+            self.memory.used -= self.ids.clear()
         self.settle()
         self.paged_through = max(self.paged_through, floor)
         return self.number, floor, waiting
@@ -330,6 +355,10 @@ class Queue:
         if self.expiry is not None:
             self.wheel.cancel(self.expiry)
             self.expiry = None
+        if self.ids is not None:
+            self.memory.used -= self.ids.clear()
+            if self.ids.timer is not None:
+                self.wheel.cancel(self.ids.timer)
         if self.pace is not None:
             self.wheel.cancel(self.pace)
             self.pace = None

@@ -64,6 +64,7 @@ class QueueRecord(msgspec.Struct, array_like=True, gc=False, frozen=True):
     mixed: bool = False
     tags: dict[str, str] | None = None
     tasks: list[MoveTask] = []
+    epochs: list[int] = []
 
 
 def row_key(number: int, sequence: int) -> int:

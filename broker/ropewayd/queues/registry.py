@@ -15,6 +15,7 @@ from ropewayd.vocabulary.names import Scope, read_queue_arn
 
 from .actions import QueueAttributes
 from .attributes import shared
+from .deduplication import Ids
 from .handle import Handles
 from .message import OVERHEAD, Message, MessageRecord, size_of
 from .meter import Meters
@@ -175,6 +176,9 @@ class Registry:
         queue.spilled_through = record.spilled_through
         queue.mixed = record.mixed
         queue.tasks = list(record.tasks)
+        if record.epochs:
+            queue.ids = Ids(number)
+            queue.ids.restore(record.epochs)
         queue.stored = queue.changed = lsn
 
     def fill(self, number: int, first: int, limit: int, max_bytes: int, records: list[Record]) -> None:
@@ -223,6 +227,8 @@ class Registry:
             queue = self.by_number.get(number)
             if queue is not None:
                 queue.let_go(0, len(queue.messages), memory.durable)
+                if memory.used > memory.budget and queue.ids is not None:
+                    memory.used -= queue.ids.let_go(memory.durable)
 
     def recovered(self) -> None:
         """The tail is applied. What it left in memory may be on disk too."""

@@ -20,14 +20,17 @@ from .attributes import check_message_attributes
 from .backlog import Backlog
 from .fifo import deduplication_id, entry_problem
 from .message import System, size_of
+from .queue import Queue
 from .records import MAX_SEQUENCE, sequence_number
 from .registry import Registry, missing
+from .screening import Screen
 
 
 class Sending:
     """Decides sends. `entropy(n)` gives n unguessable bytes."""
 
     def __init__(self, registry: Registry, entropy: Callable[[int], bytes]) -> None:
+        self._registry = registry
         self._queues, self._find = registry.by_name, registry.find
         self._entropy = entropy
         self._backlog = Backlog.of(registry.limits, registry.by_number)
@@ -35,7 +38,7 @@ class Sending:
     def table(self) -> Mapping[type[Action], Callable[[Any, int], Outcome]]:
         return {a.SendMessage: self.send}
 
-    def send(self, action: a.SendMessage, now: int) -> Outcome:
+    def send(self, action: a.SendMessage, now: int) -> Outcome:  # noqa: C901  # one loop, no calls
         queue = self._queues.get(action.queue) or self._find(action.queue)
         if queue is None:
             return missing(action.queue)
@@ -49,6 +52,7 @@ class Sending:
         visible_at: list[int] | None = None
         systems: list[System | None] | None = None
         errors: dict[int, RopewayError] | None = None
+        screen: Screen | None = None
         for index, entry in enumerate(action.entries):
             body, extra = entry.body, entry.attributes
             kind = type(body)
@@ -57,7 +61,7 @@ class Sending:
             else:
                 problem = self._problem(entry, maximum, index)
             own = entry.delay
-            special = fifo or entry.group is not None or entry.deduplication_id is not None
+            special = fifo or (entry.group or entry.deduplication_id or entry.token) is not None
             if (special or own is not None) and problem is None:
                 problem = self._option_problem(queue.attributes, entry, index)
                 own = None if fifo else own
@@ -65,6 +69,10 @@ class Sending:
                 errors = errors or {}
                 errors[index] = problem
                 continue
+            if special:
+                screen = screen or Screen(queue, now)
+                if screen.repeated(index, entry, len(bodies)):
+                    continue
             if extra is not None:
                 extras = extras if extras is not None else [None] * len(bodies)
                 extras.append(extra)
@@ -75,28 +83,34 @@ class Sending:
                 visible_at.append(now + (own if own is not None else delay))
             if special or entry.trace_header is not None or systems is not None:
                 systems = systems if systems is not None else [None] * len(bodies)
-                systems.append(_system(entry, fifo))
+                systems.append(_system(entry, queue.attributes))
             bodies.append(body)
-        if not bodies:
-            return Decision([errors[i] for i in range(len(action.entries))] if errors else [])
-        ids, first = self._entropy(16 * len(bodies)), queue.next_sequence
-        event = e.MessagesSent(queue.number, first, now, ids, bodies, visible_at, extras, systems)
-        return self._sent(action, event, errors, fifo)
+        if screen is not None and (needs := screen.needs(self._registry)) is not None:
+            return needs
+        count = len(bodies)
+        ids = self._entropy(16 * count) if count else b""
+        digests = screen.column(count) if screen is not None else None
+        first = queue.next_sequence
+        event = e.MessagesSent(queue.number, first, now, ids, bodies, visible_at, extras, systems, digests)
+        return self._sent(queue, action, event, errors, screen)
 
     def _sent(
-        self, action: a.SendMessage, event: e.MessagesSent, errors: dict[int, RopewayError] | None, fifo: bool
+        self,
+        queue: Queue,
+        action: a.SendMessage,
+        event: e.MessagesSent,
+        errors: dict[int, RopewayError] | None,
+        screen: Screen | None,
     ) -> Outcome:
         first, ids, count = event.first, event.ids, len(event.bodies)
         if first + count > MAX_SEQUENCE:
             return OverLimit("This queue has no sequences left: delete it and create it anew.", "queue")
         answer: list[Any] = [ids[at : at + 16] for at in range(0, 16 * count, 16)]
-        if fifo:
-            number = event.number
-            answer = [(id_, sequence_number(number, first + index)) for index, id_ in enumerate(answer)]
-        if errors:
-            stored = iter(answer)
-            answer = [errors[i] if i in errors else next(stored) for i in range(len(action.entries))]
-        return Decision(answer, (event,))
+        if queue.groups is not None:
+            answer = [(id_, sequence_number(queue.number, first + at)) for at, id_ in enumerate(answer)]
+        if errors or (screen is not None and screen.repeats):
+            answer = _in_order(queue, len(action.entries), answer, errors or {}, screen)
+        return Decision(answer, (event,) if count else ())
 
     def _size_problem(self, size: int, maximum: int, index: int) -> RopewayError:
         field = f"entries[{index}].body"
@@ -139,10 +153,32 @@ class Sending:
         return None if body and size <= maximum else self._size_problem(size if body else 0, maximum, index)
 
 
-def _system(entry: a.SendEntry, fifo: bool) -> System | None:
+def _in_order(
+    queue: Queue, count: int, fresh: list[Any], errors: dict[int, RopewayError], screen: Screen | None
+) -> list[Any]:
+    """An answer for each entry: its error, what the message is that it repeats, or what it has become."""
+    repeats = screen.repeats if screen is not None else {}
+    rest = iter(fresh)
+    answer: list[Any] = []
+    for index in range(count):
+        repeat = repeats.get(index)
+        if index in errors:
+            answer.append(errors[index])
+        elif repeat is None:
+            answer.append(next(rest))
+        elif isinstance(repeat, int):
+            answer.append(fresh[repeat])
+        elif queue.attributes.fifo:
+            answer.append((repeat.id, sequence_number(queue.number, repeat.sequence)))
+        else:
+            answer.append(repeat.id)
+    return answer
+
+
+def _system(entry: a.SendEntry, attributes: a.QueueAttributes) -> System | None:
     """What goes with the message besides body and attributes, if anything."""
-    if fifo:
-        return System(entry.group, deduplication_id(entry), entry.trace_header)
+    if attributes.fifo:
+        return System(entry.group, deduplication_id(entry, attributes), entry.trace_header)
     if entry.trace_header is None and entry.group is None:
         return None
     return System(entry.group, None, entry.trace_header)

@@ -25,6 +25,7 @@ from . import movetask
 from .actions import Expire, Found, Move, QueueAttributes, Wake
 from .attributes import shared
 from .decide import deciders
+from .deduplication import IDS, Forget
 from .message import OVERHEAD
 from .meter import Meter
 from .movetask import Pace
@@ -65,7 +66,7 @@ class Queues:
     """See the module. `entropy(n)` gives n unguessable bytes; a simulation gives its own."""
 
     name = "queues"
-    spaces: Sequence[Space] = (QUEUES, WAITING, MESSAGES)
+    spaces: Sequence[Space] = (QUEUES, WAITING, MESSAGES, IDS)
 
     def __init__(
         self, wheel: Wheel, limits: QueueLimits | None = None, entropy: Callable[[int], bytes] = os.urandom
@@ -119,7 +120,10 @@ class Queues:
         if len(queues) < len(payloads):
             moves = [p for p in payloads if type(p) is Pace]
             if len(queues) + len(moves) < len(payloads):
-                yield Wake(due=[p for p in payloads if type(p) is tuple])
+                waking = [p for p in payloads if type(p) is tuple]
+                if waking:
+                    yield Wake(due=waking)
+                self._forget([p for p in payloads if type(p) is Forget], now)
             yield from self._paced(moves)
         for number in queues:
             queue = self._registry.by_number.get(number)
@@ -150,6 +154,12 @@ class Queues:
                 queue.pace = None
                 yield Move(number=pace.number)
 
+    def _forget(self, due: Iterable[Forget], now: int) -> None:
+        for each in due:
+            queue = self._registry.by_number.get(each.number)
+            if queue is not None:
+                queue.forget(now)
+
     # Events
 
     def _created(self, event: e.QueueCreated, lsn: int) -> Touch:
@@ -171,7 +181,7 @@ class Queues:
         waiting += [s for s, waits in queue.dead.items() if waits]
         self._registry.remove(queue)
         self.meters.forget(event.number)
-        return Ended(event.number, waiting)
+        return Ended(event.number, waiting, queue.ids is not None)
 
     def _attributes_set(self, event: e.AttributesSet, lsn: int) -> Touch:
         queue = self._registry.by_number.get(event.number)
@@ -214,7 +224,7 @@ class Queues:
             meter = self.meters.of(event.number)
             meter.sent += count
             meter.bill(count, self._registry.memory.used - before - OVERHEAD * count)
-        return touch
+        return touch if event.digests is None else Both(touch, queue.remember(event))
 
     def _received(self, event: e.MessagesReceived, lsn: int) -> Touch:
         queue = self._registry.by_number.get(event.number)

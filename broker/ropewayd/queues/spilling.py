@@ -16,6 +16,7 @@ import msgspec
 from ropewayd.kernel.service import SliceBuilder
 from ropewayd.store.protocol import Corrupt, Key, Record, Slice, Space
 
+from .deduplication import Remembered, drop_all
 from .message import RECORD_VERSION, VISIBLE, Message, MessageRecord, System, WaitingRecord
 from .queue import Queue
 from .records import (
@@ -44,6 +45,8 @@ class Ended(msgspec.Struct, gc=False, frozen=True):
 
     number: int
     waiting: list[int]
+    epochs: bool = False
+    """Whether it may have deduplication ids on disk."""
 
 
 class Purged(msgspec.Struct, gc=False, frozen=True):
@@ -84,6 +87,8 @@ class Spilling:
                 self._messages(queue, touch[1], into)
         elif isinstance(touch, Own):
             self._own(touch.number, into)
+        elif isinstance(touch, Remembered):
+            self._remembered(touch, into)
         elif isinstance(touch, Both):
             for each in (touch.source, touch.destination):
                 if each is not None:
@@ -96,7 +101,17 @@ class Spilling:
             assert isinstance(touch, Ended)
             into.drop(QUEUES, queue_key(touch.number))
             into.drop_range(MESSAGES, row_key(touch.number, 0), row_key(touch.number, MAX_SEQUENCE))
+            if touch.epochs:
+                drop_all(touch.number, into)
             self._drop_waiting(touch.number, touch.waiting, into)
+
+    def _remembered(self, touch: Remembered, into: SliceBuilder) -> None:
+        queue = self._registry.by_number.get(touch.number)
+        if queue is None or queue.ids is None:
+            return
+        self._memory.durable = min(self._memory.durable, into.lsn - 1)
+        if queue.ids.spill(touch, into):
+            into.at_end(queue, lambda end: self._put_queue(queue, end))
 
     def _drop_waiting(self, number: int, sequences: list[int], into: SliceBuilder) -> None:
         for sequence in sequences:
@@ -131,6 +146,7 @@ class Spilling:
             queue.mixed,
             queue.tags,
             queue.tasks,
+            queue.ids.epochs if queue.ids is not None else [],
         )
         into.put(QUEUES, queue_key(queue.number), _encode(record))
         queue.stored = into.lsn
