@@ -165,6 +165,11 @@ class Queue:
         """Its name."""
         return self.inner.name
 
+    @property
+    def exactly_once(self) -> bool:
+        """As `ropeway.Queue.exactly_once`."""
+        return self.inner.exactly_once
+
     def send(self, body: Body, **options: Unpack[SendOptions]) -> MessageId:
         """As `ropeway.Queue.send`."""
         return call(self.loop, lambda: self.inner.send(body, **options))

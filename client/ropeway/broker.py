@@ -104,10 +104,14 @@ class Broker:
         """A round trip to the daemon."""
         await self.link.call(Action.Ping, {})
 
-    def queue(self, name: str) -> Queue:
+    def queue(self, name: str, *, exactly_once: bool = False) -> Queue:
         """The queue of this name, or of this ARN if it belongs to another account or region than the daemon's
-        own. Nothing is asked of the daemon; the queue's calls will say if there is no such queue."""
-        return Queue(self, name)
+        own. Nothing is asked of the daemon; the queue's calls will say if there is no such queue.
+
+        With `exactly_once` each message that is sent has a token, by which the daemon recognises it: a send
+        whose answer was lost is repeated, and the message is there once. A FIFO queue is always so.
+        """
+        return Queue(self, name, exactly_once=exactly_once)
 
     async def create_queue(
         self, name: str, *, tags: Mapping[str, str] | None = None, **settings: Unpack[QueueSettings]

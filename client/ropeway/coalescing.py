@@ -40,6 +40,8 @@ REQUEST_BYTES = 2 * 1024 * 1024
 """Entries are added to a request up to this size; a single larger one goes alone."""
 
 
+RECOGNISED = 240.0
+"""Seconds after which what was sent is not sent again: the daemon remembers it for five minutes."""
 HEADER_BYTES = 256
 """The most that a request has beside its entries: id, action, the name of the queue."""
 
@@ -58,14 +60,24 @@ class Part:
 class Batch(Request):
     """One request for several callers."""
 
-    __slots__ = ("_link", "_parts", "_payload", "_queue")
+    __slots__ = ("_exactly_once", "_link", "_parts", "_payload", "_queue")
 
-    def __init__(self, link: Link, action: Action, queue: str, parts: list[Part]) -> None:
+    def __init__(
+        self, link: Link, action: Action, queue: str, parts: list[Part], *, exactly_once: bool = False
+    ) -> None:
         super().__init__(action)
+        self._exactly_once = exactly_once
         self._link = link
         self._queue = queue
         self._parts = parts
         self._payload: bytes | None = None
+
+    @property
+    def repeatable(self) -> bool:
+        """A send may be repeated if the daemon recognises each entry, which it does for five minutes."""
+        if not self._exactly_once:
+            return super().repeatable
+        return self.first_written_at is None or self._link.loop.time() < self.first_written_at + RECOGNISED
 
     def payload(self) -> bytes:
         if self._payload is None:
@@ -95,7 +107,8 @@ class Batch(Request):
         if blame and len(self._parts) > 1:
             half = len(self._parts) // 2
             for parts in (self._parts[:half], self._parts[half:]):
-                self._link.submit(Batch(self._link, self.action, self._queue, parts), self._time_left())
+                batch = Batch(self._link, self.action, self._queue, parts, exactly_once=self._exactly_once)
+                self._link.submit(batch, self._time_left())
             return
         for part in self._parts:
             if not part.future.done():
@@ -126,7 +139,7 @@ class Coalescer:
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._open: dict[tuple[Action, str], list[Part]] = {}
+        self._open: dict[tuple[Action, str, bool], list[Part]] = {}
         self._errands: set[asyncio.Future[list[Result]]] = set()
 
     def split(self, entries: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
@@ -141,13 +154,16 @@ class Coalescer:
         if first < len(entries):
             yield entries[first:]
 
-    def add(self, action: Action, queue: str, entries: Sequence[bytes]) -> asyncio.Future[list[Result]]:
-        """The results of these entries, one run of `split`. Cancel the future to no longer want them."""
+    def add(
+        self, action: Action, queue: str, entries: Sequence[bytes], *, exactly_once: bool = False
+    ) -> asyncio.Future[list[Result]]:
+        """The results of these entries, one run of `split`. Cancel the future to no longer want them.
+        `exactly_once`: the daemon recognises each of them if it is sent again."""
         assert entries
         future: asyncio.Future[list[Result]] = self._link.loop.create_future()
         if not self._open:
             self._link.loop.call_soon(self.flush)
-        self._open.setdefault((action, queue), []).append(Part(entries, future))
+        self._open.setdefault((action, queue, exactly_once), []).append(Part(entries, future))
         return future
 
     def errand(self, action: Action, queue: str, entries: Sequence[bytes]) -> None:
@@ -161,7 +177,7 @@ class Coalescer:
         """Submit what was collected."""
         collected, self._open = self._open, {}
         most_bytes = self._most_bytes
-        for (action, queue), parts in collected.items():
+        for (action, queue, exactly_once), parts in collected.items():
             held: list[Part] = []
             count = size = 0
             for part in parts:
@@ -169,13 +185,13 @@ class Coalescer:
                     continue
                 full = count + len(part.entries) > self._most_entries or size + part.size > most_bytes
                 if held and full:
-                    self._link.submit(Batch(self._link, action, queue, held))
+                    self._link.submit(Batch(self._link, action, queue, held, exactly_once=exactly_once))
                     held, count, size = [], 0, 0
                 held.append(part)
                 count += len(part.entries)
                 size += part.size
             if held:
-                self._link.submit(Batch(self._link, action, queue, held))
+                self._link.submit(Batch(self._link, action, queue, held, exactly_once=exactly_once))
 
     async def settle(self, patience: float) -> None:
         """Send everything off, and wait at most this many seconds for what nobody else waits for."""

@@ -162,6 +162,8 @@ class Connection(asyncio.Protocol):
             request_id = self._next_id()
             data = frame(request_id, body)
             request.size, request.written_at = len(data), now
+            if request.first_written_at is None:
+                request.first_written_at = now
             self._out[request_id] = request
             self._out_bytes += len(data)
             chunk.append(data)

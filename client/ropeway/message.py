@@ -33,6 +33,7 @@ class SendOptions(TypedDict, total=False):
     trace_header: str | None
     group: str | None
     deduplication_id: str | None
+    token: str | None
 
 
 class MessageId(str):
@@ -58,7 +59,8 @@ class Outgoing:
 
     A FIFO queue keeps the order within each `group`, which it requires, and takes no delay. Two messages with
     the same `deduplication_id` within 5 minutes are one. Both are 1 to 128 letters, digits and punctuation
-    marks of ASCII.
+    marks of ASCII. So is `token`, which the producer makes up for one message: sent again within 5 minutes
+    with the same one it is not stored again, on any queue.
     """
 
     body: Body
@@ -67,11 +69,14 @@ class Outgoing:
     trace_header: str | None = None
     group: str | None = None
     deduplication_id: str | None = None
+    token: str | None = None
 
 
-def pack_entry(message: Outgoing) -> bytes:
-    """An entry of SendMessage. Raises TypeError, ValueError and InvalidParameterValue for what cannot be
-    said."""
+def pack_entry(message: Outgoing, *, exactly_once: bool = False) -> bytes:
+    """An entry of SendMessage; with `exactly_once`, one that the daemon recognises.
+
+    Raises TypeError, ValueError and InvalidParameterValue for what cannot be said.
+    """
     body, delay, attributes = message.body, message.delay, message.attributes
     if not isinstance(body, (str, bytes, bytearray, memoryview)):
         raise TypeError(f"a body is str or bytes, not {type(body).__name__}")
@@ -86,6 +91,10 @@ def pack_entry(message: Outgoing) -> bytes:
         entry["group"] = message.group
     if message.deduplication_id is not None:
         entry["deduplication_id"] = message.deduplication_id
+    if message.token is not None:
+        entry["token"] = message.token
+    elif exactly_once and message.deduplication_id is None:
+        entry["token"] = uuid.uuid4().hex
     return pack(entry)
 
 

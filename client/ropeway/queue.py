@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 PEEK_PAGE = 1000
 """Messages that one request looks at."""
+FIFO = ".fifo"
+"""What the name of a FIFO queue ends with."""
 LONGEST_WAIT = 20.0
 """Seconds that a receive may wait for a message."""
 
@@ -172,11 +174,14 @@ class Queue:
     time, and BrokerClosed after the broker was closed.
     """
 
-    __slots__ = ("broker", "name")
+    __slots__ = ("broker", "exactly_once", "name")
 
-    def __init__(self, broker: Broker, name: str) -> None:
+    def __init__(self, broker: Broker, name: str, *, exactly_once: bool = False) -> None:
         self.broker = broker
         self.name = name
+        self.exactly_once = exactly_once or name.endswith(FIFO)
+        """Whether each message is sent with something by which the daemon recognises it, so that a send is
+        repeated when its answer was lost. A FIFO queue always is so."""
 
     def __repr__(self) -> str:
         return f"<Queue {self.name}>"
@@ -194,10 +199,11 @@ class Queue:
 
         `delay` in seconds, 0 to 900; without it the queue's. Sends that are made at the same time travel
         together. Raises ConnectionLost if the connection broke before the answer: the message may or may not
-        have been accepted.
+        have been accepted. Not so where `exactly_once` holds: then it is sent again, and accepted once.
         """
-        entry = pack_entry(Outgoing(body, **options))
-        [result] = await self.broker.coalescer.add(Action.SendMessage, self.name, [entry])
+        once = self.exactly_once
+        entry = pack_entry(Outgoing(body, **options), exactly_once=once)
+        [result] = await self.broker.coalescer.add(Action.SendMessage, self.name, [entry], exactly_once=once)
         return _message_id(_or_raise(result))
 
     async def send_many(self, messages: Iterable[Body | Outgoing]) -> list[MessageId]:
@@ -206,8 +212,10 @@ class Queue:
         Raises BatchError if some were not accepted, with the result of each; if the whole of it was refused
         for one reason, such as QueueDoesNotExist, that reason.
         """
-        entries = [pack_entry(each if isinstance(each, Outgoing) else Outgoing(each)) for each in messages]
-        results = await self._all(Action.SendMessage, entries)
+        once = self.exactly_once
+        outgoing = (each if isinstance(each, Outgoing) else Outgoing(each) for each in messages)
+        entries = [pack_entry(each, exactly_once=once) for each in outgoing]
+        results = await self._all(Action.SendMessage, entries, exactly_once=once)
         ids = [each if isinstance(each, RopewayError) else _message_id(each) for each in results]
         return [each for each in _all_or_raise(ids) if isinstance(each, MessageId)]
 
@@ -424,12 +432,14 @@ class Queue:
     async def _call(self, action: Action, **params: object) -> object:
         return await self.broker.link.call(action, {"queue": self.name, **params})
 
-    async def _all(self, action: Action, entries: Sequence[bytes]) -> list[Result]:
+    async def _all(
+        self, action: Action, entries: Sequence[bytes], *, exactly_once: bool = False
+    ) -> list[Result]:
         """The results of any number of entries; a request that failed as a whole is the result of each of its
         own."""
         coalescer = self.broker.coalescer
         runs = list(coalescer.split(entries))
-        futures = [coalescer.add(action, self.name, run) for run in runs]
+        futures = [coalescer.add(action, self.name, run, exactly_once=exactly_once) for run in runs]
         try:
             await asyncio.gather(*futures, return_exceptions=True)
         finally:

@@ -17,7 +17,7 @@ from ropeway.wire import REPEATABLE, Action, payload
 class Request(ABC):
     """What is asked; subclasses know who waits for it."""
 
-    __slots__ = ("action", "attempts", "deadline", "done", "size", "timer", "written_at")
+    __slots__ = ("action", "attempts", "deadline", "done", "first_written_at", "size", "timer", "written_at")
 
     def __init__(self, action: Action) -> None:
         self.action = action
@@ -26,6 +26,8 @@ class Request(ABC):
         self.timer: asyncio.TimerHandle | None = None
         self.written_at: float | None = None
         """When it was last handed to a connection, or None if no byte of it can have left."""
+        self.first_written_at: float | None = None
+        """When it was handed to a connection for the first time, whether or not it is asked again."""
         self.size = 0
         """Bytes of its frame while it is outstanding."""
         self.attempts = 0

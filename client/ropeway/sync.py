@@ -110,9 +110,9 @@ class Broker:
         """A round trip to the daemon."""
         call(self._loop_thread.loop, self._inner.ping)
 
-    def queue(self, name: str) -> Queue:
+    def queue(self, name: str, *, exactly_once: bool = False) -> Queue:
         """As `ropeway.Broker.queue`."""
-        return Queue(self._loop_thread.loop, self._inner.queue(name))
+        return Queue(self._loop_thread.loop, self._inner.queue(name, exactly_once=exactly_once))
 
     def create_queue(
         self, name: str, *, tags: Mapping[str, str] | None = None, **settings: Unpack[QueueSettings]

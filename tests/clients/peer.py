@@ -46,6 +46,7 @@ class Stored:
     delay: int | None
     receives: int = 0
     held: bool = False
+    token: str | None = None
 
 
 MOVES: dict[int, dict[str, Any]] = {
@@ -303,7 +304,12 @@ class Peer:
     def _send(self, shelf: Shelf, entry: dict[str, Any], index: int) -> Any:
         if not entry["body"]:
             return ["InvalidMessageContents", f"entries[{index}].body is empty", f"entries[{index}].body"]
+        token = entry.get("deduplication_id") or entry.get("token")
+        for each in shelf.messages if token else ():
+            if each.token == token:
+                return each.id
         stored = Stored(uuid.uuid4().bytes, entry["body"], entry.get("attributes"), entry.get("delay"))
+        stored.token = token
         shelf.messages.append(stored)
         shelf.news.set()
         return stored.id

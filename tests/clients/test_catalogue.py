@@ -50,7 +50,13 @@ async def test_every_parameter_of_every_action_can_be_said(tmp_path: Path) -> No
     async with serving(tmp_path / "peer.sock") as peer, ropeway.connect(peer.url) as broker:
         jobs = await broker.create_queue("jobs", delay=1, tags={"team": "a"})
         await jobs.send(
-            "a", delay=0, attributes={"n": 1}, trace_header="Root=1", group="g", deduplication_id="d"
+            "a",
+            delay=0,
+            attributes={"n": 1},
+            trace_header="Root=1",
+            group="g",
+            deduplication_id="d",
+            token="t",
         )
         [message] = await jobs.receive(1, wait=1, visibility_timeout=5)
         await message.extend(7)

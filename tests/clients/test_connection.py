@@ -212,6 +212,24 @@ async def test_what_may_not_be_repeated_is_not(peer: Peer, broker: ropeway.Broke
     assert len([each for each in peer.names() if each in {11, 15, SEND}]) == 1
 
 
+@pytest.mark.parametrize("name", ["jobs.fifo", "jobs"])
+async def test_a_send_that_the_daemon_would_recognise_is_repeated(
+    peer: Peer, broker: ropeway.Broker, name: str
+) -> None:
+    await broker.create_queue(name)
+    jobs = broker.queue(name, exactly_once=True)
+    peer.cut_on = {SEND}
+    sent = await jobs.send_many(["a", ropeway.Outgoing("b", group="g", deduplication_id="7")])
+    first, again = (each["entries"] for each in peer.params(SEND))
+    assert first == again
+    assert "token" in first[0]
+    assert "token" not in first[1]
+    assert len(sent) == 2
+    # Each message has a token of its own.
+    await jobs.send("c")
+    assert peer.params(SEND)[-1]["entries"][0]["token"] != first[0]["token"]
+
+
 async def test_a_send_of_which_nothing_was_written_waits_for_the_next_connection(
     peer: Peer, broker: ropeway.Broker
 ) -> None:
