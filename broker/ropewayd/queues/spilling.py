@@ -212,7 +212,7 @@ class Spilling:
             memory.durable = max(memory.durable, slice.puts[0].lsn)
         if memory.short:
             self._lighten(slice.puts)
-        written = Counter(split_row_key(int(r.key))[0] for r in slice.puts if r.space is MESSAGES)
+        written = Counter(split_row_key(r.key)[0] for r in slice.puts if type(r.key) is int)
         # A row can be right again without being written: what it did not know is dropped.
         written.update(_place(key)[0] for space, key in slice.drops if space is WAITING)
         self._registry.written(written)
