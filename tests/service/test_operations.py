@@ -18,7 +18,7 @@ def test_every_setting_it_names_exists() -> None:
 
 def test_every_flag_and_variable_it_names_exists() -> None:
     flags = {each.flag for each in catalogue().values()} | {"--config", "--example", "--json"}
-    of_others = {"--now", "--offline", "--file"}
+    of_others = {"--now", "--offline", "--file"}  # --file is `ropewayd key`'s own
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", TEXT)) <= flags | of_others
     variables = {each.variable for each in catalogue().values()} | {"ROPEWAY_CONFIG"}
     assert set(re.findall(r"ROPEWAY_[A-Z_]+", TEXT)) <= variables

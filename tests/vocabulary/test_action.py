@@ -55,9 +55,40 @@ def rejected(entry: Any) -> RopewayError:
 
 
 def test_codes_are_unique_and_the_catalogue_holds_them_all() -> None:
-    assert {10, 11, 12, 13, 14, 15, 20, 21, 22, 23} <= set(ACTIONS)
-    assert all(kind.code == code for code, kind in ACTIONS.items())
+    kinds, pending = [], [Action]
+    while pending:
+        found = pending.pop().__subclasses__()
+        kinds += [kind for kind in found if kind.code > 0 and kind.__module__.startswith("ropewayd.")]
+        pending += found
+    assert len({kind.code for kind in kinds}) == len(kinds)
+    assert {kind.code: kind for kind in kinds} == ACTIONS
     assert len(BY_NAME) == len(ACTIONS)
+
+
+def test_a_code_is_fixed_for_ever() -> None:
+    fixed = {
+        10: "CreateQueue",
+        11: "DeleteQueue",
+        12: "ListQueues",
+        13: "GetQueueAttributes",
+        14: "SetQueueAttributes",
+        15: "PurgeQueue",
+        20: "SendMessage",
+        21: "ReceiveMessage",
+        22: "DeleteMessage",
+        23: "ChangeMessageVisibility",
+        30: "ListDeadLetterSourceQueues",
+        31: "StartMessageMoveTask",
+        32: "CancelMessageMoveTask",
+        33: "ListMessageMoveTasks",
+        40: "TagQueue",
+        41: "UntagQueue",
+        42: "ListQueueTags",
+        43: "AddPermission",
+        44: "RemovePermission",
+        45: "PeekMessages",
+    }
+    assert fixed.items() <= {code: kind.__name__ for code, kind in ACTIONS.items()}.items()
 
 
 @pytest.mark.parametrize(
