@@ -321,6 +321,7 @@ def http_limits(settings: Settings) -> HttpLimits:
         idle_timeout=milliseconds(http.idle_timeout),
         write_timeout=milliseconds(http.write_timeout),
         skew=milliseconds(http.skew),
+        slow_call=milliseconds(http.slow_call),
         metrics=http.metrics,
         public_url=http.public_url,
         origins=http.origins,

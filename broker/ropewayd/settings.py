@@ -200,6 +200,10 @@ class Http(msgspec.Struct, frozen=True, kw_only=True):
     write_timeout: Annotated[
         float, Meta(ge=0.1, le=3600, description="A peer that leaves its answer untaken so long is cut off.")
     ] = 30.0
+    slow_call: Annotated[
+        float,
+        Meta(ge=0.001, le=3600, description="A call that takes longer, its wait apart, is a warning."),
+    ] = 1.0
     skew: Annotated[
         float,
         Meta(

@@ -342,6 +342,8 @@ def test_a_fifo_queue_on_the_wire(http: Http) -> None:
 
     sent = http.json("SendMessage", {"QueueUrl": url, "MessageBody": "x", "MessageGroupId": "g"}).json
     assert len(sent["SequenceNumber"]) == 20
+    again = http.json("SendMessage", {"QueueUrl": url, "MessageBody": "x", "MessageGroupId": "g"}).json
+    assert again == sent
     asked = {"QueueUrl": url, "AttributeNames": ["All"], "VisibilityTimeout": 0}
     [got] = http.json("ReceiveMessage", asked).json["Messages"]
     assert got["Attributes"]["MessageGroupId"] == "g"

@@ -100,6 +100,10 @@ class Operation(msgspec.Struct, rename=pascal, kw_only=True):
         """The action that it is; None where the answer needs none. Raises RopewayError."""
         raise NotImplementedError
 
+    def patience(self) -> float:
+        """Seconds that it may wait for something to happen, and be no slow call for that."""
+        return 0.0
+
     def output(self, answer: Any, call: Call) -> dict[str, Any]:
         """The members of the result. May raise RopewayError."""
         return {}

@@ -124,12 +124,15 @@ class Gateway:
             )
             self.complain(error)
             response = self._refusal(InternalFailure("The daemon failed to answer this call."), call, None)
+        seconds = self._loop.time() - began
         if operation is not None:
-            self._kernel.meter.calls(METERED, call.operation).add(self._loop.time() - began)
+            self._kernel.meter.calls(METERED, call.operation).add(seconds)
+            if seconds > self._limits.slow_call / 1000 + operation.patience():
+                self._tell(log.warning, "slow call", call, response, seconds)
         if "Origin" in request.headers:
             self._allow(request, response.more)
         if self._limits.log_calls:
-            self._tell(call, response, self._loop.time() - began)
+            self._tell(log.debug, "call", call, response, seconds)
         return response
 
     def _blank(self, request: web.BaseRequest) -> Call:
@@ -370,10 +373,12 @@ class Gateway:
             where = f"{at.tb_frame.f_code.co_filename}:{at.tb_lineno}" if at is not None else "?"
             log.debug("where a call failed", error=type(error).__name__, where=where)
 
-    def _tell(self, call: Call, response: Response, seconds: float) -> None:
-        """The access log."""
-        log.debug(
-            "call",
+    def _tell(
+        self, speak: Callable[..., Any], event: str, call: Call, response: Response, seconds: float
+    ) -> None:
+        """The access log: the request's id is the one in the answer."""
+        speak(
+            event,
             action=call.operation,
             protocol=call.protocol.value,
             account=call.caller.account,

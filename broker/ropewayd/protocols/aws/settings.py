@@ -33,6 +33,6 @@ class HttpLimits(msgspec.Struct, frozen=True, kw_only=True):
     metrics: str = "local"
     """Who sees /metrics where access keys are asked for: `local` is this machine, `all` everyone."""
     slow_call: int = 1_000
-    """A call that takes longer, its wait not counted, is told at level warning."""
+    """A call that takes longer, its wait apart, is told at level warning."""
     log_calls: bool = False
     """Whether each call has a line in the log, at level debug."""

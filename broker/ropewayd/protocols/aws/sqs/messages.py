@@ -178,6 +178,10 @@ class ReceiveMessage(QueueOperation, kw_only=True):
             asked["visibility_timeout"] = milliseconds(self.visibility_timeout)
         return convert(a.ReceiveMessage, asked)
 
+    def patience(self) -> float:
+        # Without a time of its own it waits as long as the queue says, which is not known here.
+        return a.MAX_WAIT / 1000 if self.wait_time_seconds is None else self.wait_time_seconds
+
     def output(self, answer: Any, call: Call) -> dict[str, Any]:
         return {"Messages": [self._message(each, call) for each in answer]} if answer else {}
 
