@@ -18,6 +18,8 @@ from typing import Any
 
 import msgpack
 
+import ropeway
+
 PATIENCE = 30.0
 """Seconds to wait for what should take a moment: then the test fails, and does not hang."""
 
@@ -364,3 +366,9 @@ async def serving(path: Path) -> AsyncIterator[Peer]:
         yield peer
     finally:
         await peer.stop()
+
+
+def set_timeout(broker: ropeway.Broker, seconds: float) -> None:
+    """Change the patience of one that is connected: it has connected at leisure."""
+    assert broker._link is not None
+    broker.timeout = broker._link.timeout = seconds

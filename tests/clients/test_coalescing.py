@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import ropeway
-from tests.clients.peer import Answer, Peer, error, reached
+from tests.clients.peer import Answer, Peer, error, reached, set_timeout
 
 SEND, RECEIVE, DELETE, CHANGE = 20, 21, 22, 23
 
@@ -140,7 +140,8 @@ async def test_a_lost_connection_loses_the_sends_and_repeats_the_deletes(
 
 async def test_a_deadline_of_a_batch_is_each_callers(peer: Peer) -> None:
     peer.deaf = {SEND}
-    async with ropeway.connect(peer.url, timeout=0.05) as broker:
+    async with ropeway.connect(peer.url) as broker:
+        set_timeout(broker, 0.05)
         jobs = broker.queue("jobs")
         results = await asyncio.gather(jobs.send("a"), jobs.send("b"), return_exceptions=True)
     assert [type(each) for each in results] == [ropeway.DeadlineExceeded] * 2

@@ -13,7 +13,8 @@ import pytest
 import ropeway
 from ropeway import link as linking
 from ropeway.wire import ELEMENTS_LIMIT, FRAME_LIMIT
-from tests.clients.peer import Peer, Shelf, error, pack_frame, reached
+from tests.clients.peer import Peer, Shelf, error, pack_frame, reached, set_timeout
+from tests.daemon import PATIENCE
 
 PING, CREATE, GET, SEND, RECEIVE, DELETE, CHANGE = 1, 10, 13, 20, 21, 22, 23
 LIMITS = {"frame": 1000, "requests": 5, "bytes": 5000, "batch": 10}
@@ -297,22 +298,27 @@ async def test_an_unavailable_daemon_is_asked_again_until_the_deadline(
 
 async def test_every_call_has_a_deadline(peer: Peer) -> None:
     peer.deaf = {PING, SEND, RECEIVE}
-    async with ropeway.connect(peer.url, timeout=0.05) as broker:
+    async with ropeway.connect(peer.url) as broker:
+        set_timeout(broker, 0.05)
         with pytest.raises(ropeway.DeadlineExceeded, match="no answer to Ping within"):
             await broker.ping()
-    async with ropeway.connect(peer.url, timeout=0.05) as broker:
+    async with ropeway.connect(peer.url) as broker:
+        set_timeout(broker, 0.05)
         with pytest.raises(TimeoutError, match="may or may not"):
             await broker.queue("jobs").send("a")
-    async with ropeway.connect(peer.url, timeout=0.05) as broker:
+    async with ropeway.connect(peer.url) as broker:
+        set_timeout(broker, 0.05)
         with pytest.raises(ropeway.DeadlineExceeded):
             await broker.queue("jobs").receive(wait=0.05)
 
 
 async def test_after_a_deadline_in_silence_the_next_call_gets_a_new_connection(peer: Peer) -> None:
     peer.deaf = {PING}
-    async with ropeway.connect(peer.url, timeout=0.1) as broker:
+    async with ropeway.connect(peer.url) as broker:
+        set_timeout(broker, 0.05)
         with pytest.raises(ropeway.DeadlineExceeded):
             await broker.ping()
+        set_timeout(broker, PATIENCE)
         peer.deaf = set()
         await broker.ping()
         assert peer.connections == 2
@@ -323,6 +329,7 @@ async def test_an_absent_daemon_is_sought_until_the_deadline(peer: Peer) -> None
         await peer.stop()
         with pytest.raises(ropeway.DeadlineExceeded, match=r"cannot connect|closed the connection"):
             await broker.ping()
+        set_timeout(broker, PATIENCE)
         await peer.start()
         await broker.ping()
 

@@ -19,7 +19,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.daemon import Daemon
@@ -99,15 +99,25 @@ def rot_daemon(seed: int, directory: Path) -> Counter[str]:
     return figures
 
 
-def attempt(harness: str, seed: int) -> tuple[str, int, Counter[str], str]:
-    """The same, and what went wrong."""
+Trial = tuple[str, int, Counter[str], str]
+"""The harness and the seed, its figures, and what went wrong."""
+
+
+def attempt(harness: str, seed: int) -> Trial:
+    """The same, whatever comes of it."""
     try:
         return harness, seed, once(harness, seed), ""
     except Exception:  # noqa: BLE001  # whatever it is, the seed is at fault and the next one goes on
         return harness, seed, Counter(), traceback.format_exc(limit=-3)[-4000:]
 
 
-def torture(minutes: float, first: int, jobs: int, harnesses: Sequence[str]) -> int:
+def torture(
+    minutes: float,
+    first: int,
+    jobs: int,
+    harnesses: Sequence[str],
+    attempt: Callable[[str, int], Trial] = attempt,
+) -> int:
     """Go through seeds until the time is over. Gives the number of those that failed."""
     began = said = time.monotonic()
     until = began + minutes * 60
@@ -115,7 +125,7 @@ def torture(minutes: float, first: int, jobs: int, harnesses: Sequence[str]) -> 
     failed = over = 0
     seed = first
     with concurrent.futures.ProcessPoolExecutor(jobs) as pool:
-        running: set[concurrent.futures.Future[tuple[str, int, Counter[str], str]]] = set()
+        running: set[concurrent.futures.Future[Trial]] = set()
         while running or time.monotonic() < until:
             while len(running) < jobs and time.monotonic() < until:
                 running.add(pool.submit(attempt, harnesses[seed % len(harnesses)], seed))

@@ -15,6 +15,7 @@ from ropewayd.queues.records import MESSAGES, WAITING, queue_key, row_key
 from ropewayd.queues.settings import QueueLimits
 from ropewayd.store.protocol import Corrupt, Record
 from ropewayd.vocabulary.errors import ServiceUnavailable
+from tests.daemon import PATIENCE
 from tests.house import BODY, COUNT, HANDLE, House, settle
 from tests.simulation.replay import with_body
 
@@ -370,7 +371,7 @@ async def test_sends_wait_where_the_tail_is_at_its_limit() -> None:
         assert len(house.kernel._slowed) == 3
         assert house.submit(a.GetQueueAttributes(queue="jobs")).answered  # a read does not wait
         for reply in slowed:
-            await asyncio.wait_for(reply.answer, 5)
+            await asyncio.wait_for(reply.answer, PATIENCE)
         assert house.kernel._tail.size < 3000
     assert await house.counts() == (80, 0, 0)
 

@@ -10,6 +10,7 @@ import pytest
 
 from ropewayd.exits import Misconfigured
 from ropewayd.notify import Notifier, inherited_sockets
+from tests.daemon import PATIENCE
 
 
 class Manager:
@@ -18,7 +19,7 @@ class Manager:
     def __init__(self, address: str) -> None:
         self.address = address
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.settimeout(10)
+        self.socket.settimeout(PATIENCE)
         self.socket.bind("\0" + address[1:] if address.startswith("@") else address)
 
     def heard(self) -> list[str]:
@@ -31,7 +32,7 @@ class Manager:
         except BlockingIOError:
             return True
         finally:
-            self.socket.settimeout(10)
+            self.socket.settimeout(PATIENCE)
         return False
 
 
