@@ -93,7 +93,9 @@ class House:
         self.store = MemoryStore(self.disk, self.faults)
         self.wheel = Wheel(self.clock.now())
         self.queues = Queues(self.wheel, self.limits, self._entropy)
-        self.kernel = Kernel(self.store, self.clock, [self.queues], self.wheel, self.settings)
+        self.kernel = Kernel(
+            self.store, self.clock, [self.queues], self.wheel, self.settings, gates=self.queues.gates()
+        )
 
     async def start(self) -> Report:
         report = await self.kernel.start()

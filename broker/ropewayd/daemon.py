@@ -109,7 +109,9 @@ class Daemon:
         wheel = Wheel(clock.now())
         queues = Queues(wheel, queue_limits(self._settings))
         owner = f"ropewayd/{__version__} on {socket.gethostname()}"
-        kernel = Kernel(self._store, clock, [queues], wheel, kernel_settings(self._settings), owner)
+        kernel = Kernel(
+            self._store, clock, [queues], wheel, kernel_settings(self._settings), owner, queues.gates()
+        )
         server = BinaryServer(
             kernel,
             binary_limits(self._settings),
@@ -276,7 +278,11 @@ def kernel_settings(settings: Settings) -> KernelSettings:
 
 def queue_limits(settings: Settings) -> QueueLimits:
     """The queues' part. An answer must fit its frame, with room for what is not messages."""
+    aws = settings.queues.limits == "aws"
     return QueueLimits(
+        fifo_calls=settings.queues.fifo_calls if aws else 0,
+        fifo_partitions=settings.queues.fifo_partitions,
+        fifo_look=settings.queues.fifo_look if aws else 0,
         account=settings.daemon.account,
         region=settings.daemon.region,
         max_queues=settings.queues.max_queues,

@@ -296,6 +296,37 @@ class Queues(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Meta(ge=1, le=10_000_000, description="Messages of one queue that may be in flight at one time."),
     ] = 120_000
+    limits: Annotated[
+        Literal["aws", "none"],
+        Meta(
+            description="aws: the three limits of FIFO queues that follow count; none: they do not, whatever "
+            "they say."
+        ),
+    ] = "aws"
+    fifo_calls: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Calls of one action a second to a FIFO queue; each ten messages begun are a call.",
+        ),
+    ] = 300
+    fifo_partitions: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=10_000,
+            description="In high throughput a FIFO queue has so many partitions, each with such a limit.",
+        ),
+    ] = 30
+    fifo_look: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=2**40,
+            description="The first messages of a FIFO queue, which are looked through for an open group.",
+        ),
+    ] = 120_000
     purge_interval: Annotated[
         float,
         Meta(

@@ -73,6 +73,13 @@ class OverLimit(DaemonError):
     retryable = True
 
 
+class RequestThrottled(DaemonError):
+    """A FIFO queue is called more often than its limit allows."""
+
+    code = "RequestThrottled"
+    retryable = True
+
+
 class MissingParameter(DaemonError):
     """A required field is absent or empty."""
 

@@ -23,6 +23,7 @@ from ropeway.errors import (
     DaemonError,
     DeadlineExceeded,
     ProtocolError,
+    RequestThrottled,
     RopewayError,
     ServiceUnavailable,
     renewed,
@@ -128,7 +129,11 @@ class Link:
             except ProtocolError as bad:
                 request.fail(bad)
                 raise
-        elif isinstance(error, ServiceUnavailable) and not request.done and self._rest(request):
+        elif (
+            isinstance(error, (ServiceUnavailable, RequestThrottled))
+            and not request.done
+            and self._rest(request)
+        ):
             self._last_failure = error
         else:
             request.fail(error)

@@ -439,8 +439,13 @@ class Queue:
         own."""
         coalescer = self.broker.coalescer
         runs = list(coalescer.split(entries))
-        futures = [coalescer.add(action, self.name, run, exactly_once=exactly_once) for run in runs]
+        futures: list[asyncio.Future[list[Result]]] = []
         try:
+            for run in runs:
+                futures.append(coalescer.add(action, self.name, run, exactly_once=exactly_once))
+                if self.name.endswith(FIFO) and action is Action.SendMessage:
+                    # One may have to wait where the next would pass it: they go one after the other.
+                    await asyncio.wait(futures[-1:])
             await asyncio.gather(*futures, return_exceptions=True)
         finally:
             for future in futures:

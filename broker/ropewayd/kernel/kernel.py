@@ -34,7 +34,7 @@ from .batch import NOBODY, VERSION, Batch, Reply
 from .meter import Meter
 from .poll import Poll, Polls
 from .room import Room
-from .service import Decision, Event, Needs, Service, SliceBuilder, Wait, Waiting
+from .service import Decision, Event, Gates, Needs, Service, SliceBuilder, Wait, Waiting
 from .settings import KernelSettings
 from .tail import Tail
 from .wheel import Wheel
@@ -72,6 +72,7 @@ class Kernel:
         wheel: Wheel,
         settings: KernelSettings | None = None,
         owner: str = "ropewayd",
+        gates: Gates | None = None,
     ) -> None:
         self.clock = clock
         self.wheel = wheel
@@ -84,6 +85,7 @@ class Kernel:
         self._deciders = {kind: decide for each in services for kind, decide in each.deciders().items()}
         self._appliers = {kind: (each, apply) for each in services for kind, apply in each.appliers().items()}
         self._feeders = {kind: each.feeds for each in services for kind in each.appliers()}
+        self._gates: Gates = gates or {}
         self._claim = Claim(0, 0)
         self._committed = 0
         self._open = Batch(1)
@@ -119,7 +121,10 @@ class Kernel:
             return
         # Whether this principal may, and whether it may now, is asked here, before the service is.
         try:
-            if action.grows and self._room.refusal is not None:
+            gate = self._gates.get(type(action))
+            if gate is not None and (refusal := gate(action, self.clock.now())) is not None:
+                self._answer(reply, refusal)
+            elif action.grows and self._room.refusal is not None:
                 self._answer(reply, self._room.refusal)
             elif action.grows and (self._slowed or self._tail.size >= self._settings.tail_bytes):
                 self._slow(action, reply)

@@ -71,6 +71,10 @@ class Needs(msgspec.Struct, gc=False):
 Outcome = Decision | Wait | Needs | RopewayError
 
 
+Gates = Mapping[type[Action], Callable[[Any, int], RopewayError | None]]
+"""For some actions: whether one may happen now, given the action and the time; or the error that says no."""
+
+
 class SliceBuilder:
     """A slice in the making: what the spilling of touches adds up to."""
 

@@ -15,7 +15,7 @@ from . import events as e
 from .message import Message, System, told
 from .paging import bodies, next_page
 from .queue import Queue
-from .records import sequence_number
+from .records import MAX_SEQUENCE, sequence_number
 from .redrive import Redrive
 from .registry import Registry, missing
 
@@ -31,6 +31,7 @@ class Receiving:
         self._queues, self._find = registry.by_name, registry.find
         self._limits = registry.limits
         self._redrive = Redrive(registry)
+        self._look = registry.limits.fifo_look or MAX_SEQUENCE
 
     def table(self) -> Mapping[type[Action], Callable[[Any, int], Outcome]]:
         return {a.ReceiveMessage: self.receive}
@@ -54,7 +55,7 @@ class Receiving:
         else:
             picked, expired = self._pick(queue, count, now)
         if not picked:
-            if queue.on_disk:
+            if queue.on_disk and (queue.groups is None or len(queue.messages) < self._look):
                 return next_page(self._registry, queue, self._limits.page_messages, (*expired, *moved))
             return self._nothing(queue, action, now, (*expired, *moved))
         timeout = action.visibility_timeout

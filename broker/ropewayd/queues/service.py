@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ropewayd.kernel.service import Event, Outcome, Touch
+from ropewayd.kernel.service import Event, Gates, Outcome, Touch
 from ropewayd.kernel.wheel import Wheel
 from ropewayd.store.protocol import Corrupt, Key, Record, Space
 from ropewayd.vocabulary.action import Action
@@ -35,6 +35,7 @@ from .records import MESSAGES, QUEUES, WAITING
 from .registry import Registry
 from .settings import QueueLimits
 from .spilling import Both, Ended, Own, Purged, Spilling
+from .throttle import Throttle
 
 _EXPIRY_PACE = 100
 """Milliseconds between two pages of expired messages of one queue."""
@@ -73,6 +74,7 @@ class Queues:
     ) -> None:
         self._registry = Registry(limits or QueueLimits(), wheel, self)
         self._deciders = deciders(self._registry, entropy)
+        self._throttle = Throttle(self._registry)
         self._spilling = Spilling(self._registry)
         self._replaying = True
         self.meters = self._registry.meters
@@ -81,6 +83,10 @@ class Queues:
 
     def deciders(self) -> Mapping[type[Action], Callable[[Any, int], Outcome]]:
         return self._deciders
+
+    def gates(self) -> Gates:
+        """What may not happen as often as one likes."""
+        return self._throttle.gates()
 
     def appliers(self) -> Mapping[type[Event], Callable[[Any, int], Touch]]:
         return {

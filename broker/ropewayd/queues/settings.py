@@ -16,6 +16,12 @@ class QueueLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Queues at one time."""
     max_in_flight: int = 120_000
     """Messages of one queue in flight; a receive beyond it is told so."""
+    fifo_calls: int = 300
+    """Calls of one action a second to a FIFO queue, or to a partition of one in high throughput; 0: any."""
+    fifo_partitions: int = 30
+    """Partitions of a FIFO queue in high throughput."""
+    fifo_look: int = 120_000
+    """Messages of a FIFO queue, the first ones, that are looked through for an open group; 0: all."""
     purge_interval: int = 0
     """A queue is purged once in so many milliseconds (AWS: 60,000)."""
     recreate_interval: int = 0

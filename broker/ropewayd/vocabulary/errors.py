@@ -64,6 +64,13 @@ class OverLimit(RopewayError):
     retryable = True
 
 
+class RequestThrottled(RopewayError):
+    """A FIFO queue is called more often than its limit allows."""
+
+    code = "RequestThrottled"
+    retryable = True
+
+
 class MissingParameter(RopewayError):
     """A required field is absent or empty."""
 
