@@ -33,6 +33,8 @@ from ropeway.wire import Action, Limits
 
 logger = logging.getLogger("ropeway")
 
+PASSING = (ServiceUnavailable, RequestThrottled)
+"""Answers after which a request is made again a little later: the daemon did nothing."""
 CONNECT_PATIENCE = 10.0
 """Seconds for one try to connect and shake hands, if calls have longer than that."""
 CLOSE_PATIENCE = 1.0
@@ -129,11 +131,7 @@ class Link:
             except ProtocolError as bad:
                 request.fail(bad)
                 raise
-        elif (
-            isinstance(error, (ServiceUnavailable, RequestThrottled))
-            and not request.done
-            and self._rest(request)
-        ):
+        elif isinstance(error, PASSING) and not request.done and self._rest(request):
             self._last_failure = error
         else:
             request.fail(error)

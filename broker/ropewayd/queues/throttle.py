@@ -113,8 +113,8 @@ class Throttle:
 
     def _refusal(self, queue: Queue, rate: int, of: str) -> RequestThrottled:
         return RequestThrottled(
-            f"The rate of calls to {of}{queue.name} is over its limit: {rate} a second for each action. Every "
-            "ten messages begun count as a call.",
+            f"The rate of calls to {of}{queue.name} is over its limit: {rate} a second for each action. "
+            "Every ten messages begun count as a call.",
             "queue",
         )
 
