@@ -59,12 +59,15 @@ def live(
         with ropeway.sync.connect(daemon.url) as broker:
             broker.create_queue(QUEUE, visibility_timeout=5)
         notes = [directory / f"client-{seed}" for seed in range(CLIENTS)]
-        clients = [
-            subprocess.Popen(
-                [sys.executable, "-m", "tests.durability.load", daemon.url, str(path), str(seed)]
-            )
-            for seed, path in enumerate(notes)
-        ]
+        said = directory / "clients.err"
+        with said.open("w") as errors:
+            clients = [
+                subprocess.Popen(
+                    [sys.executable, "-m", "tests.durability.load", daemon.url, str(path), str(seed)],
+                    stderr=errors,
+                )
+                for seed, path in enumerate(notes)
+            ]
         try:
             for note in notes:
                 grow([note], 1)
@@ -78,9 +81,18 @@ def live(
         finally:
             for client in clients:
                 client.terminate()
-            codes = [client.wait(PATIENCE) for client in clients]
-        assert codes == [0] * CLIENTS
+            codes = [end(client) for client in clients]
+        assert codes == [0] * CLIENTS, said.read_text()[-2000:]
         return notes, drain(daemon.url)
+
+
+def end(client: subprocess.Popen[bytes]) -> int:
+    """Wait for its end, and see to it if need be; gives the exit code."""
+    try:
+        return client.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        client.kill()
+        return client.wait()
 
 
 def end_queues(directory: Path, kills: int, seed: int = 0) -> None:
