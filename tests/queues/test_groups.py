@@ -7,6 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from ropewayd.kernel.settings import KernelSettings
 from ropewayd.queues import actions as a
 from ropewayd.queues.groups import Find, Groups
 from ropewayd.queues.message import DELAYED, GONE, IN_FLIGHT, VISIBLE, Message, System
@@ -296,3 +297,55 @@ class GroupsMachine(RuleBasedStateMachine):
 
 TestGroups = GroupsMachine.TestCase
 TestGroups.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+async def test_a_backlog_leaves_its_bodies_to_the_disk_and_comes_in_order() -> None:
+    limits = QueueLimits(memory_bytes=300_000, page_messages=50, min_window_bytes=20_000, fifo_calls=0)
+    house = House(KernelSettings(tail_bytes=60_000, slice_bytes=10_000), limits)
+    await house.start()
+    await make(house)
+    text = "x" * 2_000
+    for n in range(0, 600, 10):
+        await send(house, *(f"{k % 3}-{k}-{text}" for k in range(n, n + 10)))
+        await house.wait(20)
+    assert house.queues.memory_used < 400_000
+    # The first group is blocked, and bodies of the others are read.
+    blocked = await receive(house, 1, visibility_timeout=3_600_000)
+    got: list[str] = []
+    while messages := await receive(house, 7):
+        got += [m[BODY].rpartition("-")[0] for m in messages]
+        await house.delete(*(m[HANDLE] for m in messages), queue="jobs.fifo")
+    for group in (1, 2):
+        own = [name for name in got if name.startswith(f"{group}-")]
+        assert own == [f"{group}-{n}" for n in range(group, 600, 3)]
+    assert len(got) == 400
+    assert house.queues.memory_used < 400_000
+    await house.restart()
+    await house.delete(blocked[0][HANDLE], queue="jobs.fifo")
+    rest: list[str] = []
+    while messages := await receive(house, 10):
+        rest += [m[BODY].rpartition("-")[0] for m in messages]
+        await house.delete(*(m[HANDLE] for m in messages), queue="jobs.fifo")
+    assert rest == [f"0-{n}" for n in range(3, 600, 3)]
+
+
+async def test_what_is_beyond_what_memory_may_know_is_found_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ropewayd.queues.queue.HELD_STUBS", 40)
+    limits = QueueLimits(
+        memory_bytes=10_000, page_messages=7, min_window_bytes=500, fifo_calls=0, fifo_look=0
+    )
+    house = House(KernelSettings(tail_bytes=6_000, slice_bytes=1_000), limits)
+    await house.start()
+    await make(house)
+    for n in range(200):
+        await send(house, f"{n % 5}-{n}")
+        await house.wait(20)
+    got: list[str] = []
+    while messages := await receive(house, 3):
+        got += [m[BODY] for m in messages]
+        await house.delete(*(m[HANDLE] for m in messages), queue="jobs.fifo")
+        await house.wait(10)
+    for group in range(5):
+        own = [name for name in got if name.startswith(f"{group}-")]
+        assert own == [f"{group}-{n}" for n in range(group, 200, 5)]
+    assert await house.counts("jobs.fifo") == (0, 0, 0)

@@ -31,6 +31,10 @@ from .message import DELAYED, GONE, IN_FLIGHT, OVERHEAD, VISIBLE, Lease, Message
 from .ready import Ready
 from .records import MAX_SEQUENCE, MoveTask
 
+HELD_STUBS = 120_000
+"""Messages of a FIFO queue that memory knows at most where it is short. It must know those that are looked
+through, and what AWS looks through are so many."""
+
 
 class Memory:
     """What messages take in memory, all queues together, and what they may take. Bytes."""
@@ -84,6 +88,7 @@ class Queue:
         "stored",
         "tags",
         "tasks",
+        "unswept",
         "wheel",
     )
 
@@ -122,6 +127,8 @@ class Queue:
         self.spilled_through = 0
         self.stored = 0
         self.changed = 0
+        self.unswept = 0
+        """Rows written since memory last left bodies of a FIFO queue to the disk."""
         self.mixed = False
         """Whether messages came from other queues: then their ages are in no order."""
         self.tasks: list[MoveTask] = []
@@ -440,7 +447,10 @@ class Queue:
     def let_go(self, keep_bytes: int, written: int, lsn: int) -> None:
         """Leave to the disk what it has as of `lsn`: all but a head window of about `keep_bytes`, and what
         memory alone knows."""
-        gone = self.ready.let_go(keep_bytes, self.known_through, written, lsn)
+        if self.groups is None:
+            gone = self.ready.let_go(keep_bytes, self.known_through, written, lsn)
+        else:
+            gone = self._lighten_groups(self.groups, keep_bytes, written, lsn)
         if not gone:
             return
         lowest = min(message.sequence for message in gone)
@@ -449,6 +459,24 @@ class Queue:
         for message in gone:
             del self.messages[message.sequence]
             self.memory.used -= message.size + OVERHEAD
+
+    def _lighten_groups(self, groups: Groups, keep_bytes: int, written: int, lsn: int) -> list[Message]:
+        """Of a FIFO queue stubs stay, for an open group may be anywhere among them, but no more than so
+        many: gives those that leave. Looking at all of them is paid for by as many that were written."""
+        self.unswept += written
+        if 8 * self.unswept < len(self.messages):
+            return []
+        self.unswept = 0
+        over = len(self.messages) - HELD_STUBS
+        gone = [m for m in islice(reversed(self.messages.values()), max(0, over)) if m.on_disk(lsn)]
+        for message in gone:
+            message.state = GONE  # for the groups alone: its row is a message still
+        groups.look(gone)
+        for message in self.messages.values():
+            keep_bytes -= message.size + OVERHEAD
+            if keep_bytes < 0 and message.state == VISIBLE and 0 < message.stored <= lsn and not message.stub:
+                self.memory.used -= message.lighten()
+        return gone
 
     def lighten(self, message: Message) -> None:
         """Leave its body to its row, if memory is short and the row is durable."""
@@ -479,6 +507,8 @@ class Queue:
         for message in messages:
             sequence = message.sequence
             if sequence > self.floor and sequence not in self.messages and sequence not in self.dead:
+                if self.groups is not None and self.memory.used > self.memory.budget:
+                    message.lighten()
                 self.messages[sequence] = message
                 self.memory.used += message.size + OVERHEAD
                 if self.groups is None:

@@ -75,7 +75,11 @@ class Waking:
     def _expire_groups(self, queue: Queue, groups: Groups, horizon: int) -> Outcome:
         """Likewise. What is blocked is asked when it is not any more."""
         gone = groups.past(horizon, self._limits.page_messages)
-        if queue.on_disk and groups.oldest() is None and not queue.in_flight + queue.delayed:
+        oldest = groups.oldest()
+        unseen = (
+            not queue.in_flight + queue.delayed if oldest is None else oldest.sequence > queue.known_through
+        )
+        if queue.on_disk and unseen:
             return next_page(self._registry, queue, 1)
         if len(gone) == 1 and queue.on_disk:
             return next_page(self._registry, queue, self._limits.page_messages)
