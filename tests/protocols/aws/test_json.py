@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from tests.service.wire import Wire
 
 @pytest.fixture
 def url(http: Http, request: pytest.FixtureRequest) -> str:
-    name = request.node.name.replace("[", "-").replace("]", "")[:80]
+    name = re.sub("[^A-Za-z0-9]+", "-", request.node.name)[:80]
     made: str = http.json("CreateQueue", {"QueueName": name}).json["QueueUrl"]
     return made
 
@@ -510,3 +512,99 @@ def test_move_tasks(http: Http, url: str) -> None:
         )
     said = http.json("CancelMessageMoveTask", {"TaskHandle": "garbage"})
     assert said.json["message"] == "Value for parameter TaskHandle is invalid."
+
+
+def test_an_entry_that_is_too_long_fails_alone_in_words_of_its_own(http: Http, url: str) -> None:
+    http.json("SetQueueAttributes", {"QueueUrl": url, "Attributes": {"MaximumMessageSize": "1024"}})
+    entries = [{"Id": "long", "MessageBody": "x" * 1025}]
+    # Together they are over the queue's limit, each is not, and that is fine.
+    entries += [{"Id": str(n), "MessageBody": "x" * 1024} for n in range(3)]
+    said = http.json("SendMessageBatch", {"QueueUrl": url, "Entries": entries}).json
+    assert [each["Id"] for each in said["Successful"]] == ["0", "1", "2"]
+    assert said["Failed"] == [
+        {
+            "Id": "long",
+            "SenderFault": True,
+            "Code": "InvalidParameterValue",
+            "Message": "One or more parameters cannot be validated. "
+            "Reason: Message must be shorter than 1024 bytes.",
+        }
+    ]
+    said = http.json("SendMessage", {"QueueUrl": url, "MessageBody": "x" * 1025}).json
+    assert said["message"] == (
+        "One or more parameters are invalid. Reason: Message must be shorter than 1024 bytes."
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (
+            {"DataType": "String", "StringValue": ""},
+            "Message (user) attribute 'a' must contain a non-empty value of type 'String'.",
+        ),
+        (
+            {"DataType": "Binary"},
+            "Message (user) attribute 'a' must contain a non-empty value of type 'Binary'.",
+        ),
+        ({"DataType": "Number", "StringValue": "many"}, None),
+        ({"DataType": "Colour", "StringValue": "blue"}, None),
+    ],
+)
+def test_mistakes_with_message_attributes(
+    http: Http, url: str, value: dict[str, str], message: str | None
+) -> None:
+    said = http.json("SendMessage", {"QueueUrl": url, "MessageBody": "x", "MessageAttributes": {"a": value}})
+    assert (said.status, said.json["__type"]) == (400, "com.amazonaws.sqs#InvalidParameterValueException")
+    if message is not None:
+        assert said.json["message"] == message
+
+
+def test_what_is_wrong_with_a_change_of_visibility(http: Http, url: str) -> None:
+    http.json("SendMessage", {"QueueUrl": url, "MessageBody": "x"})
+    [got] = http.json("ReceiveMessage", {"QueueUrl": url}).json["Messages"]
+    handle = got["ReceiptHandle"]
+
+    def change(timeout: int) -> Any:
+        asked = {"QueueUrl": url, "ReceiptHandle": handle, "VisibilityTimeout": timeout}
+        return http.json("ChangeMessageVisibility", asked).json
+
+    while (said := change(43_200)) == {}:  # within the same millisecond it is not too long yet
+        pass
+    assert said["message"] == (
+        "Value 43200 for parameter VisibilityTimeout is invalid. "
+        "Reason: Total VisibilityTimeout for the message is beyond the limit [43200 seconds]"
+    )
+    assert change(43_201)["message"].startswith("Value 43201 for parameter VisibilityTimeout is invalid.")
+    assert change(0) == {}
+    http.json("DeleteMessage", {"QueueUrl": url, "ReceiptHandle": handle})
+    assert change(1)["__type"] == "com.amazonaws.sqs#InvalidParameterValueException"
+    assert change(1)["message"] == (
+        f"Value {handle} for parameter ReceiptHandle is invalid. "
+        "Reason: Message does not exist or is not available for visibility timeout change."
+    )
+
+
+def test_what_aws_has_one_wait_for(tmp_path: Path) -> None:
+    flags = ["--queues-purge-interval", "60", "--queues-recreate-interval", "60"]
+    with Daemon(tmp_path, *flags, http="127.0.0.1:0") as daemon, Http(daemon.endpoint) as http:
+        http.json("CreateQueue", {"QueueName": "again"})
+        assert http.json("PurgeQueue", {"QueueUrl": "again"}).status == 200
+        said = http.json("PurgeQueue", {"QueueUrl": "again"})
+        assert (said.status, said.json) == (
+            403,
+            {
+                "__type": "com.amazonaws.sqs#PurgeQueueInProgress",
+                "message": "Only one PurgeQueue operation on again is allowed every 60 seconds.",
+            },
+        )
+        assert http.json("DeleteQueue", {"QueueUrl": "again"}).status == 200
+        said = http.json("CreateQueue", {"QueueName": "again"})
+        assert (said.status, said.headers["x-amzn-query-error"], said.json["message"]) == (
+            400,
+            "AWS.SimpleQueueService.QueueDeletedRecently;Sender",
+            (
+                "You must wait 60 seconds after deleting a queue before you can create another with the same "
+                "name."
+            ),
+        )
