@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack
 
@@ -13,10 +13,12 @@ from ropeway.coalescing import Coalescer
 from ropeway.errors import BrokerClosed, ProtocolError
 from ropeway.link import Link
 from ropeway.queue import Queue, QueueSettings, wire_settings
+from ropeway.several import PollOfSeveral, receive
 from ropeway.version import __version__
 from ropeway.wire import Action
 
 if TYPE_CHECKING:
+    from ropeway.message import Message
     from ropeway.stream import Flow
 
 DEFAULT_TIMEOUT = 30.0
@@ -129,6 +131,27 @@ class Broker:
             params["tags"] = dict(tags)
         await self.link.call(Action.CreateQueue, params)
         return Queue(self, name)
+
+    async def receive(
+        self,
+        queues: Sequence[Queue | str],
+        max_messages: int = 1,
+        *,
+        weights: Sequence[int] | None = None,
+        wait: float | None = None,
+        visibility_timeout: float | None = None,
+    ) -> list[Message]:
+        """Up to `max_messages` messages of one of these queues (1 to 100): of the first that has any, so the
+        most urgent is named first. With `weights` (1 to 1,000 each) one is drawn instead, by its share, among
+        those that have any. `Message.queue` says which it was.
+
+        `wait` is how many seconds to wait if all are empty, 0 to 20; without it the longest of the queues'.
+        All else is as in `Queue.receive`.
+        """
+        named = [each if isinstance(each, Queue) else self.queue(each) for each in queues]
+        if not named:
+            raise ValueError("a receive needs at least one queue")
+        return await receive(PollOfSeveral(named, weights, max_messages, wait, visibility_timeout), wait)
 
     async def delete_queue(self, name: str) -> None:
         """As `Queue.delete`."""

@@ -20,6 +20,7 @@ from ropeway.wire import Action, pack, payload
 
 if TYPE_CHECKING:
     from ropeway.broker import Broker
+    from ropeway.link import Link
 
 PEEK_PAGE = 1000
 """Messages that one request looks at."""
@@ -147,10 +148,15 @@ class Poll(Request):
             self._ends_at = loop.time() + wait
         self.future: asyncio.Future[list[Message]] = loop.create_future()
 
+    @property
+    def link(self) -> Link:
+        """What it goes over."""
+        return self._queue.broker.link
+
     def payload(self) -> bytes:
         if self._ends_at is not None:
             # Asked again after a lost connection, it waits for what is left of its time.
-            self._params["wait"] = round(max(0.0, self._ends_at - self._queue.broker.link.loop.time()) * 1000)
+            self._params["wait"] = round(max(0.0, self._ends_at - self.link.loop.time()) * 1000)
         return payload(self.action, self._params)
 
     def take(self, result: object) -> None:

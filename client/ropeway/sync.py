@@ -18,7 +18,7 @@ import contextlib
 import os
 import signal
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import FrameType, TracebackType
 from typing import Self, Unpack
 
@@ -32,6 +32,7 @@ from ropeway.message import MessageId, Outgoing
 from ropeway.peek import Peeked, PeekOptions
 from ropeway.portal import LoopThread, call
 from ropeway.queue import QueueAttributes, QueueSettings
+from ropeway.several import give_back
 from ropeway.worker import Handler, logger
 
 __all__ = [
@@ -120,6 +121,27 @@ class Broker:
         """As `ropeway.Broker.create_queue`."""
         loop = self._loop_thread.loop
         return Queue(loop, call(loop, lambda: self._inner.create_queue(name, tags=tags, **settings)))
+
+    def receive(
+        self,
+        queues: Sequence[Queue | str],
+        max_messages: int = 1,
+        *,
+        weights: Sequence[int] | None = None,
+        wait: float | None = None,
+        visibility_timeout: float | None = None,
+    ) -> list[Message]:
+        """As `ropeway.Broker.receive`. Messages that come when this was interrupted are released."""
+        loop = self._loop_thread.loop
+        inner = [each if isinstance(each, str) else each.inner for each in queues]
+        found = call(
+            loop,
+            lambda: self._inner.receive(
+                inner, max_messages, weights=weights, wait=wait, visibility_timeout=visibility_timeout
+            ),
+            give_back,
+        )
+        return [Message(Queue(loop, each.queue), each) for each in found]
 
     def delete_queue(self, name: str) -> None:
         """As `Queue.delete`."""

@@ -53,6 +53,7 @@ class Action(enum.IntEnum):
     AddPermission = 43
     RemovePermission = 44
     PeekMessages = 45
+    ReceiveFromQueues = 46
 
 
 REPEATABLE = frozenset(Action) - {

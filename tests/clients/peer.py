@@ -224,6 +224,9 @@ class Peer:
             answer = await self._receive(params, number)
         elif action in MOVES:
             answer = 0, MOVES[action]
+        elif action == 46:
+            _, found = await self._receive({**params, "queue": params["queues"][0]}, number)
+            answer = 0, {"queue": 0 if found else None, "messages": found}
         elif action in range(40, 46):
             answer = self._owned(action, params)
         else:

@@ -59,6 +59,7 @@ async def test_every_parameter_of_every_action_can_be_said(tmp_path: Path) -> No
             token="t",
         )
         [message] = await jobs.receive(1, wait=1, visibility_timeout=5)
+        await broker.receive([jobs, "jobs"], 1, weights=[1, 2], wait=1, visibility_timeout=5)
         await message.extend(7)
         await message.delete()
         await jobs.attributes()

@@ -152,6 +152,32 @@ async def test_messages_are_looked_at_and_a_queue_is_tagged(daemon: Daemon) -> N
         assert "policy" not in await jobs.attributes()
 
 
+async def test_several_queues_are_received_from(daemon: Daemon) -> None:
+    async with ropeway.connect(daemon.url) as broker:
+        high, low = [await broker.create_queue(name) for name in ("high", "low")]
+        await low.send("l")
+        waiting = asyncio.create_task(broker.receive([high, "low"], 10, wait=20))
+        [message] = await waiting
+        assert (message.body, message.queue) == ("l", low)
+        await message.delete()
+        waiting = asyncio.create_task(broker.receive([high, low], 10, wait=20))
+        await high.send("h")
+        [message] = await waiting
+        assert (message.body, message.queue) == ("h", high)
+        await message.release()
+        assert await broker.receive([low]) == []
+        [message] = await broker.receive([low, high], weights=[1000, 1])
+        assert message.body == "h"
+        await message.release()
+        # Whoever gives up gives back what comes all the same.
+        waiting = asyncio.create_task(broker.receive([low], wait=20))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await low.send("late")
+        [message] = await broker.receive([low], wait=20)
+        assert (message.body, message.receive_count <= 2) == ("late", True)
+
+
 async def test_a_stream_of_thousands_arrives_once_and_in_order(daemon: Daemon) -> None:
     async with ropeway.connect(daemon.url) as broker:
         jobs = await broker.create_queue("jobs")

@@ -236,7 +236,8 @@ class Kernel:
             limit = self._settings.max_polls
             self._answer(reply, OverLimit(f"There are {limit} long polls waiting, and that is the limit."))
             return
-        self._polls.add(Poll(action, reply, wait.key, wait.answer), wait.until if until is None else until)
+        poll = Poll(action, reply, wait.key, wait.answer, others=wait.others)
+        self._polls.add(poll, wait.until if until is None else until)
         self.alarm()
 
     def _feed_all(self) -> None:

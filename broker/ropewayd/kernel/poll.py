@@ -17,13 +17,14 @@ from .wheel import Timer, Wheel
 
 
 class Poll(msgspec.Struct, gc=False, eq=False):
-    """One waiting call. `answer` is what it gets when its time is up."""
+    """One waiting call. `answer` is what it gets when its time is up. It stands in the line of each key."""
 
     action: Action
     reply: Reply
     key: object
     answer: Any
     timer: Timer | None = None
+    others: tuple[object, ...] = ()
 
 
 class Polls:
@@ -40,7 +41,8 @@ class Polls:
     def add(self, poll: Poll, until: int) -> None:
         assert poll.reply not in self._by_reply
         poll.timer = self._wheel.add(until, self, poll.reply)
-        self._by_key.setdefault(poll.key, OrderedDict())[poll] = None
+        for key in (poll.key, *poll.others):
+            self._by_key.setdefault(key, OrderedDict())[poll] = None
         self._by_reply[poll.reply] = poll
 
     def first(self, key: object) -> Poll | None:
@@ -50,10 +52,11 @@ class Polls:
 
     def remove(self, poll: Poll) -> None:
         del self._by_reply[poll.reply]
-        line = self._by_key[poll.key]
-        del line[poll]
-        if not line:
-            del self._by_key[poll.key]
+        for key in (poll.key, *poll.others):
+            line = self._by_key[key]
+            del line[poll]
+            if not line:
+                del self._by_key[key]
         if poll.timer is not None:
             self._wheel.cancel(poll.timer)
 

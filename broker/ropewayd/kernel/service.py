@@ -45,6 +45,8 @@ class Wait(msgspec.Struct, gc=False):
     answer: Any
     events: tuple[Event, ...] = ()
     """What happens already, however long it waits. They do not feed `key`."""
+    others: tuple[object, ...] = ()
+    """More keys: it is asked again when an event feeds any of them."""
 
 
 class Needs(msgspec.Struct, gc=False):

@@ -422,6 +422,36 @@ class ReceiveMessage(Action):
     visibility_timeout: Visibility | None = None
 
 
+class ReceiveFromQueues(Action):
+    """Receive messages from one of several queues: from the first that has any, or, with weights, from one
+    that is drawn among those that have any. As ReceiveMessage, a wait is over when one of them has one."""
+
+    code: ClassVar[int] = 46
+    answer: ClassVar[str] = (
+        "A map: `queue` (the index in `queues` of the queue that they are of; nil if there are none), "
+        "`messages` (as ReceiveMessage answers)."
+    )
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (QueueDoesNotExist, OverLimit)
+    fleeting: ClassVar[bool] = True
+
+    queues: Annotated[
+        list[QueueName], Meta(min_length=1, max_length=100, description="The queues, the most urgent first.")
+    ]
+    weights: (
+        Annotated[
+            list[Annotated[int, Meta(ge=1, le=1000)]],
+            Meta(max_length=100, description="One for each queue; then their order counts for nothing."),
+        ]
+        | None
+    ) = None
+    max_messages: Annotated[int, Meta(ge=1, le=1000, description="At most so many.")] = 1
+    wait: Annotated[
+        WaitTime | None,
+        Meta(description="How long they are waited for if all are empty; by default the longest of theirs."),
+    ] = None
+    visibility_timeout: Visibility | None = None
+
+
 class PeekMessages(Action):
     """Look at messages without receiving them: nothing about them changes. They come in the order of sending,
     a part of the queue at a time; go on with `after` until `next` is nil. An answer can have fewer messages

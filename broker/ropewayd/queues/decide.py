@@ -16,6 +16,7 @@ from .administration import Administration
 from .movetask import Moving
 from .owning import Owning
 from .peeking import Peeking
+from .priorities import Priorities
 from .receiving import Receiving
 from .registry import Registry
 from .sending import Sending
@@ -27,12 +28,14 @@ def deciders(
     registry: Registry, entropy: Callable[[int], bytes]
 ) -> Mapping[type[Action], Callable[[Any, int], Outcome]]:
     """The function for each action. `entropy(n)` gives n unguessable bytes."""
+    receiving = Receiving(registry)
     return {
         **Administration(registry, entropy).table(),
         **Owning(registry).table(),
         **Peeking(registry).table(),
         **Sending(registry, entropy).table(),
-        **Receiving(registry).table(),
+        **receiving.table(),
+        **Priorities(registry, receiving, entropy).table(),
         **Settling(registry).table(),
         **Waking(registry).table(),
         **Moving(registry, entropy).table(),
