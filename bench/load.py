@@ -20,12 +20,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import math
 import mmap
 import os
 import random
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,7 @@ from typing import Any, Self
 
 import uvloop
 
+from bench.histogram import Histogram
 from bench.kinds import open_wire
 from bench.wire import QUEUE, UnexpectedAnswer, Wire
 
@@ -203,8 +205,9 @@ class Producer(Peer):
         self._lone = plan.connections * plan.outstanding == 1
         self._pace = plan.rate / plan.batch / plan.connections
         self._begun = 0
-        self.answered_at: list[float] = []
-        """With one outstanding send in all: when each answer came, in seconds."""
+        self._due: list[float] = [0.0] * (plan.outstanding + 1)
+        self.took = Histogram()
+        """With one outstanding send in all or a rate: from when each was due to its answer."""
 
     def start(self) -> None:
         self.began_at = time.perf_counter()
@@ -219,8 +222,9 @@ class Producer(Peer):
     def data_received(self, data: bytes) -> None:
         answers = self._wire.answers(data)
         self.done_at = time.perf_counter()
-        if self._lone:
-            self.answered_at.extend([self.done_at] * len(answers))
+        if self._lone or self._pace:
+            for slot, _, _ in answers:
+                self.took.add((self.done_at - self._due[slot]) * 1e6)
         slots = []
         for slot, status, result in answers:
             if status != 0:
@@ -238,6 +242,9 @@ class Producer(Peer):
             self._rest()
             return
         count = min(len(slots), self._allowed())
+        if count and (self._lone or self._pace):
+            for number, slot in enumerate(slots[:count], self._begun + 1):
+                self._due[slot] = self._due_at(number)
         self._begun += count
         self._quota.left -= count * self._plan.batch
         if count:
@@ -261,6 +268,13 @@ class Producer(Peer):
             due = int((time.perf_counter() - self.began_at) * self._pace) - self._begun
             count = min(count, due)
         return max(0, count)
+
+    def _due_at(self, number: int) -> float:
+        """When a request should go: with a rate at the tick that it falls in, whether or not there is a slot
+        for it by then, so that a server that halts is seen by all that were due meanwhile."""
+        if not self._pace:
+            return time.perf_counter()
+        return self.began_at + math.ceil(number / self._pace / HOLD_SECONDS) * HOLD_SECONDS
 
     def _resume(self) -> None:
         self._waiting = False
@@ -381,8 +395,16 @@ async def work(plan: Plan) -> dict[str, Any]:
         "done_at": max(peer.done_at for peer in peers),
         "requests": sum(peer.answers for peer in peers),
         "empty": sum(peer.empty for peer in peers if isinstance(peer, Consumer)),
-        "answered_at": [at for peer in peers if isinstance(peer, Producer) for at in peer.answered_at],
+        "took": merged(peer.took for peer in peers if isinstance(peer, Producer)).counts,
     }
+
+
+def merged(histograms: Iterable[Histogram]) -> Histogram:
+    """All of them in one."""
+    every = Histogram()
+    for each in histograms:
+        every.merge(each)
+    return every
 
 
 def accepted(ids: Sequence[object]) -> list[bytes]:

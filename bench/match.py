@@ -14,13 +14,13 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
-from statistics import quantiles
 from typing import Any
 
 from bench.contestants import ContestantFailed, Server, cpu_seconds, rss_bytes
+from bench.histogram import Histogram, Latency
 from bench.load import DELETED, SENT, Plan, Tally
 
 WORKER_SECONDS = 30.0
@@ -57,6 +57,8 @@ class Workload:
     """Bytes a message."""
     groups: int = 1
     """Message groups, on a FIFO queue."""
+    rate: float = 0.0
+    """Messages a second that are sent, whatever is answered when; 0: as fast as answers come."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,8 @@ class Result:
     messages_a_receive: float
     memory: int
     """Bytes that the server had resident at the end of the window."""
-    latency_us: tuple[float, float] | None
-    """p50 and p99 of a send, with one outstanding."""
+    latency_us: Latency | None
+    """Of sends, with one outstanding in all, or at a rate."""
 
 
 class Worker:
@@ -218,6 +220,7 @@ def plan(workload: Workload, crew: Crew, role: str, server: Server, directory: P
         ids=str(directory / role),
         queue=server.queue,
         groups=workload.groups,
+        rate=workload.rate if role == "produce" else 0.0,
     )
 
 
@@ -317,14 +320,10 @@ def summed_up(
         doubled=verified.doubled,
         messages_a_receive=consumed["messages"] / max(1, consumed["requests"]) if consumed else 0.0,
         memory=memory,
-        latency_us=latency(produced["answered_at"]),
+        latency_us=latency(produced["took"]),
     )
 
 
-def latency(answered_at: list[float]) -> tuple[float, float] | None:
-    """p50 and p99 of the time from one answer to the next, in microseconds."""
-    took = [(after - before) * 1e6 for before, after in pairwise(answered_at)]
-    if len(took) < 100:
-        return None
-    cuts = quantiles(took, n=100)
-    return cuts[49], cuts[98]
+def latency(counts: Mapping[str, int]) -> Latency | None:
+    """Of a histogram, as JSON has it."""
+    return Histogram({int(index): count for index, count in counts.items()}).latency() if counts else None

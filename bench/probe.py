@@ -11,10 +11,9 @@ import select
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from statistics import quantiles
 
 from bench.contestants import Server
+from bench.histogram import Histogram, Latency
 from bench.wire import CREATE, READ_BYTES, RopewayWire, UnexpectedAnswer, call, dial
 
 QUEUE = "probe"
@@ -22,16 +21,6 @@ INTERVAL = 0.01
 """Seconds between two sends."""
 SLOTS = 500
 """A server that owes so many answers is sent no more."""
-
-
-@dataclass(frozen=True)
-class Latency:
-    """Of a number of sends, in microseconds."""
-
-    sends: int
-    p50: float
-    p99: float
-    highest: float
 
 
 def lone_sends(server: Server, ended: Callable[[], bool], body: int = 1024) -> Latency:
@@ -49,8 +38,7 @@ def lone_sends(server: Server, ended: Callable[[], bool], body: int = 1024) -> L
             took = Schedule(connection, wire, bytes(body)).keep(ended)
         finally:
             gc.enable()
-    cuts = quantiles(took, n=100)
-    return Latency(len(took), cuts[49], cuts[98], max(took))
+    return took.latency()
 
 
 class Schedule:
@@ -61,10 +49,10 @@ class Schedule:
         self._wire = wire
         self._body = body
         self._due: dict[int, float] = {}
-        self._took: list[float] = []
+        self._took = Histogram()
 
-    def keep(self, ended: Callable[[], bool]) -> list[float]:
-        """Keeps it, until all that was sent is answered. Gives microseconds."""
+    def keep(self, ended: Callable[[], bool]) -> Histogram:
+        """Keeps it, until all that was sent is answered."""
         slot, due = 0, time.perf_counter()
         while slot < 2 or not ended():
             due += INTERVAL
@@ -87,7 +75,7 @@ class Schedule:
         for slot, status, result in self._wire.answers(data):
             if status != 0:
                 raise UnexpectedAnswer(f"a lone send was refused: {result}")
-            self._took.append((time.perf_counter() - self._due.pop(slot)) * 1e6)
+            self._took.add((time.perf_counter() - self._due.pop(slot)) * 1e6)
 
 
 def for_seconds(seconds: float) -> Callable[[], bool]:

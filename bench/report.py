@@ -20,7 +20,7 @@ from bench.machine import versions
 from bench.match import Result
 from bench.scenario import Comparison, Outcome, Scenario, Settings, Watch
 
-FORMAT = 1
+FORMAT = 2
 """The version of the JSON's form. It grows when a field changes its meaning or goes."""
 
 BUSY = 0.25
@@ -147,7 +147,7 @@ def row(comparison: Comparison, name: str) -> list[str]:
 
 def latency(results: list[Result]) -> str:
     """The median round's p50, where it was measured."""
-    took = [result.latency_us[0] for result in results if result.latency_us is not None]
+    took = [result.latency_us.p50 for result in results if result.latency_us is not None]
     return f"{median(took):.0f}" if took else "-"
 
 

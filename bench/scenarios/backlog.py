@@ -20,8 +20,9 @@ from statistics import median
 
 from bench.contestants import ContestantFailed, Server
 from bench.figures import Check, Spread, at_least, at_most, none, ratios, under
+from bench.histogram import Latency
 from bench.match import play
-from bench.probe import Latency, for_seconds, lone_sends
+from bench.probe import for_seconds, lone_sends
 from bench.scenario import Outcome, Scenario, Settings, Watch
 from bench.scenarios.queue_cycle import BATCHES
 from bench.store import BODY, Moved, Store, astray, summed

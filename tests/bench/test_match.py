@@ -1,5 +1,7 @@
 """A match counts what was done, says what was lost or doubled, and fails when a process of it does."""
 
+import signal
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 from bench.contestants import BareLoop, Contestant, ContestantFailed, Daemon
 from bench.load import SENT, Plan, Tally
 from bench.match import Crew, Worker, Workload, ids, latency, plan, play, verify
+from bench.store import Store
 
 CYCLE = Workload(
     name="cycle",
@@ -122,11 +125,34 @@ def test_ids_are_counted_one_by_one(tmp_path: Path) -> None:
     assert ids(Path(written(tmp_path / "ids", 1, 2, 1))) == Counter({one: 2, two: 1})
 
 
-def test_latency_is_the_time_between_answers() -> None:
-    measured = latency([number * 0.001 for number in range(1001)])
+def test_latency_is_told_where_there_was_any() -> None:
+    measured = latency({"100": 99, "20": 1})
     assert measured is not None
-    assert list(measured) == pytest.approx([1000, 1000])
-    assert latency([0.0, 0.1]) is None
+    assert (measured.count, measured.p50, measured.highest) == (100, 100, 100)
+    assert latency({}) is None
+
+
+def test_sends_at_a_rate_are_timed_from_when_they_were_due(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store", crew=Crew(2, 8), batch=2)
+    daemon = store.server.process
+    try:
+        with store.load("produce", "bench", rate=400.0) as (worker, tally):
+            daemon.send_signal(signal.SIGSTOP)
+            worker.tell()
+            time.sleep(0.4)
+            halted_until = time.perf_counter()
+            daemon.send_signal(signal.SIGCONT)
+            while tally.counts[SENT] < 160:  # as many as were due in 0.4 s, of which 16 batches had a slot
+                time.sleep(0.005)
+            worker.tell()
+            report = worker.report()
+    finally:
+        store.close()
+    measured = latency(report["took"])
+    assert measured is not None
+    halt = (halted_until - report["began_at"]) * 1e6
+    assert measured.highest >= 0.9 * halt
+    assert measured.p50 >= 0.25 * halt  # those without a slot too were due, and waited
 
 
 def test_a_plan_survives_the_command_line() -> None:

@@ -1,0 +1,76 @@
+"""How long each of many things took, in the layout of an HdrHistogram.
+
+Microseconds up to 127 are counted one by one, and above in buckets of which each power of two has 64: so a
+value is known to 1.6 % of itself, whatever its size, and two histograms are added bucket by bucket.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+_BITS = 6
+_HALF = 1 << _BITS
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Microseconds below which so many percent lie."""
+
+    count: int
+    p50: float
+    p90: float
+    p99: float
+    p999: float
+    highest: float
+
+
+class Histogram:
+    """See the module."""
+
+    def __init__(self, counts: Mapping[int, int] | None = None) -> None:
+        self.counts: Counter[int] = Counter(counts)
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Histogram:
+        """Of these values."""
+        made = cls()
+        for value in values:
+            made.add(value)
+        return made
+
+    def add(self, value: float) -> None:
+        """Counts one."""
+        self.counts[bucket(max(0, round(value)))] += 1
+
+    def merge(self, other: Histogram) -> None:
+        """Counts all that another one has."""
+        self.counts.update(other.counts)
+
+    def percentile(self, percent: float) -> float:
+        """The least value that at least so many percent do not exceed: the middle of its bucket."""
+        left = percent / 100 * self.counts.total()
+        for index in sorted(self.counts):
+            left -= self.counts[index]
+            if left <= 1e-9:
+                return middle(index)
+        raise ValueError("nothing was counted")
+
+    def latency(self) -> Latency:
+        """In short. Raises ValueError where nothing was counted."""
+        cuts = (self.percentile(percent) for percent in (50, 90, 99, 99.9, 100))
+        return Latency(self.counts.total(), *cuts)
+
+
+def bucket(value: int) -> int:
+    """The number of a value's bucket."""
+    shift = max(0, value.bit_length() - _BITS - 1)
+    return (shift << _BITS) + (value >> shift)
+
+
+def middle(index: int) -> float:
+    """The value in the middle of a bucket."""
+    shift = max(0, (index >> _BITS) - 1)
+    first = index - (shift << _BITS) << shift
+    return first + ((1 << shift) - 1) / 2
