@@ -15,6 +15,7 @@ from ropewayd.kernel.alarm import Alarm
 from ropewayd.kernel.service import Decision, Outcome, Wait
 from ropewayd.kernel.wheel import Wheel
 from ropewayd.queues.events import MessagesExpired, MessagesMoved
+from ropewayd.queues.message import size_of
 from ropewayd.queues.service import Queues
 from ropewayd.store.memory import Fate, Faults, MemoryStore
 from ropewayd.store.protocol import Claim, Record, Refused, Slice, Space, StoreError, Unknown, Unusable
@@ -335,7 +336,9 @@ class Life:
             self.world.checker.moved(note, now, len(moves), self.applied + count)
             if op is not None:
                 op.moved = messages
-                op.moved_much = sum(len(body) for body in event.bodies) > self.world.limits.page_bytes
+                extras = event.attributes or [None] * len(event.bodies)
+                size = sum(map(size_of, event.bodies, extras))
+                op.moved_much = size > self.world.limits.page_bytes
 
     def failed(self, error: BaseException) -> None:
         self.explain(error)
