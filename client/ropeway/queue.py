@@ -140,6 +140,9 @@ class Poll(Request):
         loop = queue.broker.link.loop
         self._queue = queue
         self._params: dict[str, object] = {"queue": queue.name, "max_messages": max_messages}
+        if queue.name.endswith(FIFO):
+            # Asked again after a lost connection, the receive gives what it gave before.
+            self._params["attempt"] = uuid.uuid4().hex
         self._ends_at: float | None = None
         if visibility_timeout is not None:
             self._params["visibility_timeout"] = milliseconds(visibility_timeout, "visibility_timeout")

@@ -60,6 +60,8 @@ async def test_every_parameter_of_every_action_can_be_said(tmp_path: Path) -> No
         )
         [message] = await jobs.receive(1, wait=1, visibility_timeout=5)
         await broker.receive([jobs, "jobs"], 1, weights=[1, 2], wait=1, visibility_timeout=5)
+        fifo = await broker.create_queue("jobs.fifo", tags={"team": "a"}, fifo=True)
+        await fifo.receive(1, wait=0, visibility_timeout=5)
         await message.extend(7)
         await message.delete()
         await jobs.attributes()

@@ -420,6 +420,17 @@ class ReceiveMessage(Action):
     max_messages: Annotated[int, Meta(ge=1, le=1000, description="At most so many.")] = 1
     wait: WaitTime | None = None
     visibility_timeout: Visibility | None = None
+    attempt: (
+        Annotated[
+            Token,
+            Meta(
+                description="FIFO only: made up by the consumer for this receive. Asked again with the same "
+                "one within 5 minutes, it gives the same messages and handles, hidden anew, unless one of "
+                "them was deleted, changed or is visible again."
+            ),
+        ]
+        | None
+    ) = None
 
 
 class ReceiveFromQueues(Action):

@@ -71,6 +71,7 @@ class MessagesReceived(msgspec.Struct, array_like=True, tag=6, gc=False, frozen=
     at: int
     deadline: int
     sequences: list[int]
+    attempt: str | None = None
 
 
 class MessagesDeleted(msgspec.Struct, array_like=True, tag=7, gc=False, frozen=True):
@@ -87,6 +88,8 @@ class VisibilityChanged(msgspec.Struct, array_like=True, tag=8, gc=False, frozen
     at: int
     sequences: list[int]
     deadlines: list[int]
+    attempt: bool = False
+    """Because the receive that holds them was asked for again."""
 
 
 class MessagesReturned(msgspec.Struct, array_like=True, tag=9, gc=False, frozen=True):

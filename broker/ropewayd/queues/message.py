@@ -45,6 +45,18 @@ class Lease(msgspec.Struct, gc=False, eq=False):
     left: int
 
 
+Said = tuple[str, int, int, int]
+"""What the small record of a message says of its attempt: id, when it was, the message's place, how many."""
+
+
+class Attempt(msgspec.Struct, gc=False, eq=False):
+    """A receive with an attempt id. A sequence of 0 is not known to live."""
+
+    id: str
+    at: int
+    sequences: list[int]
+
+
 class Message(msgspec.Struct, gc=False, eq=False):
     """Hot: free of cycles, untracked by the garbage collector. Times are carried milliseconds."""
 
@@ -70,6 +82,8 @@ class Message(msgspec.Struct, gc=False, eq=False):
     """The lsn of the last event after its sending that changed it."""
     row_count: int = 0
     """The receive count that its row says, if it has one."""
+    attempt: Attempt | None = None
+    """The receive that holds it, if that can be asked for again."""
 
     def on_disk(self, lsn: int) -> bool:
         """Whether its row says all there is to say, and is durable if all is up to `lsn`: then memory may let
@@ -143,6 +157,7 @@ class WaitingRecord(msgspec.Struct, array_like=True, gc=False, frozen=True):
     size: int = 0
     row_count: int = 0
     group: str | None = None
+    attempt: Said | None = None
 
 
 RECORD_VERSION = 1

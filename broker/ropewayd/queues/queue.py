@@ -24,10 +24,11 @@ from ropewayd.kernel.wheel import Timer, Wheel
 from ropewayd.vocabulary.names import Scope
 
 from .actions import QueueAttributes
+from .attempts import Attempts
 from .deduplication import Forget, Ids, Remembered
 from .events import MessagesReceived, MessagesSent, VisibilityChanged
 from .groups import Groups
-from .message import DELAYED, GONE, IN_FLIGHT, OVERHEAD, VISIBLE, Lease, Message, size_of
+from .message import DELAYED, GONE, IN_FLIGHT, OVERHEAD, VISIBLE, Attempt, Lease, Message, size_of
 from .ready import Ready
 from .records import MAX_SEQUENCE, MoveTask
 
@@ -59,6 +60,7 @@ class Queue:
 
     __slots__ = (
         "absent",
+        "attempts",
         "attributes",
         "changed",
         "created_at",
@@ -119,6 +121,8 @@ class Queue:
         self.groups = Groups() if attributes.fifo else None
         self.ids: Ids | None = None
         """What is remembered of messages that were accepted with a deduplication id."""
+        self.attempts: Attempts | None = None
+        """Receives that can be asked for again."""
         self.dead: dict[int, bool] = {}
         self.absent: AbstractSet[int] = frozenset()
         self.expiry: Timer | None = None
@@ -240,19 +244,15 @@ class Queue:
         at, deadline, sequences = event.at, event.deadline, event.sequences
         messages = self.messages
         if self.replaying:
-            taken = [m for m in map(messages.get, sequences) if m is not None and lsn > m.stored]
-            for message in taken:
-                # The record of one that ends later in the tail may be older than the tail, and then says
-                # that it is invisible: how it became visible was trimmed when it had ended already.
-                if message.state != VISIBLE:
-                    self._release(message)
-                    message.state = VISIBLE
+            taken = self._retaken(sequences, lsn)
         else:
             taken = [messages[s] for s in sequences]
             if self.groups is None:
                 self.ready.take(taken)
         hold = deadline > at
         lease = self._lease(deadline, sequences, len(taken)) if hold and taken else None
+        if self.attempts is not None or event.attempt is not None:
+            self._attempted(event, taken)
         for message in taken:
             message.changed = lsn
             message.receive_count += 1
@@ -271,6 +271,27 @@ class Queue:
         if self.groups is not None:
             self.groups.touch(taken)
         return self.number, sequences
+
+    def _retaken(self, sequences: Sequence[int], lsn: int) -> list[Message]:
+        """Recovery: those of which the records do not know this receive."""
+        found = [m for m in map(self.messages.get, sequences) if m is not None and lsn > m.stored]
+        for message in found:
+            # The record of one that ends later in the tail may be older than the tail, and then says that it
+            # is invisible: how it became visible was trimmed when it had ended already.
+            if message.state != VISIBLE:
+                self._release(message)
+                message.state = VISIBLE
+        return found
+
+    def _attempted(self, event: MessagesReceived, taken: Iterable[Message]) -> None:
+        """They are held by this receive, which may be asked for again."""
+        if self.attempts is None:
+            self.attempts = Attempts()
+        attempt: Attempt | None = None
+        if event.attempt is not None and event.deadline > event.at:
+            attempt = self.attempts.add(event.attempt, event.at, event.sequences)
+        for message in taken:
+            message.attempt = attempt
 
     def ended(self, sequences: Sequence[int], lsn: int) -> tuple[int, Sequence[int]]:
         """Deleted or expired."""
@@ -318,6 +339,8 @@ class Queue:
             if message is None or lsn <= message.stored:
                 continue
             message.changed = lsn
+            if not event.attempt:
+                message.attempt = None
             state = DELAYED if message.state == DELAYED else IN_FLIGHT
             if message.state != VISIBLE:
                 self._release(message)

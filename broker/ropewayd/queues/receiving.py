@@ -12,6 +12,7 @@ from ropewayd.vocabulary.errors import OverLimit
 
 from . import actions as a
 from . import events as e
+from .attempts import Attempts
 from .message import Message, System, told
 from .paging import bodies, next_page
 from .queue import Queue
@@ -40,6 +41,9 @@ class Receiving:
         queue = self._queues.get(action.queue) or self._find(action.queue)
         if queue is None:
             return missing(action.queue)
+        again = None if queue.attempts is None else self._again(queue, queue.attempts, action, now)
+        if again is not None:
+            return again
         room = self._limits.max_in_flight - queue.in_flight
         if room <= 0:
             return self._full(queue, action, now)
@@ -73,9 +77,30 @@ class Receiving:
             answer.append(shown if m.system is None else (*shown, _told(queue, m.sequence, m.system)))
         if not answer:
             return bodies(self._registry, queue, (m for m in picked if m.stub), (*expired, *moved))
-        event = e.MessagesReceived(number, now, deadline, sequences)
+        attempt = action.attempt if queue.attributes.fifo else None
+        event = e.MessagesReceived(number, now, deadline, sequences, attempt)
         # What moves comes last: it may feed others, and all else has happened then.
         return Decision(answer, (*expired, event, *moved), self._ahead(queue, picked[len(answer) :]))
+
+    def _again(self, queue: Queue, attempts: Attempts, action: a.ReceiveMessage, now: int) -> Outcome | None:
+        """If it is a receive that is asked for again: its messages, as they were given then."""
+        again = None if action.attempt is None else attempts.held(action.attempt, now, queue.messages.get)
+        if again is None:
+            return None
+        at, held = again
+        if any(m.stub for m in held):
+            return bodies(self._registry, queue, (m for m in held if m.stub))
+        make = self._registry.handles.make
+        timeout = action.visibility_timeout
+        deadline = now + (queue.attributes.visibility_timeout if timeout is None else timeout)
+        answer = []
+        for m in held:
+            handle = make(queue.number, m.sequence, m.receive_count, at)
+            shown = (m.id, handle, m.body, m.sent_at, m.receive_count, m.first_received_at, m.attributes)
+            answer.append(shown if m.system is None else (*shown, _told(queue, m.sequence, m.system)))
+        sequences = [m.sequence for m in held]
+        event = e.VisibilityChanged(queue.number, now, sequences, [deadline] * len(held), attempt=True)
+        return Decision(answer, (event,))
 
     def _ahead(self, queue: Queue, left: list[Message]) -> Needs | None:
         """What the next receive will want from disk. `left` were picked, but their bodies were not there."""

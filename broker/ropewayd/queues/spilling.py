@@ -16,6 +16,7 @@ import msgspec
 from ropewayd.kernel.service import SliceBuilder
 from ropewayd.store.protocol import Corrupt, Key, Record, Slice, Space
 
+from .attempts import Attempts, said_of
 from .deduplication import Remembered, drop_all
 from .message import RECORD_VERSION, VISIBLE, Message, MessageRecord, System, WaitingRecord
 from .queue import Queue
@@ -268,6 +269,7 @@ class Spilling:
             message.first_received_at = said.first_received_at
             message.waits = True
             message.stored = max(message.stored, lsn)
+            _resume(queue, message, said)
         queue.restore(message)
 
     def named(
@@ -302,7 +304,9 @@ class Spilling:
                 # Purged, and the small record not dropped yet: the purge is in the tail, and is to name it.
                 queue.dead[sequence] = True
             else:
-                queue.restore(_stub(sequence, said, lsn))
+                stub = _stub(sequence, said, lsn)
+                _resume(queue, stub, said)
+                queue.restore(stub)
 
     def check_loaded(self) -> None:
         """Every small record had its row."""
@@ -333,7 +337,16 @@ def _waiting_of(m: Message) -> WaitingRecord:
         m.weight,
         m.row_count,
         None if m.system is None else m.system.group,
+        None if m.attempt is None else said_of(m.attempt, m.sequence),
     )
+
+
+def _resume(queue: Queue, message: Message, said: WaitingRecord) -> None:
+    """The receive that holds a message can be asked for again, if it could before."""
+    if said.attempt is not None:
+        if queue.attempts is None:
+            queue.attempts = Attempts()
+        message.attempt = queue.attempts.restore(said.attempt, message.sequence)
 
 
 def _stub(sequence: int, said: WaitingRecord, lsn: int) -> Message:
