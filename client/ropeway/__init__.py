@@ -45,7 +45,7 @@ from ropeway.errors import (
 )
 from ropeway.message import Message, MessageId, Outgoing
 from ropeway.moves import MoveTask
-from ropeway.peek import Peeked, PeekOptions
+from ropeway.peek import Peeked, PeekOptions, State
 from ropeway.queue import Queue, QueueAttributes, QueueSettings, RedriveAllowPolicy, RedrivePolicy
 from ropeway.stream import Stream
 from ropeway.version import __version__
@@ -68,6 +68,7 @@ __all__ = [
     "Outgoing",
     "Peeked",
     "PeekOptions",
+    "State",
     "Stream",
     "Worker",
     "run",

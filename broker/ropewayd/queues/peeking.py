@@ -1,8 +1,7 @@
 """Looking at messages without receiving them. State is read, never changed, and nothing is taken into memory.
 
-A look is no snapshot: messages can come, go and change between two pages, and one that memory leaves to the
-disk just while a page is read can be missed. What is in the queue all the time and in neither of the two is
-seen once.
+A look is no snapshot: messages can come, go and change between two pages. What is in the queue all the time
+is seen once.
 
 A call looks at a part of the queue, in the order of sending: at most one page of the disk, and as many
 messages in memory. What it shows of them can be nothing at all; `next` says where to go on.
@@ -18,7 +17,7 @@ from ropewayd.store.protocol import Record
 from ropewayd.vocabulary.action import Action
 
 from . import actions as a
-from .message import DELAYED, IN_FLIGHT, VISIBLE, Message, told
+from .message import DELAYED, GONE, IN_FLIGHT, VISIBLE, Message, told
 from .queue import Queue
 from .records import MAX_SEQUENCE, MESSAGES, row_key
 from .registry import Registry, message_of, missing
@@ -37,8 +36,9 @@ class Peeking:
         self._registry = registry
         self._queues, self._find = registry.by_name, registry.find
         self._limits = registry.limits
-        self._page: tuple[Action, list[Record]] | None = None
-        """The page that was read for this very call, which is decided again at once."""
+        self._page: tuple[Action, list[Record], list[Message]] | None = None
+        """The page that was read for this very call, which is decided again at once, and what memory held
+        when the read began."""
 
     def table(self) -> Mapping[type[Action], Callable[[Any, int], Outcome]]:
         return {a.PeekMessages: self.peek}
@@ -52,18 +52,20 @@ class Peeking:
         page, self._page = self._page, None
         rows: list[Message] = []
         if page is not None and page[0] is action:
-            records = page[1]
+            _, records, before = page
             rows = [message_of(record) for record in records]
             full = len(records) >= self._rows(action)
             if full or sum(len(record.value) for record in records) >= self._limits.page_bytes:
                 end = min(end, rows[-1].sequence)
+            if _slipped(queue, [*before, *held], rows, end):
+                return self._read(action, queue, after, held)
         elif after < queue.spilled_through and (queue.on_disk or any(type(m.body) is int for m in held)):
-            return self._read(action, queue, after)
+            return self._read(action, queue, after, held)
         return self._answer(action, queue, now, _merged(queue, held, rows, end), end)
 
-    def _read(self, action: a.PeekMessages, queue: Queue, after: int) -> Needs:
+    def _read(self, action: a.PeekMessages, queue: Queue, after: int, held: list[Message]) -> Needs:
         def fill(records: list[Record]) -> None:
-            self._page = action, records
+            self._page = action, records, held
 
         return Needs(
             key=(queue.number, "peek", id(action)),
@@ -106,6 +108,19 @@ def _held(queue: Queue, after: int) -> tuple[list[Message], int]:
     end = first + _LOOKED_AT - 1
     found = [messages[s] for s in range(first, end + 1) if s in messages]
     return found, end if end < queue.next_sequence - 1 else MAX_SEQUENCE
+
+
+def _slipped(queue: Queue, held: list[Message], rows: list[Message], end: int) -> bool:
+    """Whether memory left one to the disk while the page was read, too late to be in it."""
+    read = {message.sequence for message in rows}
+    for message in held:
+        sequence = message.sequence
+        if sequence > end or sequence in read or sequence <= queue.floor or message.state == GONE:
+            continue
+        now = queue.messages.get(sequence)
+        if now is None or type(now.body) is int:
+            return True
+    return False
 
 
 def _merged(queue: Queue, held: list[Message], rows: list[Message], end: int) -> list[Message]:

@@ -23,8 +23,10 @@ NO_ARGUMENTS: type[Exception] = getattr(click.exceptions, "NoArgsIsHelpError", S
 """The help, as an error. click 8.1 has no such class: it prints the help by itself."""
 
 
-PARTS = ("completion", "ping", "queue", "receive", "send")
+PARTS = ("completion", "export", "import", "ping", "queue", "receive", "send")
 """The commands, each in the module of its name."""
+_RENAMED = {"import": ("importing", "import_")}
+"""Module and name of a command that Python keeps the word of."""
 
 
 class Parts(click.Group):
@@ -36,7 +38,8 @@ class Parts(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in PARTS:
             return None
-        command = getattr(importlib.import_module(f"ropeway.cli.{cmd_name}"), cmd_name)
+        module, name = _RENAMED.get(cmd_name, (cmd_name, cmd_name))
+        command = getattr(importlib.import_module(f"ropeway.cli.{module}"), name)
         assert isinstance(command, click.Command)
         return command
 

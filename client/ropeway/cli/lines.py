@@ -44,12 +44,13 @@ def _too_long(name: str) -> Exit:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Lines that came together, without their line ends: numbered from `first`, and how far they reach in the
-    input, in bytes."""
+    """Lines that came together, without their line ends: numbered from `first`, and how far the input was
+    read for them, in bytes, of which `rest` are a line whose end is still to come."""
 
     first: int
     lines: list[bytes]
     end: int
+    rest: int = 0
 
 
 class Lines:
@@ -76,7 +77,9 @@ class Lines:
             if len(rest) > FRAME_LIMIT:
                 raise _too_long(f"line {number + len(lines):,} of {self._name}")
             if lines:
-                yield Chunk(number, [line.removesuffix(b"\r") for line in lines], position)
+                yield Chunk(
+                    number, [line.removesuffix(b"\r") for line in lines], position, len(rest) if data else 0
+                )
                 number += len(lines)
             if not data:
                 return

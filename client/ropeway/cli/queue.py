@@ -14,8 +14,10 @@ import ropeway
 from ropeway.cli.exits import RANGES, REFUSED, Exit
 from ropeway.cli.names import queue_argument, queue_names
 from ropeway.cli.output import Json
+from ropeway.cli.peek import peek
 from ropeway.cli.redrive import dead_letter_options, flat, redrive, take_policies
 from ropeway.cli.session import Session, common_options
+from ropeway.cli.tags import tag, untag
 from ropeway.cli.values import (
     counted,
     duration,
@@ -113,7 +115,8 @@ def queue() -> None:
     """Make queues, look at them, change and remove them."""
 
 
-queue.add_command(redrive)
+for each in (peek, redrive, tag, untag):
+    queue.add_command(each)
 
 
 @queue.command(

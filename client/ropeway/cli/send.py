@@ -154,7 +154,8 @@ def _opened(file: str | None) -> Iterator[tuple[int, str]]:
 def _send_one(session: Session, queue: str, message: ropeway.Outgoing) -> None:
     async def work(broker: ropeway.Broker) -> str:
         into = broker.queue(queue)
-        return await into.send(message.body, delay=message.delay, attributes=message.attributes)
+        [message_id] = await into.send_many([message])
+        return message_id
 
     message_id = session.perform(work, queue)
     session.output.done(f"Sent {message_id} to {queue}.", (message_id,), id=message_id)
