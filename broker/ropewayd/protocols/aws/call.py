@@ -26,7 +26,7 @@ class Protocol(enum.Enum):
     """The Query protocol with `Accept: application/json`."""
 
 
-class Caller(msgspec.Struct, frozen=True):
+class Caller(msgspec.Struct, frozen=True, gc=False):
     """Who calls. Without access keys it is who they say they are."""
 
     account: str
