@@ -9,13 +9,14 @@ SHELL := /bin/sh
 
 PYTHON ?=
 ARGS ?=
+STEPS ?= 30000
 SEEDS ?= 5000
 MINUTES ?= 10
 export PYTHON
 
 bin := .venv/bin
 
-.PHONY: help run test demo bench proof check format matrix simulate torture constraints
+.PHONY: help run test demo bench proof check format matrix simulate model torture constraints
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -59,6 +60,10 @@ matrix: ## Run the fast tests on each Python from 3.11 up that is found
 simulate: ## Run the simulation over SEEDS=n seeds
 	@.ci/venv .venv dev
 	@$(bin)/python -m tests.simulation --seeds $(SEEDS) $(ARGS)
+
+model: ## Hold the queues against the reference model for STEPS=n steps
+	@.ci/venv .venv dev
+	@$(bin)/python -m tests.model --steps $(STEPS) $(ARGS)
 
 torture: ## Go on with faults of all kinds, and new seeds, for MINUTES=n
 	@.ci/venv .venv dev

@@ -1,0 +1,32 @@
+"""`python -m tests.model --steps 1000000`: daemon and reference model side by side for so many steps, other
+ones each time."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from hypothesis import HealthCheck, settings
+
+from tests.model.machine import KINDS, live
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.model", description=__doc__)
+    parser.add_argument("--steps", type=int, default=30_000, help="steps, of all kinds together (30,000)")
+    options = parser.parse_args()
+    # Examples are not kept for the next time: each run looks elsewhere.
+    health = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
+    settings.register_profile("model", deadline=None, database=None, suppress_health_check=health)
+    settings.load_profile("model")
+    for kind in KINDS:
+        began = time.monotonic()
+        steps = live(kind, options.steps // len(KINDS))
+        sys.stdout.write(f"{kind.__name__}: {steps} steps agree, in {time.monotonic() - began:.0f} s\n")
+        sys.stdout.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,277 @@
+"""Queues as they are meant to be, for clarity alone: every message in a list, every question answered by
+looking at all of them.
+
+The model is told what a daemon answered, and says whether that can be; where more than one answer is right (a
+receive may begin with any open group of a FIFO queue), it follows the daemon. Times are milliseconds.
+
+What AWS leaves to chance and Ropeway promises is checked as Ropeway promises it: a standard queue gives its
+visible messages in the order of sending, and a receive gives as many as there are, up to what was asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+VISIBLE, IN_FLIGHT, DELAYED = "visible", "in_flight", "delayed"
+ARN = "arn:aws:sqs:us-east-1:000000000000:"
+
+
+class Wrong(AssertionError):
+    """A daemon's answer that cannot be."""
+
+
+def must(true: object, sentence: str) -> None:
+    if not true:
+        raise Wrong(sentence)
+
+
+@dataclass(eq=False)
+class Message:
+    """One message in one queue. When it moves it is another one."""
+
+    home: Queue | None
+    id: bytes
+    body: str
+    sent_at: int
+    group: str | None
+    kind: str
+    visible_at: int
+    receive_count: int = 0
+    first_received_at: int = 0
+    source: str | None = None
+
+    def awake(self, now: int) -> bool:
+        """Whether it can be received, as far as its own time goes."""
+        return self.kind == VISIBLE or now >= self.visible_at
+
+    def hide(self, now: int, timeout: int) -> None:
+        self.kind = IN_FLIGHT if timeout else VISIBLE
+        self.visible_at = now + timeout
+
+
+@dataclass(eq=False)
+class Handle:
+    """A receipt handle: of which receive of which message, out of which queue."""
+
+    queue: Queue
+    message: Message
+    count: int
+
+
+@dataclass(eq=False)
+class Queue:
+    """One incarnation."""
+
+    name: str
+    attributes: dict[str, Any]
+    messages: list[Message] = field(default_factory=list)
+    task: str | None = None
+    """The last move task that empties it: where to; "" is where each message came from."""
+    moved: int = 0
+    """By that task."""
+
+    @property
+    def fifo(self) -> bool:
+        return self.name.endswith(".fifo")
+
+    def past(self, message: Message, now: int) -> bool:
+        """Whether its retention is over. One that is invisible is there until it wakes."""
+        return message.awake(now) and now >= message.sent_at + self.attributes["retention_period"]
+
+    def lanes(self, now: int) -> list[list[Message]]:
+        """What can be received, in order: all, or of each group what nothing invisible stands before."""
+        here = [m for m in self.messages if not self.past(m, now)]
+        if not self.fifo:
+            return [[m for m in here if m.awake(now)]]
+        lanes = []
+        for group in dict.fromkeys(m.group for m in here):
+            lane: list[Message] = []
+            for message in (m for m in here if m.group == group):
+                if not message.awake(now):
+                    break
+                lane.append(message)
+            lanes.append(lane)
+        return lanes
+
+    def leave(self, message: Message) -> None:
+        self.messages.remove(message)
+        message.home = None
+
+
+class Reference:
+    """All queues. See the module."""
+
+    def __init__(self, *, whole: bool) -> None:
+        """`whole`: the daemon has all messages in memory, so that no answer is cut short by its disk."""
+        self.whole = whole
+        self.queues: dict[str, Queue] = {}
+        self.handles: dict[bytes, Handle] = {}
+        self.ids: set[bytes] = set()
+        self.died = 0
+        """Dead letters since the last receive."""
+
+    # Queues
+
+    def created(self, name: str, attributes: dict[str, Any]) -> None:
+        if name not in self.queues:
+            self.queues[name] = Queue(name, attributes)
+
+    def deleted_queue(self, name: str) -> None:
+        self.purged(name)
+        del self.queues[name]
+
+    def purged(self, name: str) -> None:
+        for message in list(self.queues[name].messages):
+            self.queues[name].leave(message)
+
+    def target(self, queue: Queue) -> Queue | None:
+        """Its dead-letter queue, if it has one and that is there."""
+        policy = queue.attributes.get("redrive_policy")
+        return None if policy is None else self.queues.get(policy["dead_letter_target_arn"].removeprefix(ARN))
+
+    def dies(self, queue: Queue, message: Message) -> bool:
+        """Whether a receive makes a dead letter of it."""
+        if self.target(queue) is None:
+            return False
+        return bool(message.receive_count >= queue.attributes["redrive_policy"]["max_receive_count"])
+
+    def counted(self, name: str, told: dict[str, Any], now: int) -> None:
+        """What is past its retention is counted until somebody looks, so it may be there or not."""
+        queue = self.queues[name]
+        least, ghosts = dict.fromkeys((VISIBLE, IN_FLIGHT, DELAYED), 0), 0
+        for message in queue.messages:
+            if queue.past(message, now):
+                ghosts += 1
+            else:
+                least[VISIBLE if message.awake(now) else message.kind] += 1
+        for kind, number in least.items():
+            most = number + (ghosts if kind == VISIBLE else 0)
+            must(number <= told[kind] <= most, f"{name}: {kind} is {number} to {most}, not {told[kind]}")
+
+    # Messages
+
+    def sent(self, name: str, entries: list[Any], ids: list[bytes], now: int) -> None:
+        queue = self.queues[name]
+        for entry, id_ in zip(entries, ids, strict=True):
+            must(id_ not in self.ids, "an id is used once")
+            self.ids.add(id_)
+            own = None if queue.fifo else entry.delay
+            delay = queue.attributes["delay"] if own is None else own
+            kind = DELAYED if delay else VISIBLE
+            queue.messages.append(Message(queue, id_, entry.body, now, entry.group, kind, now + delay))
+
+    def received(self, name: str, count: int, timeout: int, answer: list[Any], now: int) -> None:
+        """The moves that it brought about were told before."""
+        queue = self.queues[name]
+        must(len(answer) <= count, "no more than were asked for")
+        lanes = [[m for m in lane if not self.dies(queue, m)] for lane in queue.lanes(now)]
+        by_id = {m.id: (lane, m) for lane in lanes for m in lane}
+        taken: list[Message] = []
+        for given in answer:
+            must(given[0] in by_id, f"{given[2]!r} can be received")
+            taken.append(by_id[given[0]][1])
+        self._in_order(lanes, taken, cut=len(taken) == count)
+        many = self.died and not self.whole  # so many dead letters that it had enough to do
+        self.died = 0
+        if len(taken) < count and (self.whole or not (taken or many)):
+            left = [m.body for lane in lanes for m in lane if m not in taken]
+            must(not left, f"asked for {count}, given {len(taken)}, and {left} can be received")
+            letters = [m.body for lane in queue.lanes(now) for m in lane if self.dies(queue, m)]
+            must(not letters, f"{letters} are dead letters, and still there")
+        for given, message in zip(answer, taken, strict=True):
+            self._hand_out(queue, message, given, timeout, now)
+
+    def _in_order(self, lanes: list[list[Message]], taken: list[Message], *, cut: bool) -> None:
+        """Of each lane its first ones, one lane after the other, and each as far as it goes but the last."""
+        rest, used = list(taken), 0
+        while rest:
+            lane = next(lane for lane in lanes if rest[0] in lane)
+            run = rest[: len(lane)] if rest[: len(lane)] == lane else []
+            if not run:
+                run = rest
+                must(cut or not self.whole, "a group is given as far as it goes before the next")
+                must(
+                    run == lane[: len(run)], f"in order {[m.body for m in lane]}, not {[m.body for m in run]}"
+                )
+            rest = rest[len(run) :]
+            used += 1
+        must(used <= len(lanes), "a group comes once")
+
+    def _hand_out(self, queue: Queue, message: Message, given: Any, timeout: int, now: int) -> None:
+        _, handle, body, sent_at, count, first, attributes, *more = given
+        message.receive_count += 1
+        message.first_received_at = message.first_received_at or now
+        expected = (message.body, message.sent_at, message.receive_count, message.first_received_at, None)
+        told = (body, sent_at, count, first, attributes)
+        must(told == expected, f"told {told}, not {expected}")
+        system = more[0] if more else {}
+        must(system.get("source") == message.source, f"it comes from {message.source}, not {system}")
+        must(system.get("group") == message.group, f"its group is {message.group}, not {system}")
+        must(handle not in self.handles, "each receive has handles of its own")
+        self.handles[handle] = Handle(queue, message, message.receive_count)
+        message.hide(now, timeout)
+
+    def settles(self, name: str, handle: bytes, now: int) -> tuple[set[str], Message | None]:
+        """What can be said to a delete or a change of visibility by this handle ("done", "gone", "expired",
+        "invalid"), and the message that it is about."""
+        queue, held = self.queues[name], self.handles[handle]
+        if held.queue is not queue:
+            return {"invalid"}, None
+        message = held.message
+        if message.home is not queue:
+            return {"gone"}, None
+        past = {"gone"} if queue.past(message, now) else set()
+        if queue.fifo and (message.awake(now) or message.receive_count != held.count):
+            return {"expired"} | past, None
+        return {"done"} | past, message
+
+    # Moves
+
+    def moved(self, event: Any, source: str, destination: str, now: int) -> None:
+        """A daemon moved messages: dead letters, or those of a move task."""
+        here, there = self.queues[source], self.queues[destination]
+        ids = [event.ids[at : at + 16] for at in range(0, len(event.ids), 16)]
+        lanes = here.lanes(now)
+        for id_, body in zip(ids, event.bodies, strict=True):
+            message = next((m for lane in lanes for m in lane if m.body == body), None)
+            must(message is not None, f"{body!r} is not there to be moved")
+            assert message is not None
+            lane = next(lane for lane in lanes if message in lane)
+            if here.fifo:
+                before = lane[: lane.index(message)]
+                alive = [m.body for m in before if event.task or not self.dies(here, m)]
+                must(not alive or not event.task, f"{alive} stand before {body!r} in its group")
+            lane.remove(message)
+            here.leave(message)
+            if event.task:
+                there.messages.append(self._renewed(here, there, message, id_, now))
+            else:
+                self.died += 1
+                must(self.dies(here, message), f"{body!r} is no dead letter")
+                must(there is self.target(here), f"the dead-letter queue is not {destination}")
+                must(id_ == message.id, "a dead letter keeps its id")
+                there.messages.append(
+                    Message(
+                        there,
+                        id_,
+                        body,
+                        now if here.fifo else message.sent_at,
+                        message.group,
+                        VISIBLE,
+                        now,
+                        message.receive_count,
+                        message.first_received_at,
+                        ARN + source,
+                    )
+                )
+
+    def _renewed(self, here: Queue, there: Queue, message: Message, id_: bytes, now: int) -> Message:
+        """What a move task makes of a message."""
+        must(here.task is not None, "there is a task that moves")
+        to = here.task or (message.source or "").removeprefix(ARN)
+        must(there.name == to, f"it goes to {to}, not {there.name}")
+        must(id_ not in self.ids, "an id is used once")
+        self.ids.add(id_)
+        here.moved += 1
+        return Message(there, id_, message.body, now, message.group, VISIBLE, now)
