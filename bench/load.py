@@ -4,7 +4,7 @@
 
 It connects, prints "ready", starts at a line on its standard input and stops at the next: no new work is
 begun, what is outstanding is finished, and one line of JSON says what was done. In between it prints nothing:
-its progress is in a file of two counters that it shares with the other processes of the match (`Tally`), so
+its progress is in a file of counters that it shares with the other processes of the match (`Tally`), so
 that whoever measures can read both at one moment.
 
 Producers hold back while more than `backlog` messages are sent and not yet deleted, looking again every
@@ -44,8 +44,12 @@ HOLD_SECONDS = 0.001
 MOST_OUTSTANDING = 1024
 """A connection may not have more requests outstanding than Ropeway takes."""
 
-SENT, DELETED = 0, 1
+SENT, DELETED, THROTTLED = 0, 1, 2
+COUNTERS = 3
 COUNTER_BYTES = 8
+
+RATE = "RequestThrottled"
+"""The code of a refusal for a queue's rate."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,9 @@ class Plan:
     rate: float = 0.0
     """Messages a second that producers send, whatever is answered when; 0: as fast as answers come."""
 
+    throttled: bool = False
+    """Whether sends may be refused for their rate. They are counted, and not sent again."""
+
     def __post_init__(self) -> None:
         assert self.role in {"produce", "consume"}, self.role
         assert 1 <= self.outstanding <= MOST_OUTSTANDING, self.outstanding
@@ -91,13 +98,14 @@ class Plan:
 
 
 class Tally:
-    """Messages sent and messages deleted, in memory shared through a file. Each counter has one writer."""
+    """Messages sent, deleted, and refused for their rate, in memory shared through a file. Each counter has
+    one writer."""
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
         if create:
-            path.write_bytes(bytes(2 * COUNTER_BYTES))
+            path.write_bytes(bytes(COUNTERS * COUNTER_BYTES))
         with path.open("r+b") as file:
-            self._memory = mmap.mmap(file.fileno(), 2 * COUNTER_BYTES)
+            self._memory = mmap.mmap(file.fileno(), COUNTERS * COUNTER_BYTES)
         self.counts = memoryview(self._memory).cast("Q")
 
     def backlog(self) -> int:
@@ -225,15 +233,19 @@ class Producer(Peer):
         if self._lone or self._pace:
             for slot, _, _ in answers:
                 self.took.add((self.done_at - self._due[slot]) * 1e6)
-        slots = []
+        slots, refused = [], 0
         for slot, status, result in answers:
-            if status != 0:
+            if status == 0:
+                self._said(self._wire.sent_ids(result))
+            elif self._plan.throttled and result[0] == RATE:
+                refused += 1
+            else:
                 self._fail(UnexpectedAnswer(f"a send was refused: {result}"))
                 return
-            self._said(self._wire.sent_ids(result))
             slots.append(slot)
         self.answers += len(slots)
-        self._tally.counts[SENT] += len(slots) * self._plan.batch
+        self._tally.counts[SENT] += (len(slots) - refused) * self._plan.batch
+        self._tally.counts[THROTTLED] += refused * self._plan.batch
         self._send(slots)
 
     def _send(self, slots: Sequence[int]) -> None:

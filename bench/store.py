@@ -116,9 +116,12 @@ class Store:
         messages: int = 0,
         rate: float = 0.0,
         groups: int = 1,
+        batch: int = 0,
+        throttled: bool = False,
         tally: Path | None = None,
     ) -> Iterator[tuple[Worker, Tally]]:
-        """A load process that is connected and waits to be told, and its counters."""
+        """A load process that is connected and waits to be told, and its counters. `batch`: if not the
+        store's own."""
         own = tally is None
         tally = tally or self._directory / f"tally-{role}"
         plan = Plan(
@@ -127,7 +130,7 @@ class Store:
             port=self.server.port,
             connections=self._crew.connections,
             outstanding=self._crew.outstanding * (self.server.consumer_commits if role == "consume" else 1),
-            batch=self._batch,
+            batch=batch or self._batch,
             body=BODY,
             backlog=NEVER if own else BACKLOG,
             tally=str(tally),
@@ -136,6 +139,7 @@ class Store:
             messages=messages,
             rate=rate,
             groups=groups,
+            throttled=throttled,
         )
         with Tally(tally, create=own) as counts:
             worker = Worker(plan, quiet=not own)

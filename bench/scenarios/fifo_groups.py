@@ -30,7 +30,7 @@ CYCLE = Workload(
     backlog=8 * CREW.connections * CREW.outstanding * 10,
     groups=GROUPS,
 )
-UNLIMITED: tuple[str, ...] = ()
+UNLIMITED = ("--queues-limits", "none")
 """Without AWS's limits on calls a second."""
 STANDARD = Daemon(*UNLIMITED, name="standard")
 FIFO = FifoDaemon(*UNLIMITED, name="FIFO")
