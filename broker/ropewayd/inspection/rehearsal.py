@@ -10,6 +10,7 @@ import asyncio
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -21,7 +22,17 @@ from ropewayd.queues.actions import GetQueueAttributes, ListQueues
 from ropewayd.queues.service import Queues
 from ropewayd.store.failures import translate
 from ropewayd.store.journal import Journal
-from ropewayd.store.protocol import Claim, Figures, Key, Record, Recovered, Slice, Space
+from ropewayd.store.protocol import (
+    Claim,
+    Copied,
+    Figures,
+    Key,
+    Record,
+    Recovered,
+    Slice,
+    Space,
+    Unplaced,
+)
 from ropewayd.store.records import Records
 from ropewayd.vocabulary.action import Action
 from ropewayd.vocabulary.clock import SystemClock
@@ -124,6 +135,10 @@ class Stage:
     async def figures(self) -> Figures:
         """Room for everything: nothing is written."""
         return Figures(0, 0, 0, free_bytes=1 << 62)
+
+    async def backup(self, claim: Claim, target: Path) -> Copied:
+        """Nothing is written."""
+        raise Unplaced("A store that is only looked at has no backup.")
 
     async def close(self) -> None:
         """Whoever opened the store closes it."""

@@ -14,7 +14,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from msgspec.structs import replace
 
@@ -26,6 +26,7 @@ from ropewayd.store.journal import Journal
 from ropewayd.store.protocol import (
     Claim,
     Corrupt,
+    Entry,
     Fenced,
     Figures,
     Key,
@@ -36,9 +37,13 @@ from ropewayd.store.protocol import (
     Space,
     StoreError,
     Unknown,
+    Unplaced,
     Unusable,
 )
 from ropewayd.store.records import Records
+
+if TYPE_CHECKING:
+    from ropewayd.store.backup import Piece, Source
 
 Result = TypeVar("Result")
 
@@ -75,6 +80,7 @@ class Engine:
         self._records: Records
         self._debt = 0  # bytes in the write-ahead log that are not in the database yet, about
         self._batch_bytes = self._record_bytes = self._log_bytes = self._folded_bytes = 0  # written so far
+        self._source: Source | None = None  # of the backup that is being made
         self._stamp = Stamp(0, 0)  # what page 1 says
         self._beginning: Stamp | None = None  # what it is to say in the first commit of a new log
 
@@ -197,6 +203,15 @@ class Engine:
             self._directory.release()
         # Else the connection stays open until the process ends, and the lock with it.
 
+    def discard(self) -> None:
+        """Close the files, which are to be removed."""
+        db, self._db = self._db, None
+        if db is not None:
+            if not hasattr(db, "setconfig"):
+                ctypes.pythonapi.Py_DecRef(ctypes.py_object(db))
+            db.close()
+        self._directory.release()
+
     def _pin(self) -> None:
         """See to it that SQLite does not fold in and remove the log unless `close` says so.
 
@@ -273,6 +288,8 @@ class Engine:
                 tables.save_state(self._db, state)
         self._state = state
         self._journal.last, self._journal.oldest = lsn, oldest
+        if self._source is not None:
+            self._source.see(given)
         self._batch_bytes += len(batch)
         self._record_bytes += size
         self._debt += len(batch) + size + 8 * PAGE
@@ -326,6 +343,57 @@ class Engine:
         """What SQLite writes to before it asks the disk for more: free pages, and the log it begins anew."""
         (pages,) = self._execute("PRAGMA freelist_count").fetchone()
         return int(pages) * PAGE + max(0, self._directory.size(self._directory.wal) - self._debt)
+
+    # Backups (see backup.py)
+
+    def copy_from(self, source: Source) -> None:
+        """From now on tell this backup of every slice. Raises Unplaced if there is another."""
+        self._require()
+        if self._source is not None:
+            raise Unplaced("Another backup is being made.")
+        self._source = source
+
+    def read_piece(self, claim: Claim) -> Piece:
+        """The next piece of the backup."""
+        assert self._source is not None
+        with self._reading(claim, "reading for a backup"):
+            return self._source.read(self._records, self._journal, self._state)
+
+    def copied(self) -> None:
+        """The backup is made, or given up."""
+        self._source = None
+
+    def begin_copy(self) -> None:
+        """This store is to be a copy. Until it is one it says that it is none, and syncs nothing."""
+        self._execute("PRAGMA synchronous = OFF").fetchall()
+        with self._transaction("beginning a copy"):
+            self._execute(f"PRAGMA application_id = {tables.UNFINISHED}")
+
+    def copy(self, slices: Sequence[Slice], entries: Sequence[Entry]) -> int:
+        """Write records and journal rows as they are. Gives their bytes."""
+        if self._debt > self._wal_bytes:
+            self._checkpoint()
+        state = replace(self._state)
+        size = sum(len(each.batch) for each in entries)
+        with self._transaction("copying"):
+            for given in slices:
+                size += self._records.write(state, given)
+            for entry in entries:
+                self._journal.insert(Claim(state.epoch, 0), entry.lsn, entry.batch)
+            tables.save_state(self._db, state)
+        self._state = state
+        self._debt += size + 8 * PAGE
+        return size
+
+    def end_copy(self, trimmed: int, last: int) -> None:
+        """All is copied, and this is where the journal stands. From now on it is a store like any other."""
+        self._execute("PRAGMA synchronous = FULL").fetchall()
+        state = replace(self._state, trimmed=trimmed, last=last)
+        with self._transaction("ending a copy"):
+            tables.save_state(self._db, state)
+            self._execute(f"PRAGMA application_id = {tables.APPLICATION}")
+        self._state = state
+        self._journal.last = last
 
     # Housekeeping
 

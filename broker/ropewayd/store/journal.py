@@ -7,6 +7,7 @@ engine, after the commit that makes them so.
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from typing import Any, Final
 
 from ropewayd.store.checksum import JOURNAL, matches, row_checksum
@@ -64,17 +65,37 @@ class Journal:
             self._db.execute("DELETE FROM journal WHERE lsn <= ?", (upto,))
         return upto + 1
 
+    def piece(self, after: int, max_bytes: int) -> list[Entry]:
+        """Rows behind this lsn, none of them trimmed, up to the one that reaches `max_bytes`. Raises
+        Corrupt."""
+        found: list[Entry] = []
+        query = "SELECT lsn, checksum, events FROM journal WHERE lsn > ? ORDER BY lsn"
+        with closing(self._db.execute(query, (after,))) as rows:
+            for lsn, check, events in rows:
+                after += 1
+                found.append(_entry(lsn, check, events, after, self._seed))
+                max_bytes -= len(events)
+                if max_bytes <= 0:
+                    return found
+        if after != self.last:
+            raise Corrupt(f"The journal ends at lsn {after}, but lsn {self.last} was written.")
+        return found
+
     def tail(self, trimmed: int) -> list[Entry]:
         """All rows that are not trimmed. Raises Corrupt for a bad or a missing one."""
         expected, tail = trimmed + 1, []
         query = "SELECT lsn, checksum, events FROM journal WHERE lsn > ? ORDER BY lsn"
         for lsn, check, events in self._db.execute(query, (trimmed,)):
-            if lsn != expected:
-                raise Corrupt(f"Journal row {expected} is missing: {lsn} comes in its place.")
-            if not matches(self._seed, JOURNAL, lsn, lsn, events, check):
-                raise Corrupt(f"Journal row {lsn} is damaged: its checksum does not match.")
-            tail.append(Entry(lsn, events))
+            tail.append(_entry(lsn, check, events, expected, self._seed))
             expected += 1
         if expected != self.last + 1:
             raise Corrupt(f"The journal ends at lsn {expected - 1}, but lsn {self.last} was written.")
         return tail
+
+
+def _entry(lsn: int, check: int, events: bytes, expected: int, seed: int) -> Entry:
+    if lsn != expected:
+        raise Corrupt(f"Journal row {expected} is missing: {lsn} comes in its place.")
+    if not matches(seed, JOURNAL, lsn, lsn, events, check):
+        raise Corrupt(f"Journal row {lsn} is damaged: its checksum does not match.")
+    return Entry(lsn, events)

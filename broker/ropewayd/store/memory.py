@@ -14,10 +14,12 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections.abc import Sequence
+from pathlib import Path
 
 from ropewayd.store.checks import check_batch, check_page, check_slice
 from ropewayd.store.protocol import (
     Claim,
+    Copied,
     Corrupt,
     Entry,
     Fenced,
@@ -30,6 +32,7 @@ from ropewayd.store.protocol import (
     Space,
     StoreError,
     Unknown,
+    Unplaced,
 )
 
 
@@ -198,6 +201,10 @@ class MemoryStore:
         return Figures(
             len(self._disk.journal), size, sum(map(len, self._disk.journal.values())), self._disk.free
         )
+
+    async def backup(self, claim: Claim, target: Path) -> Copied:
+        """There is none of a store in memory."""
+        raise Unplaced("A store in memory has no backup.")
 
     async def close(self) -> None:
         """See Store.close."""

@@ -14,6 +14,7 @@ Rule 5  A store has no clock and schedules nothing by itself: `tidy` is called w
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -112,6 +113,15 @@ class Figures(msgspec.Struct, frozen=True, gc=False):
     """... and to the database, when the log was folded in; 0 where the system does not tell."""
 
 
+class Copied(msgspec.Struct, frozen=True, gc=False):
+    """What a backup holds: records and journal rows that were copied, their bytes, and the last lsn."""
+
+    records: int
+    batches: int
+    bytes: int
+    last_lsn: int
+
+
 class StoreError(Exception):
     """Base of what a store may answer instead of doing what it was asked."""
 
@@ -130,6 +140,10 @@ class Unknown(StoreError):
 
 class Corrupt(StoreError):
     """What the disk gave back is not what was written. The message names the record or the file."""
+
+
+class Unplaced(StoreError):
+    """A backup cannot be written where it was asked for. The store itself is as it was."""
 
 
 class Unusable(StoreError):
@@ -177,6 +191,10 @@ class Store(Protocol):
 
     async def figures(self) -> Figures:
         """Sizes as of now."""
+
+    async def backup(self, claim: Claim, target: Path) -> Copied:
+        """Copy the store as of some moment before this returns into the new directory `target`, while appends
+        go on. Whatever an append that ended before this began has done is in it. Raises Unplaced."""
 
     async def close(self) -> None:
         """Close cleanly: checkpoint, mark as cleanly closed, let go of the lock. Twice is fine."""

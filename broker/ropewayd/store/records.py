@@ -25,6 +25,10 @@ _SPACE: Final = b"space"
 the value."""
 
 _ALL_SMALL: Final = "SELECT space, key, lsn, checksum, value FROM small ORDER BY space, key"
+_PAGE_SMALL: Final = (
+    "SELECT space, key, lsn, checksum, value FROM small WHERE space > 0 AND (space, key) > (?, ?)"
+    " ORDER BY space, key LIMIT ?"
+)
 _READ_SMALL: Final = "SELECT key, lsn, checksum, value FROM small WHERE space = ? AND key = ?"
 
 _RECLAIM_ROWS: Final = 1000
@@ -247,6 +251,26 @@ class Records:
                     max_bytes -= len(row[3])
                     if max_bytes <= 0 or len(records) >= limit:
                         return records
+        return records
+
+    def paged_space(self, least: int) -> Space | None:
+        """The first paged space with at least this number."""
+        numbers = [each.number for each in self._spaces.values() if each.paged and each.number >= least]
+        return self._spaces[min(numbers)] if numbers else None
+
+    def page_small(self, after: tuple[int, bytes], limit: int, max_bytes: int, last: int) -> list[Record]:
+        """Records of the small spaces behind (space, key), in that order, within the limits (see
+        Store.page)."""
+        records: list[Record] = []
+        with closing(self._db.execute(_PAGE_SMALL, (*after, limit))) as rows:
+            for number, *row in rows:
+                space = self._spaces.get(number)
+                if space is None or space.paged:
+                    raise Corrupt(f"A small record is in space {number}, which is none of the small ones.")
+                records.append(self._record(space, last, row))
+                max_bytes -= len(row[3])
+                if max_bytes <= 0:
+                    break
         return records
 
     def _record(self, space: Space, last: int, row: Sequence[Any]) -> Record:

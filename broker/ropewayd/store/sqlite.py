@@ -10,16 +10,29 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import aiosqlite
 
+from ropewayd.store.backup import Source, Target
 from ropewayd.store.checks import check_batch, check_page, check_slice
 from ropewayd.store.directory import Directory
 from ropewayd.store.engine import Engine
-from ropewayd.store.protocol import Claim, Figures, Key, Record, Recovered, Slice, Space, StoreError
+from ropewayd.store.protocol import (
+    Claim,
+    Copied,
+    Figures,
+    Key,
+    Record,
+    Recovered,
+    Slice,
+    Space,
+    StoreError,
+)
 
 Result = TypeVar("Result")
 
@@ -88,6 +101,7 @@ class SqliteStore:
         reserve_bytes: int = 16 << 20,
         connector: Callable[[str], Any] = connect,
     ) -> None:
+        self._connector = connector
         self._engine = Engine(Directory(directory, reserve_bytes), connector, cache_bytes, wal_bytes)
         self._connection: Connection | None = None
         self._closed = False
@@ -135,6 +149,25 @@ class SqliteStore:
     async def figures(self) -> Figures:
         """See Store.figures."""
         return await self._thread().run(self._engine.figures)
+
+    async def backup(self, claim: Claim, target: Path) -> Copied:
+        """See Store.backup. A backup that is cancelled, or fails, leaves nothing behind."""
+        connection, source, copy = self._thread(), Source(), Target(target, self._connector)
+        needed = (await connection.run(self._engine.figures)).used_bytes
+        await connection.run(self._engine.copy_from, source)
+        loop, writer = asyncio.get_running_loop(), ThreadPoolExecutor(1, "ropeway-backup")
+        try:
+            await loop.run_in_executor(writer, copy.begin, needed)
+            while True:
+                piece = await connection.run(self._engine.read_piece, claim)
+                await loop.run_in_executor(writer, copy.take, piece)
+                if piece.done:
+                    return await loop.run_in_executor(writer, copy.finish, piece)
+        finally:
+            with suppress(StoreError):
+                connection.run(self._engine.copied)
+            writer.submit(copy.give_up)
+            writer.shutdown(wait=False)
 
     async def close(self) -> None:
         """See Store.close. After Unknown or Corrupt the files are left as they are."""

@@ -35,6 +35,9 @@ FORMAT: Final = 2
 APPLICATION: Final = 0x52_6F_70_65
 """SQLite's application_id of our files: "Rope"."""
 
+UNFINISHED: Final = 0x52_6F_70_2E
+"""In its place while a backup is being made: "Rop."."""
+
 _SCHEMA: Final = """
 CREATE TABLE journal (lsn INTEGER PRIMARY KEY, checksum INTEGER NOT NULL, events BLOB NOT NULL);
 CREATE TABLE small (
@@ -215,6 +218,8 @@ def check_header(header: bytes, file: object) -> None:
     schema, word, application = (int.from_bytes(header[at : at + 4], "big") for at in (40, 60, 68))
     if schema == word == application == 0:
         return  # the crash came before the tables did
+    if application == UNFINISHED:
+        raise Corrupt(f"{file} belongs to a backup that was not finished, and never will be. Remove it.")
     if application != APPLICATION:
         raise Corrupt(f"{file} is an SQLite database, but none of Ropeway's, or its header is damaged.")
     version = Stamp.of(word).format
