@@ -20,6 +20,7 @@ FLOORS = {
     "kernel": 3,
     "queues": 4,
     "topics": 4,
+    "upkeep": 4,
     "protocols": 5,
     "console": 5,
     "inspection": 6,

@@ -40,6 +40,7 @@ from ropewayd.sources import Configuration
 from ropewayd.store.protocol import StoreError
 from ropewayd.store.sqlite import SqliteStore
 from ropewayd.tls import server_context
+from ropewayd.upkeep.service import Upkeep
 from ropewayd.vocabulary.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -109,9 +110,9 @@ class Daemon:
         wheel = Wheel(clock.now())
         queues = Queues(wheel, queue_limits(self._settings))
         owner = f"ropewayd/{__version__} on {socket.gethostname()}"
-        kernel = Kernel(
-            self._store, clock, [queues], wheel, kernel_settings(self._settings), owner, queues.gates()
-        )
+        upkeep = Upkeep(lambda: {"journal_bytes": kernel.tail_bytes, **queues.held()})
+        limits, services = kernel_settings(self._settings), [queues, upkeep]
+        kernel = Kernel(self._store, clock, services, wheel, limits, owner, queues.gates())
         server = BinaryServer(
             kernel,
             binary_limits(self._settings),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ropeway.stream import Flow
 
 DEFAULT_TIMEOUT = 30.0
+BACKUP_TIMEOUT = 24 * 3600.0
 RELEASE_PATIENCE = 2.0
 """Seconds that `close` waits for messages to be given back."""
 
@@ -197,6 +198,31 @@ class Broker:
                     raise ProtocolError("the daemon's list of queues does not advance")
                 return [Queue(self, str(name)) for name in names], following
         raise ProtocolError("the daemon's list of queues has the wrong shape")
+
+    async def show_store(self) -> dict[str, int]:
+        """The daemon's store in figures: what is in it, and what was written to it. docs/protocol.md says
+        what each is."""
+        match await self.link.call(Action.ShowStore, {}):
+            case dict(found):
+                return {str(name): int(value) for name, value in found.items()}
+        raise ProtocolError("the daemon's answer to ShowStore has the wrong shape")
+
+    async def backup_store(
+        self, target: str | os.PathLike[str], *, within: float = BACKUP_TIMEOUT
+    ) -> dict[str, int]:
+        """Have the daemon copy its store into the directory `target`, an absolute path on its machine that is
+        not there yet, while it is served. Gives the numbers of `records`, `batches` and `bytes`, and the
+        `last_lsn` that is in it.
+
+        Raises InvalidParameterValue with the reason where that cannot be done there; AccessDenied unless the
+        daemon is on this machine; DeadlineExceeded if it takes more than `within` seconds, and then
+        the daemon goes on.
+        """
+        params: dict[str, object] = {"target": os.fspath(target)}
+        match await self.link.call(Action.BackupStore, params, within):
+            case dict(found):
+                return {str(name): value for name, value in found.items() if isinstance(value, int)}
+        raise ProtocolError("the daemon's answer to BackupStore has the wrong shape")
 
     @property
     def closed(self) -> bool:

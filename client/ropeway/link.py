@@ -82,10 +82,10 @@ class Link:
         self._waiting[request] = None
         self.roomy()
 
-    async def call(self, action: Action, params: dict[str, object]) -> object:
-        """Ask, and await the result."""
+    async def call(self, action: Action, params: dict[str, object], patience: float | None = None) -> object:
+        """Ask, and await the result, `patience` seconds at the most (or the link's timeout)."""
         request = Call(action, params, self.loop)
-        self.submit(request)
+        self.submit(request, patience)
         try:
             return await request.future
         finally:

@@ -26,7 +26,7 @@ from ropeway import broker as asynchronous
 from ropeway import worker as working
 from ropeway.backoff import Backoff
 from ropeway.blocking import Message, Queue, Stream
-from ropeway.broker import DEFAULT_TIMEOUT
+from ropeway.broker import BACKUP_TIMEOUT, DEFAULT_TIMEOUT
 from ropeway.errors import BrokerClosed
 from ropeway.message import MessageId, Outgoing
 from ropeway.peek import Peeked, PeekOptions
@@ -110,6 +110,16 @@ class Broker:
     def ping(self) -> None:
         """A round trip to the daemon."""
         call(self._loop_thread.loop, self._inner.ping)
+
+    def show_store(self) -> dict[str, int]:
+        """As `ropeway.Broker.show_store`."""
+        return call(self._loop_thread.loop, self._inner.show_store)
+
+    def backup_store(
+        self, target: str | os.PathLike[str], *, within: float = BACKUP_TIMEOUT
+    ) -> dict[str, int]:
+        """As `ropeway.Broker.backup_store`."""
+        return call(self._loop_thread.loop, lambda: self._inner.backup_store(target, within=within))
 
     def queue(self, name: str, *, exactly_once: bool = False) -> Queue:
         """As `ropeway.Broker.queue`."""

@@ -47,6 +47,8 @@ class Action(enum.IntEnum):
     StartMessageMoveTask = 31
     CancelMessageMoveTask = 32
     ListMessageMoveTasks = 33
+    ShowStore = 100
+    BackupStore = 101
     TagQueue = 40
     UntagQueue = 41
     ListQueueTags = 42
@@ -64,6 +66,7 @@ REPEATABLE = frozenset(Action) - {
     Action.CancelMessageMoveTask,
     Action.AddPermission,
     Action.RemovePermission,
+    Action.BackupStore,
 }
 """What may be asked again when its answer was lost. Not the others: a message would be there twice, a queue
 that was made again, or filled again, in between would be deleted or emptied, and what was allowed, taken

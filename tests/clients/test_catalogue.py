@@ -78,6 +78,8 @@ async def test_every_parameter_of_every_action_can_be_said(tmp_path: Path) -> No
         task = await jobs.start_move("other", rate=5)
         await jobs.cancel_move(task)
         await jobs.list_moves(3)
+        assert (await broker.show_store())["last_lsn"] == 7
+        assert (await broker.backup_store("/backup/monday"))["records"] == 2
         await jobs.purge()
         await jobs.delete()
         asked = {each.action: each.params for each in peer.asked if each.action in ACTIONS}

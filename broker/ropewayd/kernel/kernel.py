@@ -34,7 +34,7 @@ from .batch import NOBODY, VERSION, Batch, Reply
 from .meter import Meter
 from .poll import Poll, Polls
 from .room import Room
-from .service import Decision, Event, Gates, Needs, Service, SliceBuilder, Wait, Waiting
+from .service import Decision, Errand, Event, Gates, Needs, Service, SliceBuilder, Wait, Waiting
 from .settings import KernelSettings
 from .tail import Tail
 from .wheel import Wheel
@@ -97,6 +97,7 @@ class Kernel:
         self._feeding = False
         self._parked: dict[object, list[tuple[Action, Reply, int | None]]] = {}
         self._reads: set[asyncio.Task[None]] = set()
+        self._errands: set[asyncio.Task[None]] = set()
         self._slowed: deque[tuple[Action, Reply]] = deque()
         self._unavailable: ServiceUnavailable | None = ServiceUnavailable("The daemon is starting.")
         self._idle_lsn = -1
@@ -172,6 +173,8 @@ class Kernel:
             self._wait(action, reply, outcome, until)
         elif isinstance(outcome, Needs):
             self._park(action, reply, outcome, until)
+        elif isinstance(outcome, Errand):
+            self._send_out(outcome, reply)
         else:
             assert isinstance(outcome, RopewayError)
             self._answer(reply, outcome)
@@ -303,6 +306,23 @@ class Kernel:
                 self._run(*call)
         except Exception as error:  # noqa: BLE001  # Rule 3: whatever it is, it ends the kernel
             self._fail(error)
+
+    # Errands
+
+    def _send_out(self, errand: Errand, reply: Reply) -> None:
+        task = asyncio.get_running_loop().create_task(self._run_errand(errand, reply))
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
+
+    async def _run_errand(self, errand: Errand, reply: Reply) -> None:
+        try:
+            answer = await errand.run(self._store, self._claim)
+        except asyncio.CancelledError:
+            answer = self._unavailable
+        except Exception as error:  # noqa: BLE001  # Rule 3: whatever it is, it ends the kernel
+            self._fail(error)
+            answer = self._unavailable
+        self._answer(reply, answer)
 
     # Commits
 
@@ -531,9 +551,14 @@ class Kernel:
             self._slowed.clear()
             if self._alarm is not None:
                 self._alarm.stop()
+        for errand in self._errands:
+            errand.cancel()
         # A read can lead to a commit, and to another read.
-        while under_way := [t for t in (self._commit, *self._reads) if t is not None and not t.done()]:
+        while under_way := [each for each in self._tasks() if not each.done()]:
             await asyncio.wait(under_way)
+
+    def _tasks(self) -> list[asyncio.Task[None]]:
+        return [each for each in (self._commit, *self._reads, *self._errands) if each is not None]
 
     def _fail(self, error: BaseException) -> None:
         """Rule 3."""
@@ -547,6 +572,8 @@ class Kernel:
         self._slowed.clear()
         self._open = Batch(self._open.lsn)
         self._commit = None
+        for errand in self._errands:
+            errand.cancel()
         for reply in waiting:
             reply.deliver(reply.prepare(gone))
         if self.failed is not None and not self.failed.done():

@@ -11,12 +11,12 @@ Rule 4  No I/O, no clock, no randomness of its own. Time and entropy come in, an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
-from ropewayd.store.protocol import Key, KeyRange, Record, Slice, Space
+from ropewayd.store.protocol import Claim, Key, KeyRange, Record, Slice, Space, Store
 from ropewayd.vocabulary.action import Action
 from ropewayd.vocabulary.errors import RopewayError
 
@@ -70,7 +70,16 @@ class Needs(msgspec.Struct, gc=False):
     """What happens already, whatever will be read."""
 
 
-Outcome = Decision | Wait | Needs | RopewayError
+class Errand(msgspec.Struct, gc=False):
+    """Something that takes its time beside the journal, and changes no state (a backup, say). `run` is given
+    the store and the claim, and gives the answer or a RopewayError; a StoreError of its own ends the kernel.
+    Where the kernel ends first it is cancelled."""
+
+    run: Callable[[Store, Claim], Coroutine[Any, Any, Any]]
+    events: tuple[()] = ()
+
+
+Outcome = Decision | Wait | Needs | Errand | RopewayError
 
 
 Gates = Mapping[type[Action], Callable[[Any, int], RopewayError | None]]

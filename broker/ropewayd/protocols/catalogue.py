@@ -4,9 +4,10 @@ actions (references, clients, gateways) starts here."""
 from __future__ import annotations
 
 from ropewayd.queues import actions as queues
+from ropewayd.upkeep import actions as upkeep
 from ropewayd.vocabulary.action import Action
 
-_FAMILIES = (queues,)
+_FAMILIES = (queues, upkeep)
 
 ACTIONS: dict[int, type[Action]] = {
     kind.code: kind

@@ -355,6 +355,18 @@ class Queues:
         ]
         return found, len(self._registry.by_name) - len(found)
 
+    def held(self) -> dict[str, int]:
+        """How many queues and messages there are, and where."""
+        queues, messages = self.counts()
+        in_memory = sum(len(queue.messages) for queue in self._registry.by_number.values())
+        return {
+            "queues": queues,
+            "messages": messages,
+            "messages_in_memory": in_memory,
+            "messages_on_disk": messages - in_memory,
+            "memory_bytes": self._registry.memory.used,
+        }
+
     def snapshot(self) -> dict[str, Any]:
         """The state that is in memory, as plain objects."""
         return {

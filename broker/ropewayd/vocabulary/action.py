@@ -40,6 +40,8 @@ class Action(msgspec.Struct, kw_only=True):
     merges: ClassVar[bool] = False
     """Whether calls that follow each other may become one with the entries of all: no entry's outcome depends
     on which others it comes with."""
+    local: ClassVar[bool] = False
+    """Whether only a caller on the daemon's own machine may ask for it."""
     fleeting: ClassVar[bool] = False
     """Whether it should not happen when nobody is there to take its answer."""
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from ipaddress import ip_address
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
@@ -25,6 +26,7 @@ from ropewayd.kernel.wheel import Timer
 from ropewayd.protocols.catalogue import ACTIONS
 from ropewayd.vocabulary.action import decode
 from ropewayd.vocabulary.errors import (
+    AccessDenied,
     InvalidAction,
     InvalidParameterValue,
     MalformedRequest,
@@ -259,8 +261,22 @@ class Connection(asyncio.Protocol):
             action = decode(kind, request.params)
         except RopewayError as error:
             pending.deliver(pending.prepare(error))
+            return
+        if kind.local and not self._local():
+            here = AccessDenied(f"{kind.__name__} is for callers on the daemon's own machine alone.")
+            pending.deliver(pending.prepare(here))
         else:
             self._merger.add(action, pending)
+
+    def _local(self) -> bool:
+        """Whether the peer is on this machine: it came over a Unix socket or the loopback."""
+        assert self._transport is not None
+        name = self._transport.get_extra_info("peername")
+        if not isinstance(name, tuple):
+            return True
+        address = ip_address(name[0].partition("%")[0])
+        mapped = getattr(address, "ipv4_mapped", None)
+        return bool((mapped or address).is_loopback)
 
     def _refuse(self, pending: Pending, action: int) -> None:
         answer: Any = {}

@@ -1,0 +1,1 @@
+"""The service for whoever runs the daemon: its store, looked at and copied while it is served."""
