@@ -111,8 +111,8 @@ class Daemon:
         queues = Queues(wheel, queue_limits(self._settings))
         owner = f"ropewayd/{__version__} on {socket.gethostname()}"
         upkeep = Upkeep(lambda: {"journal_bytes": kernel.tail_bytes, **queues.held()})
-        limits, services = kernel_settings(self._settings), [queues, upkeep]
-        kernel = Kernel(self._store, clock, services, wheel, limits, owner, queues.gates())
+        limits = kernel_settings(self._settings)
+        kernel = Kernel(self._store, clock, [queues, upkeep], wheel, limits, owner, queues.gates())
         server = BinaryServer(
             kernel,
             binary_limits(self._settings),

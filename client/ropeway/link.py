@@ -131,7 +131,7 @@ class Link:
             except ProtocolError as bad:
                 request.fail(bad)
                 raise
-        elif isinstance(error, PASSING) and not request.done and self._rest(request):
+        elif isinstance(error, PASSING) and request.patient and not request.done and self._rest(request):
             self._last_failure = error
         else:
             request.fail(error)

@@ -37,6 +37,12 @@ class Request(ABC):
         """Whether it may be written again when its answer was lost."""
         return self.action in REPEATABLE
 
+    @property
+    def patient(self) -> bool:
+        """Whether it is asked again a little later where the daemon cannot take it now. A backup may take
+        hours, so whoever asked for it is told."""
+        return self.action is not Action.BackupStore
+
     @abstractmethod
     def payload(self) -> bytes:
         """The request without its id, as it is to be written now."""

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import ropeway.sync
 from tests.daemon import PATIENCE, Daemon
+from tests.durability.deaths import CLIENTS, SPILLING, drain, grow
 from tests.durability.load import QUEUE
-from tests.durability.test_process_death import CLIENTS, SPILLING, drain, grow
 from tests.service.test_command import run
 
 Noted = dict[str, set[str]]
