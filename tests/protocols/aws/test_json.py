@@ -608,3 +608,26 @@ def test_what_aws_has_one_wait_for(tmp_path: Path) -> None:
                 "name."
             ),
         )
+
+
+def test_a_receive_can_be_asked_for_again(http: Http) -> None:
+    given = {"FifoQueue": "true", "ContentBasedDeduplication": "true"}
+    url = http.json("CreateQueue", {"QueueName": "attempt.fifo", "Attributes": given}).json["QueueUrl"]
+    for body in ("one", "two"):
+        http.json("SendMessage", {"QueueUrl": url, "MessageBody": body, "MessageGroupId": "g"})
+    asked = {"QueueUrl": url, "ReceiveRequestAttemptId": "mine"}
+    first = http.json("ReceiveMessage", asked).json["Messages"]
+    assert [message["Body"] for message in first] == ["one"]
+    assert http.json("ReceiveMessage", asked).json["Messages"] == first
+    assert http.json("ReceiveMessage", asked | {"ReceiveRequestAttemptId": "yours"}).json == {}
+    assert http.json("ReceiveMessage", asked | {"ReceiveRequestAttemptId": "a b"}).json["message"] == (
+        "Value a b for parameter ReceiveRequestAttemptId is invalid. Reason: ReceiveRequestAttemptId can "
+        "only include alphanumeric and punctuation characters. 1 to 128 in length."
+    )
+
+
+def test_a_group_on_a_standard_queue_is_told_with_the_message(http: Http, url: str) -> None:
+    http.json("SendMessage", {"QueueUrl": url, "MessageBody": "x", "MessageGroupId": "tenant"})
+    [got] = http.json("ReceiveMessage", {"QueueUrl": url, "AttributeNames": ["All"]}).json["Messages"]
+    assert got["Attributes"]["MessageGroupId"] == "tenant"
+    assert "SequenceNumber" not in got["Attributes"]

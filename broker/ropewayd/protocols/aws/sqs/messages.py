@@ -152,11 +152,13 @@ class ReceiveMessage(QueueOperation, kw_only=True):
         "max_messages": "MaxNumberOfMessages",
         "visibility_timeout": "VisibilityTimeout",
         "wait": "WaitTimeSeconds",
+        "attempt": "ReceiveRequestAttemptId",
     }
     reasons: ClassVar[Mapping[str, str]] = {
         "MaxNumberOfMessages": "Must be between 1 and 10, if provided.",
         "VisibilityTimeout": VISIBILITY,
         "WaitTimeSeconds": "Must be >= 0 and <= 20, if provided.",
+        "ReceiveRequestAttemptId": f"ReceiveRequestAttemptId {LETTERS}",
     }
 
     attribute_names: list[str] | None = None
@@ -176,6 +178,8 @@ class ReceiveMessage(QueueOperation, kw_only=True):
             asked["wait"] = milliseconds(self.wait_time_seconds)
         if self.visibility_timeout is not None:
             asked["visibility_timeout"] = milliseconds(self.visibility_timeout)
+        if self.receive_request_attempt_id:
+            asked["attempt"] = self.receive_request_attempt_id
         return convert(a.ReceiveMessage, asked)
 
     def patience(self) -> float:
