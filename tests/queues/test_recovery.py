@@ -7,8 +7,9 @@ from ropewayd.kernel.wheel import Wheel
 from ropewayd.queues import actions as a
 from ropewayd.queues.actions import QueueAttributes
 from ropewayd.queues.events import MessagesReceived
+from ropewayd.queues.memory import Memory
 from ropewayd.queues.message import IN_FLIGHT, Message
-from ropewayd.queues.queue import Memory, Queue
+from ropewayd.queues.queue import Queue
 from ropewayd.vocabulary.names import Scope
 from tests.house import START, House, settle
 
@@ -39,6 +40,6 @@ def test_a_record_in_flight_that_is_older_than_the_tail_counts_once() -> None:
     queue.restore(Message(1, b"i" * 16, "x", None, START, 1, 1, START, IN_FLIGHT, late, stored=5, waits=True))
     queue.received(MessagesReceived(1, START + 50, late, [1]), 8)
     assert queue.in_flight == 1
-    queue.purged(1, 9)
+    queue.purged(1, 9).clear()
     assert (queue.in_flight, queue.visible, queue.live) == (0, 0, 0)
     assert len(queue.wheel) == 0

@@ -192,7 +192,7 @@ async def test_what_lives_is_handed_out_past_what_dies(letters: House) -> None:
 
 
 async def test_more_dead_letters_than_one_receive_moves(house: House) -> None:
-    """A receive moves a page of them, and says that it has nothing yet."""
+    """A receive moves a page of them at a time, and goes on until it has something to give."""
     house = House(limits=QueueLimits(page_messages=10))
     await house.start()
     await house.create("dead")
@@ -200,8 +200,7 @@ async def test_more_dead_letters_than_one_receive_moves(house: House) -> None:
     await house.send(*(str(n) for n in range(25)))
     await kill(house)
     await house.send("good")
-    found = [await house.bodies(5) for _ in range(3)]
-    assert found == [[], [], ["good"]]
+    assert await house.bodies(5) == ["good"]
     assert await house.counts("dead") == (25, 0, 0)
 
 

@@ -182,7 +182,7 @@ class WakesTooEarly(World):
 
         life.queues = Queues(Early(life.clock.now()), self.limits, self.entropy)
         registry = life.queues._registry
-        life.wheel = registry._wheel
+        life.wheel = registry.wheel
         deciders = dict(life.queues.deciders())
         decide = deciders[a.Wake]
         deciders[a.Wake] = lambda action, now: decide(action, now + 300)

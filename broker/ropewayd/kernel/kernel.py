@@ -297,6 +297,9 @@ class Kernel:
         try:
             if needs.keys:
                 records = await self._store.read(self._claim, needs.space, needs.keys)
+            elif not needs.limit:
+                records = []
+                await asyncio.sleep(0)
             else:
                 records = await self._store.page(
                     self._claim, needs.space, needs.first, needs.last, needs.limit, needs.max_bytes

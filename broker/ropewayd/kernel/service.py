@@ -53,7 +53,8 @@ class Needs(msgspec.Struct, gc=False):
     """What must be seen is on disk. The kernel reads it, calls `fill` with the records, and decides again.
 
     Either `keys` or a page (`first`, `last`, `limit`, `max_bytes`). Calls that need the same `key` share one
-    read.
+    read. With neither nothing is read: `events` were enough for one step, and the call goes on when others
+    have had their turn.
     """
 
     key: object
@@ -168,8 +169,9 @@ class Service(Protocol):
     def opening(self) -> Iterable[Action]:
         """Actions to run as soon as recovery is done."""
 
-    def spill(self, touch: Touch, into: SliceBuilder) -> None:
-        """Write what the touch names and what still lives, unless the disk has it as of a later lsn."""
+    def spill(self, touch: Touch, into: SliceBuilder) -> Touch:
+        """Write what the touch names and what still lives, unless the disk has it as of a later lsn. Gives a
+        touch for what is left to write, if that is too much for one time."""
 
     def spilled(self, slice: Slice) -> None:
         """This slice is durable: memory may let go."""

@@ -42,8 +42,8 @@ class Tail:
     def spill(self, into: SliceBuilder, max_bytes: int, down_to: int) -> int:
         """Spill the oldest parts into a slice of about `max_bytes`, until the tail is at `down_to` bytes.
 
-        Gives the lsn up to which the journal can be trimmed with this slice, 0 for none. A touch is spilled
-        whole, so a slice can exceed `max_bytes` by what one event holds.
+        Gives the lsn up to which the journal can be trimmed with this slice, 0 for none. A slice can exceed
+        `max_bytes` by what one event holds, unless its service spills it piece by piece.
         """
         trim_to = 0
         work = 0
@@ -52,7 +52,9 @@ class Tail:
             into.part = part.lsn
             while part.touches and into.size + work < max_bytes:
                 service, touch = part.touches.pop()
-                service.spill(touch, into)
+                left = service.spill(touch, into)
+                if left is not None:
+                    part.touches.append((service, left))
                 work += 64  # looking costs too, even where nothing is written
             if part.touches:
                 break

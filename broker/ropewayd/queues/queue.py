@@ -28,31 +28,15 @@ from .attempts import Attempts
 from .deduplication import Forget, Ids, Remembered
 from .events import MessagesReceived, MessagesSent, VisibilityChanged
 from .groups import Groups
+from .memory import Memory
 from .message import DELAYED, GONE, IN_FLIGHT, OVERHEAD, VISIBLE, Attempt, Lease, Message, size_of
 from .ready import Ready
 from .records import MAX_SEQUENCE, MoveTask
+from .remains import Remains
 
 HELD_STUBS = 120_000
 """Messages of a FIFO queue that memory knows at most where it is short. It must know those that are looked
 through, and what AWS looks through are so many."""
-
-
-class Memory:
-    """What messages take in memory, all queues together, and what they may take. Bytes."""
-
-    __slots__ = ("budget", "durable", "used")
-
-    def __init__(self, budget: int = 128 << 20) -> None:
-        self.budget = budget
-        self.used = 0
-        self.durable = 0
-        """Every row as of an lsn up to this one is on disk."""
-
-    @property
-    def short(self) -> bool:
-        """Whether what is invisible leaves its body to the disk: half of the budget is for what can be
-        received."""
-        return self.used > self.budget // 2
 
 
 class Queue:
@@ -354,34 +338,28 @@ class Queue:
                 self._show(message)
         return self.number, event.sequences
 
-    def purged(self, floor: int, lsn: int) -> tuple[int, int, list[int]]:
-        """Everything up to `floor` ended. The touch names the small records that the disk still has."""
-        waiting = [m.sequence for m in self.messages.values() if m.waits and m.sequence <= floor]
-        waiting += [s for s, waits in self.dead.items() if waits]
+    def purged(self, floor: int, lsn: int) -> Remains:
+        """Everything up to `floor` ended. What is left of it in memory is for others to clear."""
         if lsn > self.stored:
             self.live = 0
             self.floor = max(self.floor, floor)
             self.changed = lsn
-        gone = [m for m in self.messages.values() if m.sequence <= floor]
-        for message in gone:
-            del self.messages[message.sequence]
-            self.memory.used -= message.size + OVERHEAD
-            if message.state != VISIBLE:
-                self._release(message)
-            message.state = GONE
-        self.dead.clear()
+        gone, self.messages = self.messages, {}
+        if self.replaying:  # a record that is newer than the purge may be here
+            self.messages = {s: m for s, m in gone.items() if s > floor}
+            gone = {s: m for s, m in gone.items() if s <= floor}
+        remains = Remains(gone, self.dead, self.memory, self.wheel)
+        self.dead = {}
+        states = [m.state for m in self.messages.values()]
+        self.in_flight, self.delayed = states.count(IN_FLIGHT), states.count(DELAYED)
         if self.ids is not None:
             self.memory.used -= self.ids.clear()
         self.settle()
         self.paged_through = max(self.paged_through, floor)
-        return self.number, floor, waiting
+        return remains
 
-    def close(self) -> None:
-        """The incarnation ended: nothing of it waits any more."""
-        for message in self.messages.values():
-            self.memory.used -= message.size + OVERHEAD
-            if message.state != VISIBLE:
-                self._release(message)
+    def close(self) -> Remains:
+        """The incarnation ended: nothing of it waits any more, but what is left to clear."""
         if self.expiry is not None:
             self.wheel.cancel(self.expiry)
             self.expiry = None
@@ -392,6 +370,9 @@ class Queue:
         if self.pace is not None:
             self.wheel.cancel(self.pace)
             self.pace = None
+        remains = Remains(self.messages, self.dead, self.memory, self.wheel)
+        self.messages, self.dead = {}, {}
+        return remains
 
     def expire_at(self, when: int) -> None:
         """Look for messages past their retention at this time; 0 is at the next tick."""
@@ -467,21 +448,22 @@ class Queue:
         """A page is being read: what memory lets go of from now on may not be in it."""
         self.lowest_gone = MAX_SEQUENCE + 1
 
-    def let_go(self, keep_bytes: int, written: int, lsn: int) -> None:
+    def let_go(self, keep_bytes: int, written: int, lsn: int) -> int:
         """Leave to the disk what it has as of `lsn`: all but a head window of about `keep_bytes`, and what
-        memory alone knows."""
+        memory alone knows. Not all at once where that is much: gives how many it were."""
         if self.groups is None:
             gone = self.ready.let_go(keep_bytes, self.known_through, written, lsn)
         else:
             gone = self._lighten_groups(self.groups, keep_bytes, written, lsn)
         if not gone:
-            return
+            return 0
         lowest = min(message.sequence for message in gone)
         self.paged_through = min(self.paged_through, lowest - 1) if self.on_disk else lowest - 1
         self.lowest_gone = min(self.lowest_gone, lowest)
         for message in gone:
             del self.messages[message.sequence]
             self.memory.used -= message.size + OVERHEAD
+        return len(gone)
 
     def _lighten_groups(self, groups: Groups, keep_bytes: int, written: int, lsn: int) -> list[Message]:
         """Of a FIFO queue stubs stay, for an open group may be anywhere among them, but no more than so

@@ -21,6 +21,9 @@ from typing import Final
 
 from .message import OVERHEAD, Message
 
+LET_GO: Final = 4000
+"""Messages let go of at one time: some four milliseconds. A slice writes fewer."""
+
 _EMPTY: Final[deque[Message]] = deque()
 _NONE: Final[set[int]] = set()
 """What all queues without messages share, and nothing is ever put into: most queues are idle, and an empty
@@ -125,7 +128,7 @@ class Ready:
         if self._behind is None:
             self._part(keep_bytes, through)
         behind, hidden = self._behind, self._hidden
-        while behind and (behind[0].on_disk(lsn) or behind[0].sequence in hidden):
+        while len(gone) < LET_GO and behind and (behind[0].on_disk(lsn) or behind[0].sequence in hidden):
             message = behind.popleft()
             if message.sequence in hidden:
                 hidden.remove(message.sequence)

@@ -54,11 +54,11 @@ class Receiving:
             if isinstance(sifted, Needs):
                 return sifted
             picked, expired, moved, whole = sifted
-            if not picked and not whole:  # there are too many dead letters for one answer
-                return Decision([], (*expired, *moved))
         else:
-            picked, expired = self._pick(queue, count, now)
+            picked, expired, whole = self._pick(queue, count, now)
         if not picked:
+            if not whole:  # there are too many that are expired or dead letters for one step
+                return again(queue, (*expired, *moved))
             if queue.on_disk and (queue.groups is None or len(queue.messages) < self._look):
                 return next_page(self._registry, queue, self._limits.page_messages, (*expired, *moved))
             return self._nothing(queue, action, now, (*expired, *moved))
@@ -114,19 +114,20 @@ class Receiving:
 
     def _pick(
         self, queue: Queue, count: int, now: int
-    ) -> tuple[list[Message], tuple[e.MessagesExpired, ...]]:
+    ) -> tuple[list[Message], tuple[e.MessagesExpired, ...], bool]:
         """The next messages in order, at most as many as an answer holds, and those found to be past
-        retention."""
+        retention; and whether there was no end to the latter."""
         picked = queue.ready.first(count)
         if not picked:
-            return picked, ()
+            return picked, (), True
         horizon = now - queue.attributes.retention_period
         expired: tuple[e.MessagesExpired, ...] = ()
+        whole = True
         if picked[0].sent_at <= horizon:
-            picked, expired = self._past(queue, count, horizon)
+            picked, expired, whole = self._past(queue, count, horizon)
         if picked and queue.on_disk and picked[-1].sequence > queue.paged_through:
             picked = [m for m in picked if m.sequence <= queue.paged_through]
-        return self._fitting(picked), expired
+        return self._fitting(picked), expired, whole
 
     def _fitting(self, picked: list[Message]) -> list[Message]:
         """As many as an answer holds, and at least one."""
@@ -157,17 +158,13 @@ class Receiving:
 
     def _past(
         self, queue: Queue, count: int, horizon: int
-    ) -> tuple[list[Message], tuple[e.MessagesExpired, ...]]:
+    ) -> tuple[list[Message], tuple[e.MessagesExpired, ...], bool]:
         """Messages are in order of sending, so the expired ones are in front."""
-        look = count
-        while True:
-            seen = queue.ready.first(look)
-            gone = bisect_right(seen, horizon, key=lambda m: m.sent_at)
-            if len(seen) - gone >= count or len(seen) < look:
-                break
-            look = gone + 2 * count
+        look = count + self._limits.page_messages
+        seen = queue.ready.first(look)
+        gone = bisect_right(seen, horizon, key=lambda m: m.sent_at)
         event = e.MessagesExpired(queue.number, [m.sequence for m in seen[:gone]])
-        return seen[gone : gone + count], (event,)
+        return seen[gone : gone + count], (event,), gone < look
 
     def _full(self, queue: Queue, action: a.ReceiveMessage, now: int) -> Outcome:
         """Too many are in flight. A long poll waits until there are fewer. A short one is told, but on a FIFO

@@ -121,6 +121,9 @@ class Redrive:
             for message in seen:
                 if message.sent_at <= horizon:
                     found.expired.append(message)
+                    if len(found.expired) >= limits.page_messages:
+                        found.whole = False
+                        return found
                 elif most and message.receive_count >= most:
                     if len(found.letters) >= limits.page_messages or size > limits.page_bytes:
                         found.whole = False

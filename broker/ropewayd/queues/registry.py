@@ -17,10 +17,13 @@ from .actions import QueueAttributes
 from .attributes import shared
 from .deduplication import Ids
 from .handle import Handles
+from .memory import Memory
 from .message import OVERHEAD, Message, MessageRecord, size_of
 from .meter import Meters
-from .queue import Memory, Queue
+from .queue import Queue
+from .ready import LET_GO
 from .records import MAX_SEQUENCE, VERSION, QueueRecord, split_row_key
+from .remains import Remains
 from .settings import QueueLimits
 from .sources import Sources
 
@@ -77,7 +80,7 @@ class Registry:
         self.full: set[int] = set()
         """Queues for which a long poll waits because too many messages are in flight."""
         self._handles: Handles | None = None
-        self._wheel = wheel
+        self.wheel = wheel
         self._owner = owner
         self._holders: dict[int, None] = {}
         """Queues that may hold in memory what the disk has too; those written or read last come last."""
@@ -127,7 +130,7 @@ class Registry:
             scope,
             shared(msgspec.convert(attributes, QueueAttributes)),
             at,
-            self._wheel,
+            self.wheel,
             self._owner,
             self.memory,
         )
@@ -139,8 +142,9 @@ class Registry:
         self.sources.add(queue)
         return queue
 
-    def remove(self, queue: Queue) -> None:
-        queue.close()
+    def remove(self, queue: Queue) -> Remains:
+        """The queue is over; what it leaves to clear."""
+        remains = queue.close()
         self._holders.pop(queue.number, None)
         del self.by_number[queue.number]
         self.sources.discard(queue)
@@ -151,6 +155,7 @@ class Registry:
             del names[bisect_left(names, queue.name)]
             if not names:
                 del self.names[queue.scope]
+        return remains
 
     def settle(self) -> None:
         """Recovery: in a tail a name's old incarnation can come after the record of its new one."""
@@ -221,14 +226,18 @@ class Registry:
     def _make_room(self) -> None:
         """Where that is not enough, the queues that were written and read longest ago keep nothing."""
         holders, memory = self._holders, self.memory
-        while holders and memory.used > memory.budget:
+        left = LET_GO
+        while holders and memory.used > memory.budget and left > 0:
             number = next(iter(holders))
-            del holders[number]
             queue = self.by_number.get(number)
+            gone = 0
             if queue is not None:
-                queue.let_go(0, len(queue.messages), memory.durable)
+                gone = queue.let_go(0, LET_GO, memory.durable)
                 if memory.used > memory.budget and queue.ids is not None:
                     memory.used -= queue.ids.let_go(memory.durable)
+            if gone < LET_GO:
+                del holders[number]
+            left -= gone + 1
 
     def recovered(self) -> None:
         """The tail is applied. What it left in memory may be on disk too."""

@@ -7,6 +7,7 @@ events do to one queue in queue.py, how state reaches records in spilling.py.
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from itertools import islice
@@ -33,12 +34,15 @@ from .moving import arrived
 from .queue import Queue
 from .records import MESSAGES, QUEUES, WAITING
 from .registry import Registry
+from .remains import PIECE, Remains
 from .settings import QueueLimits
 from .spilling import Both, Ended, Own, Purged, Spilling
 from .throttle import Throttle
 
 _EXPIRY_PACE = 100
 """Milliseconds between two pages of expired messages of one queue."""
+_MORE = "more"
+"""The payload of the timer that goes on with what was too much for one step."""
 _FIRST_LOOKS, _FIRST_PACE = 32, 10
 """After a start so many queues are looked at in so many milliseconds."""
 _BLOCKED_PACE = 60_000
@@ -77,6 +81,9 @@ class Queues:
         self._throttle = Throttle(self._registry)
         self._spilling = Spilling(self._registry)
         self._replaying = True
+        self._due: deque[Any] = deque()
+        self._remains: deque[Remains] = deque()
+        self._going_on = False
         self.meters = self._registry.meters
         self.spill = self._spilling.spill
         self.spilled = self._spilling.spilled
@@ -122,6 +129,43 @@ class Queues:
         return ()
 
     def due(self, payloads: list[Any], now: int) -> Iterable[Action]:
+        """Very much can be due at one time: it is done in pieces, and the loop turns between them."""
+        self._due.extend(p for p in payloads if p is not _MORE)
+        self._going_on = self._going_on and _MORE not in payloads
+        yield from self._do(self._piece(), now)
+
+    def _piece(self) -> list[Any]:
+        """What is done now of all that is due."""
+        due, piece, work = self._due, [], 0
+        if self._remains:
+            self._remains[0].clear()
+            work = PIECE
+            if not self._remains[0]:
+                self._remains.popleft()
+        while due and work < 2 * PIECE:
+            payload = due.popleft()
+            work += len(payload[1]) if type(payload) is tuple else 1
+            piece.append(payload)
+        self._go_on()
+        return piece
+
+    def _go_on(self) -> None:
+        """See to it that what is left is done soon."""
+        if (self._due or self._remains) and not self._going_on:
+            self._going_on = True
+            self._registry.wheel.add(0, self, _MORE)
+
+    def _clear(self, remains: Remains) -> Remains:
+        """What ended at once leaves memory, in pieces if it is much."""
+        remains.clear()
+        while self._replaying and remains:
+            remains.clear()
+        if remains:
+            self._remains.append(remains)
+            self._go_on()
+        return remains
+
+    def _do(self, payloads: list[Any], now: int) -> Iterator[Action]:
         queues = [p for p in payloads if type(p) is int]
         if len(queues) < len(payloads):
             moves = [p for p in payloads if type(p) is Pace]
@@ -183,11 +227,9 @@ class Queues:
         queue = self._registry.by_number.get(event.number)
         if queue is None:
             return None
-        waiting = [m.sequence for m in queue.messages.values() if m.waits]
-        waiting += [s for s, waits in queue.dead.items() if waits]
-        self._registry.remove(queue)
+        remains = self._registry.remove(queue)
         self.meters.forget(event.number)
-        return Ended(event.number, waiting, queue.ids is not None)
+        return Ended(event.number, self._clear(remains), queue.ids is not None)
 
     def _attributes_set(self, event: e.AttributesSet, lsn: int) -> Touch:
         queue = self._registry.by_number.get(event.number)
@@ -217,7 +259,7 @@ class Queues:
         queue = self._registry.by_number.get(event.number)
         if queue is None:
             return None
-        return Purged(*queue.purged(event.floor, lsn))
+        return Purged(event.number, event.floor, self._clear(queue.purged(event.floor, lsn)))
 
     def _sent(self, event: e.MessagesSent, lsn: int) -> Touch:
         queue = self._registry.by_number.get(event.number)

@@ -35,6 +35,7 @@ from .records import (
     waiting_key,
 )
 from .registry import Registry, message_of
+from .remains import PIECE, Remains
 
 _encode = msgspec.msgpack.Encoder().encode
 _queues = msgspec.msgpack.Decoder(QueueRecord)
@@ -42,20 +43,20 @@ _waiting = msgspec.msgpack.Decoder(WaitingRecord)
 
 
 class Ended(msgspec.Struct, gc=False, frozen=True):
-    """An incarnation is over: its record goes, and every row."""
+    """An incarnation is over: every row goes, and its record when all small ones are gone."""
 
     number: int
-    waiting: list[int]
+    remains: Remains
     epochs: bool = False
     """Whether it may have deduplication ids on disk."""
 
 
 class Purged(msgspec.Struct, gc=False, frozen=True):
-    """Rows up to `floor` go, and the small records of these sequences."""
+    """Rows up to `floor` go, and the small records of what remains."""
 
     number: int
     floor: int
-    waiting: list[int]
+    remains: Remains
 
 
 class Own(msgspec.Struct, gc=False, frozen=True):
@@ -81,7 +82,8 @@ class Spilling:
 
     # Out
 
-    def spill(self, touch: Any, into: SliceBuilder) -> None:
+    def spill(self, touch: Any, into: SliceBuilder) -> Any:
+        """Gives the touch again where it was too much for one piece of a slice."""
         if type(touch) is tuple:
             queue = self._registry.by_number.get(touch[0])
             if queue is not None:
@@ -96,15 +98,18 @@ class Spilling:
                     self.spill(each, into)
         elif isinstance(touch, Purged):
             into.drop_range(MESSAGES, row_key(touch.number, 0), row_key(touch.number, touch.floor))
-            self._drop_waiting(touch.number, touch.waiting, into)
             self._own(touch.number, into)
+            if self._drop_waiting(touch.number, touch.remains, into):
+                return touch
         else:
             assert isinstance(touch, Ended)
-            into.drop(QUEUES, queue_key(touch.number))
             into.drop_range(MESSAGES, row_key(touch.number, 0), row_key(touch.number, MAX_SEQUENCE))
             if touch.epochs:
                 drop_all(touch.number, into)
-            self._drop_waiting(touch.number, touch.waiting, into)
+            if self._drop_waiting(touch.number, touch.remains, into):
+                return touch
+            into.drop(QUEUES, queue_key(touch.number))
+        return None
 
     def _remembered(self, touch: Remembered, into: SliceBuilder) -> None:
         queue = self._registry.by_number.get(touch.number)
@@ -114,9 +119,12 @@ class Spilling:
         if queue.ids.spill(touch, into):
             into.at_end(queue, lambda end: self._put_queue(queue, end))
 
-    def _drop_waiting(self, number: int, sequences: list[int], into: SliceBuilder) -> None:
-        for sequence in sequences:
-            into.drop(WAITING, waiting_key(number, sequence))
+    def _drop_waiting(self, number: int, remains: Remains, into: SliceBuilder) -> bool:
+        """The small records of what remains, some of them. Whether there are more."""
+        remains.clear()
+        for _ in range(min(len(remains.waiting), PIECE)):
+            into.drop(WAITING, waiting_key(number, remains.waiting.pop()))
+        return bool(remains or remains.waiting)
 
     def _own(self, number: int, into: SliceBuilder) -> None:
         if not number:
