@@ -1,5 +1,7 @@
 """What ends all at once leaves memory and disk in pieces, and what is due all at once is done in pieces."""
 
+from typing import Any
+
 import pytest
 
 from ropewayd.kernel.settings import KernelSettings
@@ -14,7 +16,7 @@ PIECES = 3
 MANY = PIECES * PIECE
 
 
-async def crowd(receive: int = 0, **attributes: int) -> House:
+async def crowd(receive: int = 0, **attributes: Any) -> House:
     house = House(KernelSettings(slice_bytes=64 * PIECE))
     await house.start()
     await house.create(visibility_timeout=600_000, **attributes)

@@ -68,7 +68,7 @@ def bodies(registry: Registry, queue: Queue, stubs: Iterable[Message], events: t
     return Needs(key=(number, "bodies", *keys), space=MESSAGES, fill=fill, keys=keys, events=events)
 
 
-def again(queue: Queue, events: tuple[Any, ...]) -> Needs:
+def go_on(queue: Queue, events: tuple[Any, ...]) -> Needs:
     """These events are enough for one step: let others have their turn, and decide again."""
     return Needs(key=(queue.number, "again"), space=MESSAGES, fill=lambda _: None, events=events)
 

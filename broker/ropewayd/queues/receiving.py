@@ -14,7 +14,7 @@ from . import actions as a
 from . import events as e
 from .attempts import Attempts
 from .message import Message, System, told
-from .paging import bodies, next_page
+from .paging import bodies, go_on, next_page
 from .queue import Queue
 from .records import MAX_SEQUENCE, sequence_number
 from .redrive import Redrive
@@ -58,7 +58,7 @@ class Receiving:
             picked, expired, whole = self._pick(queue, count, now)
         if not picked:
             if not whole:  # there are too many that are expired or dead letters for one step
-                return again(queue, (*expired, *moved))
+                return go_on(queue, (*expired, *moved))
             if queue.on_disk and (queue.groups is None or len(queue.messages) < self._look):
                 return next_page(self._registry, queue, self._limits.page_messages, (*expired, *moved))
             return self._nothing(queue, action, now, (*expired, *moved))
