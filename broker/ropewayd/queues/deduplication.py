@@ -182,6 +182,7 @@ class Ids:
             entry = _FORM.pack(digest, at, first + index, ids[16 * index : 16 * index + 16])
             into.ids[key] = into.ids.get(key, b"") + entry
             count += 1
+        self._checked = frozenset()  # they are not absent any more
         into.count += count
         into.unspilled += 1
         return _ID_BYTES * count

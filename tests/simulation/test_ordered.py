@@ -1,0 +1,68 @@
+"""Histories of FIFO queues, and the bugs that they find."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from ropewayd.kernel.batch import Batch
+from ropewayd.queues.deduplication import Ids
+from ropewayd.queues.events import MessagesSent
+from ropewayd.queues.queue import Queue
+from tests.simulation.ordered import Ordered
+
+FAST = 30
+
+
+async def lived(seeds: range) -> list[Ordered]:
+    """Histories by seed. An error says which."""
+    found = []
+    for seed in seeds:
+        try:
+            found.append(await Ordered(seed).live())
+        except AssertionError as error:
+            raise AssertionError(f"seed {seed}: {error}") from error
+    return found
+
+
+async def test_once_and_in_order_through_deaths_of_the_daemon() -> None:
+    histories = await lived(range(FAST))
+    assert sum(each.deaths for each in histories) > 5 * FAST
+    assert sum(each.repeats for each in histories) > 5 * FAST
+    assert sum(each.received for each in histories) > 50 * FAST
+
+
+@pytest.mark.proof
+async def test_many_histories() -> None:
+    await lived(range(FAST, 1_000))
+
+
+async def test_an_id_that_is_not_in_the_journal_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = Batch.add
+
+    def add(batch: Batch, event: Any) -> None:
+        written(batch, msgspec.structs.replace(event, digests=None) if type(event) is MessagesSent else event)
+
+    monkeypatch.setattr(Batch, "add", add)
+    with pytest.raises(AssertionError, match="twice"):
+        await lived(range(FAST))
+
+
+async def test_an_id_that_is_in_no_record_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Ids, "spill", lambda self, touch, into: False)
+    with pytest.raises(AssertionError, match="twice"):
+        await lived(range(FAST))
+
+
+async def test_a_group_that_is_not_locked_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = Queue._hold
+
+    def hold(queue: Queue, message: Any, *rest: Any) -> None:
+        held(queue, message, *rest)
+        message.state = 0
+
+    monkeypatch.setattr(Queue, "_hold", hold)
+    with pytest.raises(AssertionError):
+        await lived(range(FAST))
