@@ -270,3 +270,13 @@ def test_a_progress_bar_is_for_terminals_alone(cli: Cli) -> None:
     os.close(reader)
     done = cli.run("receive", queue, "--max", "100000", "--delete")
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_several_queues_are_received_from_in_order(cli: Cli) -> None:
+    urgent, jobs = cli.queue(), cli.queue()
+    cli.fill(jobs, "j1", "j2")
+    cli.fill(urgent, "u")
+    assert cli.ok("receive", urgent, "--or", jobs, "--max", "2", "--delete") == "u\nj1\n"
+    assert (cli.numbers(urgent), cli.numbers(jobs)) == ((0, 0, 0), (1, 0, 0))
+    assert cli.ok("receive", urgent, "--or", jobs, "--wait", "20s", "--delete") == "j2\n"
+    assert cli.run("receive", urgent, "--or", jobs).returncode == 3

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import click
 
 import ropeway
+from ropeway.cli import picture
 from ropeway.cli.exits import RANGES, REFUSED, Exit
 from ropeway.cli.names import queue_argument, queue_names
 from ropeway.cli.output import Json
@@ -28,7 +29,7 @@ from ropeway.cli.values import (
     size,
     stamp,
 )
-from ropeway.queue import wire_settings
+from ropeway.queue import PEEK_PAGE, wire_settings
 from ropeway.wire import Action
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -243,15 +244,41 @@ In a pipe and in JSON, durations are seconds, sizes bytes and times ISO 8601 in 
 @common_options
 @click.pass_obj
 def show(session: Session, queue: str) -> None:
-    """Show a queue's settings and how many messages are in it."""
+    """Show a queue's settings and how many messages are in it.
 
-    async def work(broker: ropeway.Broker) -> ropeway.QueueAttributes:
-        return await broker.queue(queue).attributes()
+    On a terminal there is a small picture too: in which states the messages are, and how old.
+    """
+    output = session.output
 
-    found = flat(session.perform(work, queue))
+    async def work(broker: ropeway.Broker) -> tuple[ropeway.QueueAttributes, list[float]]:
+        of = broker.queue(queue)
+        return await of.attributes(), await _ages(of) if output.drawn else []
+
+    said, ages = session.perform(work, queue)
+    found = flat(said)
     shown = {"queue": queue} | {name: _shown(name, value) for name, value in found.items()}
     plain = {"queue": queue} | {name: _plain(value) for name, value in found.items()}
-    session.output.pairs({name.replace("_", " "): value for name, value in shown.items()}, plain)
+    output.pairs({name.replace("_", " "): value for name, value in shown.items()}, plain)
+    if output.drawn:
+        numbers = {
+            "visible": said.get("visible", 0),
+            "in_flight": said.get("in_flight", 0),
+            "delayed": said.get("delayed", 0),
+        }
+        bars = [picture.states(numbers), picture.ages(ages, sum(numbers.values()))]
+        for lines in filter(None, bars):
+            output.line("\n" + "\n".join(lines))
+
+
+async def _ages(queue: ropeway.Queue) -> list[float]:
+    """Of the first messages, in seconds."""
+    now = datetime.now(UTC)
+    found: list[float] = []
+    following: int | None = 0
+    while following is not None and len(found) < picture.LOOKED_AT:
+        page, following = await queue.page_peek(after=following, limit=PEEK_PAGE, bodies=False)
+        found += [(now - each.sent_at).total_seconds() for each in page]
+    return found
 
 
 def _shown(name: str, value: object) -> str:

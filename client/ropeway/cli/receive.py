@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import click
@@ -19,7 +20,7 @@ import ropeway
 from ropeway.backoff import Backoff
 from ropeway.cli.exits import NOTHING, Exit, explain, unreadable
 from ropeway.cli.interruption import to_its_end
-from ropeway.cli.names import queue_argument
+from ropeway.cli.names import queue_argument, queue_names
 from ropeway.cli.output import Json, Output, is_terminal, remark, say
 from ropeway.cli.progress import Bar
 from ropeway.cli.session import Session, common_options
@@ -30,6 +31,8 @@ from ropeway.stream import passes
 from ropeway.wire import BATCH_LIMIT
 
 Write = Callable[[ropeway.Message], None]
+Ask = Callable[..., Awaitable[list[ropeway.Message]]]
+"""`Queue.receive`, or the broker's for several queues."""
 FOLLOWED = 100
 """Messages that --follow takes at once: few, so that none is hidden for long where the output is slow."""
 RETRY = Backoff(first=0.2, factor=2.0, longest=5.0, jitter=0.5)
@@ -45,11 +48,20 @@ Examples:
   ropeway receive jobs --max 1000 --delete > bodies.txt
   ropeway receive jobs --follow --delete --json | jq -r .body
   ropeway receive pictures --delete --file cat.jpg
+  ropeway receive urgent --or jobs --follow --delete
 \b
 In a pipe each body is a line. A body may itself have several: --json keeps them apart.
 """,
 )
 @queue_argument
+@click.option(
+    "--or",
+    "others",
+    multiple=True,
+    metavar="QUEUE",
+    shell_complete=queue_names,
+    help="Another queue, for when those before it have no messages; can be given again.",
+)
 @click.option(
     "--wait",
     type=read_duration,
@@ -81,6 +93,7 @@ def receive(
     session: Session,
     queue: str,
     *,
+    others: tuple[str, ...],
     wait: float | None,
     most: int | None,
     mode: str | None,
@@ -105,7 +118,7 @@ def receive(
     receiver = Receiver(write, wait, most, follow=follow, delete=mode == "delete", hide=visibility_timeout)
 
     async def work(broker: ropeway.Broker) -> None:
-        await receiver.run(broker.queue(queue))
+        await receiver.run(broker, [queue, *others])
 
     shown = file is None and not is_terminal(1) and not follow and (most or 1) > FOLLOWED
     with Bar(f"from {harmless(queue)}", most, shown=shown) as receiver.bar:
@@ -147,25 +160,28 @@ class Receiver:
         self.written = 0
         self.bar: Bar | None = None
 
-    async def run(self, queue: ropeway.Queue) -> None:
-        """All that was asked for."""
+    async def run(self, broker: ropeway.Broker, queues: list[str]) -> None:
+        """All that was asked for, from the first of these that has any."""
+        first, *others = queues
+        ask: Ask = partial(broker.receive, queues) if others else broker.queue(first).receive
         while self._most is None or self.written < self._most:
-            messages = await self._fetch(queue)
-            if not messages or not await self._hand_out(queue, messages):
+            messages = await self._fetch(ask)
+            # What comes together is of one queue.
+            if not messages or not await self._hand_out(messages[0].queue, messages):
                 return
 
-    async def _fetch(self, queue: ropeway.Queue) -> list[ropeway.Message]:
+    async def _fetch(self, ask: Ask) -> list[ropeway.Message]:
         count = FOLLOWED if self._follow else BATCH_LIMIT
         if self._most is not None:
             count = min(count, self._most - self.written)
         if not self._follow and self.written:
             # The wait was for the first; of the others, what is there.
-            return await queue.receive(count, wait=0, visibility_timeout=self._hide)
+            return await ask(count, wait=0, visibility_timeout=self._hide)
         if not self._follow and self._wait is None:
-            return await queue.receive(count, visibility_timeout=self._hide)
-        return await self._await_some(queue, count)
+            return await ask(count, visibility_timeout=self._hide)
+        return await self._await_some(ask, count)
 
-    async def _await_some(self, queue: ropeway.Queue, count: int) -> list[ropeway.Message]:
+    async def _await_some(self, ask: Ask, count: int) -> list[ropeway.Message]:
         """Wait for as long as it takes, or as was allowed. --follow outlives a daemon that is away."""
         loop = asyncio.get_running_loop()
         ends_at = None if self._wait is None else loop.time() + self._wait
@@ -174,7 +190,7 @@ class Receiver:
             left = LONGEST_WAIT if ends_at is None else max(0.0, ends_at - loop.time())
             try:
                 wait = min(LONGEST_WAIT, left)
-                messages = await queue.receive(count, wait=wait, visibility_timeout=self._hide)
+                messages = await ask(count, wait=wait, visibility_timeout=self._hide)
             except ropeway.RopewayError as error:
                 if not self._follow or not passes(error) or left <= 0:
                     raise
