@@ -12,6 +12,7 @@ ARGS ?=
 STEPS ?= 30000
 SEEDS ?= 5000
 MINUTES ?= 10
+SCENARIO ?= queue-cycle
 export PYTHON
 
 bin := .venv/bin
@@ -34,9 +35,9 @@ demo: ## Run the transcoding site: workers, real video, a killed worker and a ki
 	@.ci/venv .venv demo
 	@$(bin)/python client/examples/transcoding/demo.py $(ARGS)
 
-bench: ## Measure queues against the bare loop
+bench: ## Measure queues against the bare loop, or what SCENARIO=name says
 	@.ci/venv .venv bench
-	@$(bin)/python -m bench run queue-cycle $(ARGS)
+	@$(bin)/python -m bench run $(SCENARIO) $(ARGS)
 
 proof: ## Run the long proofs in their CI size
 	@.ci/venv .venv dev,demo

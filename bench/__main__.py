@@ -1,4 +1,4 @@
-"""The command line: `python -m bench list` and `python -m bench run SCENARIO`.
+"""The command line: `python -m bench list`, `run SCENARIO` and `compare A.json B.json`.
 
 Ends with 0 when every target holds, 1 when one does not, 2 when the run itself failed or was asked for
 wrongly.
@@ -7,6 +7,7 @@ wrongly.
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import sys
 import tempfile
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import report
+from bench import compare, report
 from bench.contestants import ContestantFailed
 from bench.machine import machine
 from bench.scenario import Scenario, Settings
@@ -33,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for scenario in SCENARIOS.values():
             print(f"{scenario.name}\t{scenario.summary}")
         return HELD
+    if options.command == "compare":
+        return compared(options.before, options.after)
     settings = Settings(
         seconds=options.seconds,
         rounds=options.rounds,
@@ -49,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def run(scenario: Scenario, settings: Settings, json: Path | None) -> int:
+def run(scenario: Scenario, settings: Settings, target: Path | None) -> int:
     """Runs one scenario and says what came of it."""
     console = Console()
     place = machine(settings.directory)
@@ -61,9 +64,20 @@ def run(scenario: Scenario, settings: Settings, json: Path | None) -> int:
         outcome = scenario.run(settings, watch)
     content = report.document(scenario, settings, place, outcome)
     report.show(console, content, outcome)
-    if json is not None:
-        report.write(json, content)
+    if target is not None:
+        report.write(target, content)
     return HELD if all(check.holds for check in outcome.checks) else MISSED
+
+
+def compared(before: Path, after: Path) -> int:
+    """Prints what changed between two runs."""
+    try:
+        found = compare.changes(*(json.loads(path.read_text(encoding="utf-8")) for path in (before, after)))
+    except (OSError, ValueError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return FAILED
+    report.show_changes(Console(), found)
+    return HELD
 
 
 def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -71,6 +85,9 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.partition("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="the scenarios")
+    comparing = commands.add_parser("compare", help="what changed between two runs' JSON files")
+    comparing.add_argument("before", type=Path, metavar="A.json", help="the JSON of the run before")
+    comparing.add_argument("after", type=Path, metavar="B.json", help="the JSON of the run after")
     running = commands.add_parser("run", help="run a scenario")
     running.add_argument(
         "scenario", choices=sorted(SCENARIOS), metavar="SCENARIO", help="one of those that `list` names"

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from bench.compare import Change
 from bench.figures import Check
 from bench.machine import versions
 from bench.match import Result
@@ -158,6 +159,21 @@ def judged(console: Console, checks: list[Check]) -> None:
         for check in checks
     ]
     table_or_lines(console, "targets", ("", "target", "measured", "holds"), rows)
+
+
+def show_changes(console: Console, changes: list[Change]) -> None:
+    """Prints what two runs have in common. "within" says that their rounds overlap: that is no change."""
+    rows = [
+        [
+            change.name,
+            f"{change.before:.4g}",
+            f"{change.after:.4g}",
+            "-" if change.share is None else f"{change.share:+.1%}",
+            {None: "-", True: "apart", False: "within"}[change.apart],
+        ]
+        for change in changes
+    ]
+    table_or_lines(console, "changes", ("", "before", "after", "change", "rounds"), rows)
 
 
 def table_or_lines(console: Console, title: str, columns: tuple[str, ...], rows: list[list[str]]) -> None:
