@@ -178,3 +178,15 @@ def test_a_daemon_that_dies_leaves_a_line_to_go_on_from(tmp_path: Path) -> None:
         assert "(1 message was sent, the last from line 1)" in err.decode()
         daemon.start()
         assert cli.numbers(queue) == (1, 0, 0)
+
+
+def test_a_fifo_queue_is_made_filled_and_shown(cli: Cli) -> None:
+    queue = f"{cli.queue()}.fifo"
+    cli.ok("queue", "create", queue, "--fifo", "--deduplication-scope", "messageGroup")
+    first = cli.ok("send", queue, "paid", "--group", "g", "--deduplication-id", "1")
+    assert cli.ok("send", queue, "paid again", "--group", "g", "--deduplication-id", "1") == first
+    found = json.loads(cli.ok("receive", queue, "--json"))
+    assert (found["body"], found["group"], found["deduplication_id"]) == ("paid", "g", "1")
+    assert len(found["sequence_number"]) == 20
+    shown = json.loads(cli.ok("queue", "show", queue, "--json"))
+    assert (shown["fifo"], shown["deduplication_scope"]) == (True, "messageGroup")

@@ -349,3 +349,22 @@ async def test_what_is_beyond_what_memory_may_know_is_found_later(monkeypatch: p
         own = [name for name in got if name.startswith(f"{group}-")]
         assert own == [f"{group}-{n}" for n in range(group, 200, 5)]
     assert await house.counts("jobs.fifo") == (0, 0, 0)
+
+
+async def test_dead_letters_leave_in_order_and_free_their_group(fifo: House) -> None:
+    await fifo.create("dead.fifo", fifo=True)
+    policy = {"dead_letter_target_arn": "dead.fifo", "max_receive_count": 1}
+    await fifo.call(a.SetQueueAttributes(queue="jobs.fifo", attributes={"redrive_policy": policy}))
+    await send(fifo, "1a", "1b", "2a")
+    assert await bodies(fifo, 2) == ["1a", "1b"]
+    await fifo.wait(10_010)
+    await send(fifo, "1c")
+    # The first two are dead letters now, and the third is given in the same moment.
+    assert await bodies(fifo) == ["2a", "1c"]
+    letters = await fifo.receive(10, "dead.fifo")
+    assert [m[BODY] for m in letters] == ["1a", "1b"]
+    assert [m[7]["group"] for m in letters] == ["1", "1"]
+    assert letters[0][7]["source"].endswith("jobs.fifo")
+    await fifo.restart()
+    assert await fifo.counts("jobs.fifo") == (0, 2, 0)
+    assert await fifo.counts("dead.fifo") == (0, 2, 0)
