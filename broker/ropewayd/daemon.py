@@ -269,6 +269,7 @@ def kernel_settings(settings: Settings) -> KernelSettings:
         max_batch_bytes=kernel.max_batch_bytes,
         tail_bytes=kernel.tail_bytes,
         slice_bytes=kernel.slice_bytes,
+        scrub_round=round(kernel.scrub_round * 1000),
         max_store_bytes=kernel.max_store_bytes,
         low_space_bytes=kernel.low_space_bytes,
         enough_space_bytes=kernel.enough_space_bytes,

@@ -248,6 +248,14 @@ class Kernel(msgspec.Struct, frozen=True, kw_only=True):
             description="Free disk space below which sends and creations are refused; 0 watches nothing.",
         ),
     ] = 64 * MIB
+    scrub_round: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=31_536_000,
+            description="All that is on disk is read again, for damage, once in so long; 0 is never.",
+        ),
+    ] = 86_400.0
     max_store_bytes: Annotated[
         int,
         Meta(

@@ -136,6 +136,10 @@ class Stage:
         """Room for everything: nothing is written."""
         return Figures(0, 0, 0, free_bytes=1 << 62)
 
+    async def scrub(self, claim: Claim, max_bytes: int) -> int:
+        """There is nothing to read again."""
+        return 0
+
     async def backup(self, claim: Claim, target: Path) -> Copied:
         """Nothing is written."""
         raise Unplaced("A store that is only looked at has no backup.")

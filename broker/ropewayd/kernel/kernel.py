@@ -45,6 +45,9 @@ KERNEL = Space(1, "kernel", paged=False)
 _TIME = b"time"
 _IDLE = "idle"
 _LOOK = "look"
+_SCRUB = "scrub"
+_SCRUB_BYTES = 256 << 10
+"""What is read again at a time."""
 _LOOK_BYTES = 1 << 20
 """Written between two looks at how much room the disk has."""
 _LOOK_AGAIN = 1000
@@ -393,6 +396,21 @@ class Kernel:
         except Exception as error:  # noqa: BLE001  # Rule 3: whatever it is, it ends the kernel
             self._fail(error)
 
+    async def _scrub(self) -> None:
+        """Read a part of what is on disk again, and set the next part's time by how large all of it is."""
+        try:
+            read = await self._store.scrub(self._claim, _SCRUB_BYTES)
+            everything = max(_SCRUB_BYTES, (await self._store.figures()).used_bytes)
+            self._scrub_later(min(1.0, (read or _SCRUB_BYTES) / everything))
+        except Exception as error:  # noqa: BLE001  # Rule 3: whatever it is, it ends the kernel
+            self._fail(error)
+
+    def _scrub_later(self, part: float) -> None:
+        if self._settings.scrub_round and self._unavailable is None:
+            pause = max(1, round(self._settings.scrub_round * part))
+            self.wheel.add(self.clock.now() + pause, _SCRUB, None)
+            self.alarm()
+
     def _let_go(self, slice: Slice | None) -> None:
         if slice is not None:
             for service in self._services:
@@ -438,6 +456,8 @@ class Kernel:
                 self._idle()
             elif owner is _LOOK:
                 self._spawn(self._look_again())
+            elif owner is _SCRUB:
+                self._spawn(self._scrub())
             else:
                 # A service's timer is an action too; anything else (a connection's) acts by itself.
                 assert isinstance(owner, Waiting)
@@ -511,6 +531,7 @@ class Kernel:
             each.recovered(self.clock.now())
         await self._look()
         self._unavailable = None
+        self._scrub_later(0.01)
         for each in self._services:
             for action in each.opening():
                 self.submit(action)

@@ -20,6 +20,8 @@ class KernelSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Free space on the disk below which sends and creations are refused; 0 watches nothing."""
     enough_space_bytes: int = 128 << 20
     """Free space from which they are taken again."""
+    scrub_round: int = 0
+    """All that is on disk is read again once in so long; 0 never."""
     max_store_bytes: int = 0
     """What the store holds on disk beyond which sends and creations are refused; 0 is no limit."""
     max_polls: int = 100_000

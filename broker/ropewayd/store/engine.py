@@ -41,6 +41,7 @@ from ropewayd.store.protocol import (
     Unusable,
 )
 from ropewayd.store.records import Records
+from ropewayd.store.scrub import Scrub
 
 if TYPE_CHECKING:
     from ropewayd.store.backup import Piece, Source
@@ -80,6 +81,7 @@ class Engine:
         self._records: Records
         self._debt = 0  # bytes in the write-ahead log that are not in the database yet, about
         self._batch_bytes = self._record_bytes = self._log_bytes = self._folded_bytes = 0  # written so far
+        self._scrub = Scrub()
         self._source: Source | None = None  # of the backup that is being made
         self._stamp = Stamp(0, 0)  # what page 1 says
         self._beginning: Stamp | None = None  # what it is to say in the first commit of a new log
@@ -344,6 +346,11 @@ class Engine:
         (pages,) = self._execute("PRAGMA freelist_count").fetchone()
         return int(pages) * PAGE + max(0, self._directory.size(self._directory.wal) - self._debt)
 
+    def scrub(self, claim: Claim, max_bytes: int) -> int:
+        """See Store.scrub."""
+        with self._reading(claim, "reading again what is on disk"):
+            return self._scrub.read(self._records, self._journal, self._state.trimmed, max_bytes)
+
     # Backups (see backup.py)
 
     def copy_from(self, source: Source) -> None:
@@ -526,6 +533,7 @@ class Engine:
             if self._db.in_transaction:
                 self._execute("ROLLBACK")
             self._records = Records(self._db, self._state.seed)
+            self._scrub.go_back()
         except (sqlite3.Error, StoreError) as error:
             failure = (
                 translate(error, f"going back from {doing}") if isinstance(error, sqlite3.Error) else error

@@ -202,6 +202,10 @@ class MemoryStore:
             len(self._disk.journal), size, sum(map(len, self._disk.journal.values())), self._disk.free
         )
 
+    async def scrub(self, claim: Claim, max_bytes: int) -> int:
+        """There is nothing to read again."""
+        return 0
+
     async def backup(self, claim: Claim, target: Path) -> Copied:
         """There is none of a store in memory."""
         raise Unplaced("A store in memory has no backup.")

@@ -192,6 +192,10 @@ class Store(Protocol):
     async def figures(self) -> Figures:
         """Sizes as of now."""
 
+    async def scrub(self, claim: Claim, max_bytes: int) -> int:
+        """Read again what is on disk, for about so many bytes, and hold it against its checksums and counts.
+        Gives how many were read; 0 where a round is over, and the next call begins another."""
+
     async def backup(self, claim: Claim, target: Path) -> Copied:
         """Copy the store as of some moment before this returns into the new directory `target`, while appends
         go on. Whatever an append that ended before this began has done is in it. Raises Unplaced."""

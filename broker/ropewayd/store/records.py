@@ -15,6 +15,7 @@ from contextlib import closing
 from typing import Any, Final
 
 from ropewayd.store import tally
+from ropewayd.store.checks import LAST_KEY
 from ropewayd.store.checksum import checksum, matches
 from ropewayd.store.protocol import Corrupt, Key, KeyRange, Record, Slice, Space
 from ropewayd.store.ranges import Change, Range, Ranges
@@ -42,6 +43,8 @@ class Records:
     def __init__(self, db: Any, seed: int) -> None:
         self._db = db
         self._seed = seed
+        self.watch: tally.Watch | None = None
+        """Who is to be told of changes in the rows of paged spaces."""
         self._spaces: dict[int, Space] = {}
         self._dropped: dict[int, Ranges] = {}
         for number, name, paged, check in db.execute("SELECT number, name, paged, checksum FROM spaces"):
@@ -84,7 +87,7 @@ class Records:
         seed, number = self._seed, space.number
         rows = [(r.key, r.lsn, checksum(seed, number, r.key, r.lsn, r.value), r.value) for r in records]
         checks = {int(row[0]): row[2] for row in rows}
-        changes = tally.Changes(number)
+        changes = tally.Changes(number, self.watch)
         for key, check in self._present(number, checks):
             changes.count(key, check, -1)
         for key, check in checks.items():
@@ -128,7 +131,7 @@ class Records:
             else:
                 self._forget(state, space, key)
         for number, keys in paged.items():
-            changes = tally.Changes(number)
+            changes = tally.Changes(number, self.watch)
             present = self._present(number, keys)
             for key, check in present:
                 changes.count(key, check, -1)
@@ -273,6 +276,34 @@ class Records:
                     break
         return records
 
+    def rows(
+        self, space: Space, after: int, limit: int, max_bytes: int, last: int
+    ) -> tuple[list[tuple[int, int, int]], bool]:
+        """(key, checksum, size) of rows behind `after`, also those of dropped ranges, within the limits; and
+        whether there may be more. Raises Corrupt."""
+        found: list[tuple[int, int, int]] = []
+        with closing(
+            self._db.execute(PagedTable.of(space.number).page, (after + 1, LAST_KEY, limit))
+        ) as rows:
+            for row in rows:
+                if type(row[0]) is int and row[0] <= after:
+                    raise Corrupt(f"Record {show(space, row[0])} is out of its order.")
+                self._record(space, last, row)
+                after = row[0]
+                found.append((after, row[2], len(row[3])))
+                max_bytes -= len(row[3])
+                if max_bytes <= 0:
+                    return found, True
+        return found, len(found) == limit
+
+    def tally(self, space: Space, group: int) -> tally.Tally:
+        """That of a group of a paged space."""
+        return tally.read(self._db, self._seed, space.number, group)
+
+    def groups(self, space: Space, after: int, before: int | None) -> list[int]:
+        """A group between these two that has a tally, if there is one."""
+        return tally.groups(self._db, space.number, after, before)
+
     def _record(self, space: Space, last: int, row: Sequence[Any]) -> Record:
         key, lsn, check, value = row
         kind = int if space.paged else bytes
@@ -295,7 +326,7 @@ class Records:
         table = PagedTable.of(number)
         rows = self._db.execute(table.lengths, (first, last, _RECLAIM_ROWS)).fetchall()
         upto, size = last, 0
-        changes = tally.Changes(number)
+        changes = tally.Changes(number, self.watch)
         for at, (key, length, check) in enumerate(rows, 1):
             changes.count(key, check, -1)
             size += length or 0

@@ -150,6 +150,10 @@ class SqliteStore:
         """See Store.figures."""
         return await self._thread().run(self._engine.figures)
 
+    async def scrub(self, claim: Claim, max_bytes: int) -> int:
+        """See Store.scrub."""
+        return await self._thread().run(self._engine.scrub, claim, max_bytes)
+
     async def backup(self, claim: Claim, target: Path) -> Copied:
         """See Store.backup. A backup that is cancelled, or fails, leaves nothing behind."""
         connection, source, copy = self._thread(), Source(), Target(target, self._connector)

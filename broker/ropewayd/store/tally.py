@@ -70,13 +70,27 @@ def in_group(group: int, key: int) -> int:
     return group << GROUP_BITS | key
 
 
-class Changes:
-    """What a piece of work changes in the tallies of one paged space."""
+class Watch:
+    """Somebody reads a group in the order of its keys, and has come to `upto`. `tally` is of what was read,
+    as it is now."""
 
-    __slots__ = ("by_group", "number")
+    __slots__ = ("group", "number", "tally", "upto")
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, group: int) -> None:
         self.number = number
+        self.group = group
+        self.upto = -1
+        self.tally = Tally()
+
+
+class Changes:
+    """What a piece of work changes in the tallies of one paged space. `watch` is told too."""
+
+    __slots__ = ("by_group", "number", "watch")
+
+    def __init__(self, number: int, watch: Watch | None = None) -> None:
+        self.number = number
+        self.watch = watch if watch is not None and watch.number == number else None
         self.by_group: dict[int, Tally] = {}
 
     def count(self, key: int, check: int, rows: int) -> None:
@@ -86,6 +100,9 @@ class Changes:
         if tally is None:
             tally = self.by_group[group] = Tally()
         tally.count(key, check, rows)
+        watch = self.watch
+        if watch is not None and watch.group == group and key <= watch.upto:
+            watch.tally.count(key, check, rows)
 
     def write(self, db: Any, seed: int, state: State) -> None:
         """Bring the tallies on disk up to date. Raises Corrupt where they cannot be right."""
@@ -127,6 +144,13 @@ def _read(db: Any, seed: int, key: bytes) -> tuple[int, Tally] | None:
     if not matches(seed, OWN, key, lsn, value, check):
         raise Corrupt(f"{show(key)} is damaged: its checksum does not match.")
     return check, Tally(*_VALUE.unpack(value))
+
+
+def groups(db: Any, number: int, after: int, before: int | None) -> list[int]:
+    """Groups of a space, between these two, that have a tally; the first of them."""
+    last = _KEY.pack(number, (1 << 64) - 1 if before is None else before)
+    query = "SELECT key FROM small WHERE space = 0 AND key >= ? AND key < ? LIMIT 1"
+    return [_KEY.unpack(key)[1] for (key,) in db.execute(query, (_KEY.pack(number, after + 1), last))]
 
 
 def parse(key: bytes, value: bytes) -> tuple[int, int, Tally]:

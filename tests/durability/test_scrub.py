@@ -1,0 +1,38 @@
+"""A bit flips in the store of a daemon that serves it, in a message that nobody asks for."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import ropeway.sync
+from tests.daemon import PATIENCE, Daemon
+
+MARK = b"the one that a bit flips in"
+SETTINGS = {
+    "ROPEWAY_KERNEL_SCRUB_ROUND": "2",
+    "ROPEWAY_KERNEL_TAIL_BYTES": "1048576",
+    "ROPEWAY_KERNEL_IDLE_SPILL_AFTER": "0.1",
+    "ROPEWAY_STORE_WAL_BYTES": "1048576",
+    "ROPEWAY_STORE_CACHE_BYTES": "1048576",
+}
+
+
+def test_a_daemon_finds_it_and_stops(tmp_path: Path) -> None:
+    with Daemon(tmp_path, environ=SETTINGS) as daemon:
+        with ropeway.sync.connect(daemon.url) as broker:
+            queue = broker.create_queue("jobs")
+            queue.send(MARK + b"x" * 1000)
+            for _ in range(40):  # so much that the pages of the first are in no cache any more
+                queue.send_many([b"y" * 10_000] * 20)
+        file = daemon.data_dir / "ropeway.db"
+        patience = time.monotonic() + PATIENCE
+        while (at := file.read_bytes().find(MARK)) < 0:
+            assert time.monotonic() < patience, "it is not spilled"
+            time.sleep(0.05)
+        with file.open("r+b") as database:
+            database.seek(at)
+            database.write(bytes([MARK[0] ^ 1]))
+        assert daemon.wait() == 65
+    assert "message" in daemon.log[-1]["event"]
+    assert "is damaged: its checksum does not match" in daemon.log[-1]["event"]
