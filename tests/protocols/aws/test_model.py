@@ -81,6 +81,7 @@ def test_every_attribute_name_of_the_model_is_known() -> None:
     assert set(MODEL.shape_for("MessageSystemAttributeName").enum) == {*SYSTEM_NAMES, "All"}
 
 
+@pytest.mark.proof  # it installs a package
 def test_codes_and_statuses_of_the_old_model(old: Any) -> None:
     by_type = {fault.type: fault for fault in FAULTS.values()}
     for name, shape in old["shapes"].items():
@@ -90,6 +91,7 @@ def test_codes_and_statuses_of_the_old_model(old: Any) -> None:
             assert (fault.code, fault.status) == (error["code"], error["httpStatusCode"]), name
 
 
+@pytest.mark.proof  # it installs a package
 def test_the_old_model_s_flattened_names_are_those_of_query(old: Any) -> None:
     shapes = old["shapes"]
     for name, operation in old["operations"].items():

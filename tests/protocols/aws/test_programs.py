@@ -19,6 +19,8 @@ from tests.daemon import PATIENCE, Daemon
 from tests.protocols.aws.clients import sqs
 from tests.protocols.aws.wheels import old_boto3
 
+pytestmark = pytest.mark.proof  # it installs packages, and other people's programs take their time
+
 HERE = Path(__file__).parent
 PACKAGES = ("@aws-sdk/client-sqs@^3.900", "sqs-consumer@^14")
 

@@ -13,6 +13,8 @@ import pytest
 
 from tests.daemon import PATIENCE, Daemon
 
+pytestmark = pytest.mark.proof  # it installs packages, and other people's programs take their time
+
 REPOSITORY = Path(__file__).parents[3]
 ENDPOINT = "127.0.0.1:4566"
 
