@@ -2,7 +2,9 @@
 
 import gzip
 import json
+import socket
 import threading
+import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.daemon import Daemon
+from tests.daemon import PATIENCE, Daemon
 from tests.protocols.aws.raw import JSON, Http
 
 SEND = {"Content-Type": JSON, "X-Amz-Target": "AmazonSQS.SendMessage"}
@@ -234,6 +236,27 @@ def test_what_is_too_large_is_told_so(hasty: Daemon) -> None:
             assert peer.ended()
 
 
+def test_a_peer_that_takes_nothing_is_cut_off(hasty: Daemon) -> None:
+    with Http(hasty.endpoint) as healthy, Http(hasty.endpoint) as peer:
+        url = healthy.json("CreateQueue", {"QueueName": "large"}).json["QueueUrl"]
+        healthy.json("SendMessage", {"QueueUrl": url, "MessageBody": "x" * (1 << 20)})
+        peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        asked = json.dumps({"QueueUrl": url, "VisibilityTimeout": 0}).encode()
+        peer.send(peer.request("POST", "/", LIST | {"X-Amz-Target": "AmazonSQS.ReceiveMessage"}, asked) * 20)
+
+        def connections() -> str:
+            [line] = [
+                line
+                for line in healthy.ask("GET", "/metrics").text.splitlines()
+                if line.startswith("ropeway_connections") and "http" in line
+            ]
+            return line.rpartition(" ")[2]
+
+        end = time.monotonic() + PATIENCE
+        while float(connections()) > 1:
+            assert time.monotonic() < end
+
+
 def test_connections_beyond_the_limit_are_closed_and_others_go_on(hasty: Daemon) -> None:
     held = [Http(hasty.endpoint) for _ in range(20)]
     try:
@@ -248,9 +271,10 @@ def test_connections_beyond_the_limit_are_closed_and_others_go_on(hasty: Daemon)
 
 def waiting(daemon: Daemon, polls: int) -> None:
     """Wait until so many long polls wait."""
+    end = time.monotonic() + PATIENCE
     with Http(daemon.endpoint) as watcher:
         while f"\nropeway_long_polls {polls}" not in watcher.ask("GET", "/metrics").text:
-            pass
+            assert time.monotonic() < end
 
 
 def test_a_client_that_leaves_its_long_poll_takes_no_message(daemon: Daemon, http: Http, url: str) -> None:
