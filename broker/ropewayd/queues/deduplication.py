@@ -138,11 +138,13 @@ class Ids:
     def find(self, digest: bytes, now: int, floor: int) -> Accepted | None:
         """The message that was accepted with this digest, if that counts still."""
         key = _hash(digest)
-        for ids in (*(each.ids for each in self._slices), self._read):
-            for found, at, sequence, id_ in _FORM.iter_unpack(ids.get(key, b"")):
-                if found == digest and now < at + WINDOW and sequence > floor:
-                    return Accepted(sequence, id_)
-        return None
+        # Nearly all are new, so that this looks in vain: it is to cost a look at each minute and no more.
+        for each in self._slices:
+            if key in each.ids:
+                accepted = _counting(each.ids[key], digest, now, floor)
+                if accepted is not None:
+                    return accepted
+        return _counting(self._read[key], digest, now, floor) if key in self._read else None
 
     def may_be_on_disk(self, digest: bytes, now: int) -> bool:
         """Whether one that is not known may be remembered all the same."""
@@ -261,6 +263,14 @@ def drop_all(number: int, into: SliceBuilder) -> None:
     """The queue is no more, and so is all that it remembers."""
     first = number << SEQUENCE_BITS
     into.drop_range(IDS, first, first | ((1 << SEQUENCE_BITS) - 1))
+
+
+def _counting(entries: bytes, digest: bytes, now: int, floor: int) -> Accepted | None:
+    """The message of these that was accepted with this digest, if that counts still."""
+    for found, at, sequence, id_ in _FORM.iter_unpack(entries):
+        if found == digest and now < at + WINDOW and sequence > floor:
+            return Accepted(sequence, id_)
+    return None
 
 
 def _hash(digest: bytes) -> int:
