@@ -171,7 +171,10 @@ class Reference:
         for given in answer:
             must(given[0] in by_id, f"{given[2]!r} can be received")
             taken.append(by_id[given[0]][1])
-        self._in_order(lanes, taken, cut=len(taken) == count)
+        if queue.fifo or not self._noisy(queue, now):
+            self._in_order(lanes, taken, cut=len(taken) == count)
+        else:
+            self._fair(queue, lanes, taken, now)
         many = self.died and not self.whole  # so many dead letters that it had enough to do
         self.died = 0
         if len(taken) < count and (self.whole or not (taken or many)):
@@ -181,6 +184,18 @@ class Reference:
             must(not letters, f"{letters} are dead letters, and still there")
         for given, message in zip(answer, taken, strict=True):
             self._hand_out(queue, message, given, timeout, now)
+
+    def _noisy(self, queue: Queue, now: int) -> set[str | None]:
+        """The groups with more than a tenth of what is in flight, and at least 30."""
+        flying = [m.group for m in queue.messages if m.kind == IN_FLIGHT and not m.awake(now)]
+        return {g for g in flying if g and flying.count(g) >= 30 and 10 * flying.count(g) > len(flying)}
+
+    def _fair(self, queue: Queue, lanes: list[list[Message]], taken: list[Message], now: int) -> None:
+        """A noisy group gets only what no quiet one wants."""
+        noisy = self._noisy(queue, now)
+        waiting = [m.body for lane in lanes for m in lane if m.group not in noisy and m not in taken]
+        unfair = self.whole and waiting and any(m.group in noisy for m in taken)
+        must(not unfair, f"{noisy} are noisy, and {waiting} wait")
 
     def _in_order(self, lanes: list[list[Message]], taken: list[Message], *, cut: bool) -> None:
         """Of each lane its first ones, one lane after the other, and each as far as it goes but the last."""

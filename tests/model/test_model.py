@@ -37,8 +37,8 @@ def _shows_delayed_ones(monkeypatch: pytest.MonkeyPatch) -> None:
 def _kills_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
     sift = Redrive.sift
 
-    def later(self: Any, queue: Any, count: int, horizon: int, most: int, *more: Any) -> Any:
-        return sift(self, queue, count, horizon, most + 1 if most else 0, *more)
+    def later(self: Any, queue: Any, count: int, horizon: int, most: int, *more: Any, **fair: bool) -> Any:
+        return sift(self, queue, count, horizon, most + 1 if most else 0, *more, **fair)
 
     monkeypatch.setattr(Redrive, "sift", later)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .events import MessagesMoved
+from .fairness import tenant
 from .message import OVERHEAD, Message, size_of
 from .queue import Queue
 
@@ -23,6 +24,8 @@ def arrived(queue: Queue, event: MessagesMoved, lsn: int) -> tuple[int, Sequence
         fresh = [s for s in touched if s > queue.floor and s not in queue.messages]
     for sequence in fresh:
         _put(queue, event, sequence)
+    if queue.groups is None and queue.tenants is None:
+        queue.divide(tenant(queue.messages[sequence]) for sequence in fresh)
     if fresh:
         expires_at = min(event.sent_at) + queue.attributes.retention_period
         if queue.expiry is None or expires_at < queue.expiry.deadline:

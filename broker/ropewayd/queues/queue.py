@@ -27,6 +27,7 @@ from .actions import QueueAttributes
 from .attempts import Attempts
 from .deduplication import Forget, Ids, Remembered
 from .events import MessagesReceived, MessagesSent, VisibilityChanged
+from .fairness import Fair, tenant
 from .groups import Groups
 from .memory import Memory
 from .message import DELAYED, GONE, IN_FLIGHT, OVERHEAD, VISIBLE, Attempt, Lease, Message, size_of
@@ -74,6 +75,7 @@ class Queue:
         "stored",
         "tags",
         "tasks",
+        "tenants",
         "unswept",
         "wheel",
     )
@@ -102,6 +104,8 @@ class Queue:
         self.delayed = 0
         self.messages: dict[int, Message] = {}
         self.ready = Ready()
+        self.tenants: Fair | None = None
+        """`ready`, if messages of this standard queue have groups. See fairness.py."""
         self.groups = Groups() if attributes.fifo else None
         self.ids: Ids | None = None
         """What is remembered of messages that were accepted with a deduplication id."""
@@ -141,6 +145,11 @@ class Queue:
         return self.live - len(self.messages)
 
     @property
+    def grouped(self) -> bool:
+        """Whether messages of it have groups, whatever that means here."""
+        return self.groups is not None or self.tenants is not None
+
+    @property
     def known_through(self) -> int:
         """Up to this sequence nothing is on disk alone."""
         return self.paged_through if self.on_disk else MAX_SEQUENCE
@@ -178,6 +187,8 @@ class Queue:
     def _put(self, event: MessagesSent, fresh: Sequence[int]) -> None:
         first, at, ids, bodies = event.first, event.at, event.ids, event.bodies
         groups = self.groups
+        if event.systems is not None and groups is None and self.tenants is None:
+            self.divide(system is not None and system.group for system in event.systems)
         messages, add = self.messages, self.ready.add if groups is None else groups.add
         visible_at, attributes, systems = event.visible_at, event.attributes, event.systems
         plain = visible_at is None and attributes is None
@@ -252,6 +263,8 @@ class Queue:
                 self.ready.put_back(message)
         if hold:
             self.in_flight += len(taken)
+            if self.tenants is not None:
+                self.tenants.fly(taken)
         if self.groups is not None:
             self.groups.touch(taken)
         return self.number, sequences
@@ -402,6 +415,8 @@ class Queue:
         message.lease = lease or self._lease(deadline, [message.sequence], 1)
         if state == IN_FLIGHT:
             self.in_flight += 1
+            if self.tenants is not None:
+                self.tenants.fly((message,))
         else:
             self.delayed += 1
 
@@ -409,6 +424,8 @@ class Queue:
         """It is invisible no more: its lease has one less to care for."""
         if message.state == IN_FLIGHT:
             self.in_flight -= 1
+            if self.tenants is not None:
+                self.tenants.land(message)
         else:
             self.delayed -= 1
         lease = message.lease
@@ -428,7 +445,14 @@ class Queue:
             return
         visible = [m for m in self.messages.values() if m.state == VISIBLE]
         visible.sort(key=lambda m: m.sequence)
-        self.ready = Ready(visible)
+        self.ready, self.tenants = Ready(visible), None
+        self.divide(tenant(message) for message in self.messages.values())
+
+    def divide(self, groups: Iterable[object]) -> None:
+        """From now on it has tenants, if one of these is a group."""
+        if any(groups):
+            flying = (m for m in self.messages.values() if m.state == IN_FLIGHT)
+            self.ready = self.tenants = Fair(self.ready, flying)
 
     def recovered(self) -> None:
         """The tail is applied. A stub whose row says all need not be here."""
@@ -443,6 +467,7 @@ class Queue:
         """Nothing lives here: give back what was taken to hold more."""
         if not (self.live or self.messages or self.dead):
             self.messages, self.dead, self.ready, self.absent = {}, {}, Ready(), frozenset()
+            self.tenants = None
 
     def begin_page(self) -> None:
         """A page is being read: what memory lets go of from now on may not be in it."""
@@ -509,6 +534,7 @@ class Queue:
 
     def fill(self, messages: Iterable[Message]) -> None:
         """Rows that were read: what memory knows better is skipped."""
+        divided = False
         for message in messages:
             sequence = message.sequence
             if sequence > self.floor and sequence not in self.messages and sequence not in self.dead:
@@ -518,8 +544,11 @@ class Queue:
                 self.memory.used += message.size + OVERHEAD
                 if self.groups is None:
                     self.ready.put_back(message)
+                    divided = divided or tenant(message) is not None
                 else:
                     self.groups.add(message)
+        if divided and self.tenants is None:
+            self.divide((True,))
 
     def snapshot(self) -> dict[str, Any]:
         """Everything that is state, as plain objects."""

@@ -90,6 +90,10 @@ class Ready:
             self._hidden = set()
         self._hidden.add(message.sequence)
 
+    def next(self, count: int, in_flight: int) -> list[Message]:
+        """What a receive should look at. See fairness.py for who needs to know how many are in flight."""
+        return self.first(count)
+
     def first(self, count: int) -> list[Message]:
         """The first ones, at most `count`, without taking them."""
         if self._behind is not None and len(self._line) < count:

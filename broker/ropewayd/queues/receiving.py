@@ -49,7 +49,7 @@ class Receiving:
             return self._full(queue, action, now)
         count = min(action.max_messages, room)
         moved: tuple[e.MessagesMoved, ...] = ()
-        if queue.groups is not None or queue.mixed or queue.attributes.redrive_policy is not None:
+        if queue.mixed or queue.attributes.redrive_policy is not None or queue.grouped:
             sifted = self._sift(queue, count, now)
             if isinstance(sifted, Needs):
                 return sifted
@@ -144,7 +144,8 @@ class Receiving:
         """As `_pick`, where there may be groups or dead letters; and whether all in memory was looked at."""
         target, policy = self._redrive.target(queue), queue.attributes.redrive_policy
         most = policy.max_receive_count if policy is not None and target is not None else 0
-        found = self._redrive.sift(queue, count, now - queue.attributes.retention_period, most)
+        horizon = now - queue.attributes.retention_period
+        found = self._redrive.sift(queue, count, horizon, most, fair=True)
         expired: tuple[Any, ...] = ()
         if found.expired:
             expired = (e.MessagesExpired(queue.number, [m.sequence for m in found.expired]),)

@@ -9,7 +9,6 @@ Rule 3  A message is a dead letter when it would be received once more than the 
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Any
 
@@ -101,9 +100,19 @@ class Redrive:
             return None
         return self._registry.find(policy.dead_letter_target_arn)
 
-    def sift(self, queue: Queue, count: int, horizon: int, most: int, through: int = MAX_SEQUENCE) -> Sifted:
+    def sift(
+        self,
+        queue: Queue,
+        count: int,
+        horizon: int,
+        most: int,
+        through: int = MAX_SEQUENCE,
+        *,
+        fair: bool = False,
+    ) -> Sifted:
         """The next messages, at most `count` to hand out. `most`: how often one can be received; 0: for ever.
-        `through`: of a FIFO queue, those up to this sequence. Ages may be in any order here."""
+        `through`: of a FIFO queue, those up to this sequence. `fair`: quiet tenants first. Ages may be in any
+        order here."""
         limits = self._registry.limits
         if queue.groups is not None:
             through = min(through, queue.known_through)
@@ -111,11 +120,12 @@ class Redrive:
             return queue.groups.first(find)
         look = count
         while True:
-            seen = queue.ready.first(look)
+            seen = queue.ready.next(look, queue.in_flight) if fair else queue.ready.first(look)
             whole = len(seen) < look
-            if queue.on_disk and seen and seen[-1].sequence > queue.paged_through:
-                seen = seen[: bisect_right(seen, queue.paged_through, key=lambda m: m.sequence)]
-                whole = True
+            if queue.on_disk:
+                known = [m for m in seen if m.sequence <= queue.paged_through]
+                whole = whole or len(known) < len(seen)
+                seen = known
             found = Sifted([], [], [], whole)
             size = 0
             for message in seen:

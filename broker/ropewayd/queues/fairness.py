@@ -1,0 +1,153 @@
+"""Fair queues: the visible messages of a standard queue some of whose messages have groups, its tenants.
+
+Rule 1  A tenant is noisy while it has at least `LEAST` messages in flight and more than a tenth of the
+        queue's. A message without a group is a tenant of its own, and quiet.
+Rule 2  A noisy tenant's messages are received only when no quiet tenant has one: among what is in memory.
+Rule 3  Nobody noisy: the order is that of sending, as in any other queue.
+
+The tenants' messages stand in an index beside the order of all; what leaves that order some other way leaves
+the index when somebody comes across it, or when there is more of that than of anything else. So a receive
+costs what it returns. Nothing of this is state.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+from itertools import islice
+
+from .message import GONE, VISIBLE, Message
+from .ready import Ready
+
+LEAST = 30
+SHARE = 10
+"""One in so many."""
+
+
+def tenant(message: Message) -> str | None:
+    """Its group, if it has one."""
+    return None if message.system is None else message.system.group
+
+
+class Fair(Ready):
+    """See the module."""
+
+    __slots__ = ("_flying", "_indexed", "_loud", "_tenants")
+
+    def __init__(self, visible: Iterable[Message], flying: Iterable[Message]) -> None:
+        """`visible` in order of sequence."""
+        line = list(visible)
+        super().__init__(line)
+        self._tenants: OrderedDict[str | None, deque[Message]] = OrderedDict()
+        self._indexed = 0
+        self._flying: dict[str, int] = {}
+        self._loud: set[str] = set()
+        for message in line:
+            self._index(message)
+        self.fly(flying)
+
+    # What is in flight
+
+    def fly(self, messages: Iterable[Message]) -> None:
+        """These are in flight from now on."""
+        flying = self._flying
+        for message in messages:
+            group = tenant(message)
+            if group is not None:
+                flying[group] = count = flying.get(group, 0) + 1
+                if count == LEAST:
+                    self._loud.add(group)
+
+    def land(self, message: Message) -> None:
+        """It is in flight no more."""
+        group = tenant(message)
+        if group is None:
+            return
+        count = self._flying[group] - 1
+        if count:
+            self._flying[group] = count
+        else:
+            del self._flying[group]
+        if count == LEAST - 1:
+            self._loud.discard(group)
+
+    def noisy(self, in_flight: int) -> set[str]:
+        """The tenants that are noisy while so many messages of the queue are in flight."""
+        return {group for group in self._loud if self._flying[group] * SHARE > in_flight}
+
+    # What is visible
+
+    def add(self, message: Message) -> None:
+        super().add(message)
+        self._index(message)
+
+    def put_back(self, message: Message) -> None:
+        super().put_back(message)
+        self._index(message)
+
+    def _index(self, message: Message) -> None:
+        group = tenant(message)
+        line = self._tenants.get(group)
+        if line is None:
+            line = self._tenants[group] = deque()
+        line.append(message)
+        self._indexed += 1
+        if self._indexed > 64 and self._indexed > 2 * len(self):
+            self._renew()
+
+    def _renew(self) -> None:
+        """Most of the index is of messages that have left."""
+        self._tenants.clear()
+        self._indexed = 0
+        for message in self:
+            self._tenants.setdefault(tenant(message), deque()).append(message)
+            self._indexed += 1
+
+    def let_go(self, keep_bytes: int, through: int, written: int, lsn: int) -> list[Message]:
+        gone = super().let_go(keep_bytes, through, written, lsn)
+        for message in gone:
+            message.state = GONE  # for the index alone: its row is a message still
+        return gone
+
+    def next(self, count: int, in_flight: int) -> list[Message]:
+        """What a receive should look at, at most `count`: the quiet tenants' messages in turn, then the noisy
+        ones'; in order of sequence if nobody is noisy."""
+        noisy = self.noisy(in_flight)
+        if not noisy:
+            return self.first(count)
+        found: dict[int, Message] = {}
+        turn, depth = self._turn(count, noisy), 0
+        while turn and len(found) < count:
+            turn = [line for line in turn if len(line) > depth]
+            for line in turn:
+                message = line[depth]
+                if message.state == VISIBLE and len(found) < count:
+                    found.setdefault(message.sequence, message)
+            depth += 1
+        if len(found) < count:  # no quiet tenant has more
+            for message in self.first(count + len(found)):
+                if len(found) < count:
+                    found.setdefault(message.sequence, message)
+        return list(found.values())
+
+    def _turn(self, count: int, noisy: set[str]) -> list[deque[Message]]:
+        """The messages of those quiet tenants whose turn it is, at most so many: they are last next time."""
+        tenants = self._tenants
+        while True:
+            names = [name for name in islice(tenants, count + len(noisy)) if name not in noisy][:count]
+            lines = [line for line in map(self._line_of, names) if line]
+            if len(lines) == len(names):  # otherwise some had none, and are forgotten now
+                break
+        for name in names:
+            tenants.move_to_end(name)
+        return lines
+
+    def _line_of(self, group: str | None) -> deque[Message]:
+        """A tenant's messages, the first of them visible."""
+        line = self._tenants[group]
+        while line and line[0].state != VISIBLE:
+            line.popleft()
+            self._indexed -= 1
+        if not line:
+            del self._tenants[group]
+        return line
