@@ -15,6 +15,8 @@ import ropeway.sync
 from tests.daemon import Daemon
 from tests.service.test_command import run
 
+POLICY = '{"Statement":{"Effect":"Deny","Principal":"*","Action":"*"}}'
+
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Daemon:
@@ -30,7 +32,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Daemon:
             jobs.send_many([f"{at} {number}".ljust(1000) for number in range(100)])
         for message in jobs.receive(max_messages=30)[:10]:
             message.delete()
-        mail = broker.create_queue("mail")
+        mail = broker.create_queue("mail", policy=POLICY)
         mail.send("later", delay=600)
         mail.send("now")
     daemon.kill()
@@ -63,6 +65,7 @@ def test_show(killed: Daemon) -> None:
     assert "state not closed: the next start recovers" in lines
     assert "jobs 1 1,970 20 0" in lines
     assert "reserve 64.0 KiB" in lines
+    assert f"mail policy {POLICY}" in lines
     found = json.loads(run("store", "show", str(killed.data_dir), "--json").stdout)
     queues = [
         (each["name"], *(each["attributes"][of] for of in ("visible", "in_flight", "delayed")))

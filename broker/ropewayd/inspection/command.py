@@ -25,6 +25,7 @@ from ropewayd.inspection.doctor import Diagnosis, examine
 from ropewayd.inspection.opening import opened
 from ropewayd.inspection.progress import Progress
 from ropewayd.inspection.show import Shown, show
+from ropewayd.queues.actions import QueueAttributes
 from ropewayd.sources import gather
 from ropewayd.store.protocol import StoreError
 
@@ -201,10 +202,21 @@ def _shown(found: Shown) -> list[str]:
     return lines
 
 
+_COMMON = ("visibility_timeout", "delay", "retention_period", "receive_wait_time", "maximum_message_size")
+
+
 def _attributes(found: Shown) -> list[str]:
-    """What is set on each queue, with the units that the protocol and `--json` give it."""
-    told = {"arn", "created_at", "modified_at", *STATES}
-    names = [name for name in found.queues[0].attributes if name not in told]
-    rows = [(each.name, *(each.attributes[name] for name in names)) for each in found.queues]
-    heads = [f"{name} ({'bytes' if name.endswith('_size') else 'ms'})" for name in names]
-    return layout.table(("queue", *heads), rows, "")
+    """What is set on each queue, with the units that the protocol and `--json` give it: what every queue has,
+    and below what few have."""
+    rows = [(each.name, *(each.attributes[name] for name in _COMMON)) for each in found.queues]
+    heads = [f"{name} ({'bytes' if name.endswith('_size') else 'ms'})" for name in _COMMON]
+    lines = layout.table(("queue", *heads), rows, "")
+    told = {"arn", "created_at", "modified_at", *STATES, *_COMMON}
+    by_default = msgspec.to_builtins(QueueAttributes())
+    rare = [
+        (each.name, name, value if type(value) in (int, str) else json.dumps(value))
+        for each in found.queues
+        for name, value in each.attributes.items()
+        if name not in told and value != by_default.get(name)
+    ]
+    return [*lines, "", *layout.table(("queue", "also has", ""), rare, "")] if rare else lines

@@ -119,7 +119,7 @@ QueueName = Annotated[
     Meta(
         min_length=1,
         max_length=MAX_QUEUE_REFERENCE,
-        description="The queue's name, 1 to 80 of A-Z a-z 0-9 _ and -; or its ARN, where it belongs to "
-        "another account or region than the daemon's own.",
+        description="The queue's name, 1 to 80 of A-Z a-z 0-9 _ and - (.fifo ends a FIFO queue's); or its "
+        "ARN, where it belongs to another account or region than the daemon's own.",
     ),
 ]
