@@ -152,3 +152,12 @@ def test_sts_says_who_calls(http: Http) -> None:
     result = said.xml.find(f"{namespace}GetCallerIdentityResult")
     assert result is not None
     assert result.findtext(f"{namespace}Account") == "000000000000"
+
+
+@pytest.mark.parametrize("host", ["sqs.eu-west-1.localhost", "eu-west-1.queue.example:80"])
+def test_an_unsigned_call_s_region_may_be_in_the_host(http: Http, host: str) -> None:
+    body = b"Action=CreateQueue&QueueName=there"
+    http.ask("POST", "/", {"Host": host}, body)
+    asked = b"Action=GetQueueAttributes&AttributeName.1=QueueArn"
+    said = http.ask("POST", "/queue/eu-west-1/000000000000/there", {}, asked)
+    assert "arn:aws:sqs:eu-west-1:000000000000:there" in said.text
