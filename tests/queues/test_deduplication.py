@@ -107,6 +107,7 @@ async def test_the_scope_says_where_an_id_is_the_same_message(house: House) -> N
 async def test_a_new_scope_counts_for_later_sends_and_ids_keep_theirs(house: House) -> None:
     await make(house)
     whole = await send(house, "one", "1", "g")
+    await house.wait(10)
     await house.call(a.SetQueueAttributes(queue=QUEUE, attributes={"deduplication_scope": "messageGroup"}))
     assert await send(house, "two", "1", "h") == whole
     narrow = await send(house, "three", "2", "g")

@@ -49,6 +49,7 @@ _EPOCH_BITS = 4
 _HASH_BITS = SEQUENCE_BITS - _EPOCH_BITS
 _FORM = struct.Struct(">16sQQ16s")
 """Digest, when it was accepted, sequence, message id."""
+_HEAD = struct.Struct(">Q")
 _VERSION = b"\x01"
 
 
@@ -274,7 +275,8 @@ def _counting(entries: bytes, digest: bytes, now: int, floor: int) -> Accepted |
 
 
 def _hash(digest: bytes) -> int:
-    return int.from_bytes(digest[:8], "big") >> (64 - _HASH_BITS)
+    head: int = _HEAD.unpack_from(digest)[0]
+    return head >> (64 - _HASH_BITS)
 
 
 def _key(number: int, epoch: int, hashed: int) -> int:

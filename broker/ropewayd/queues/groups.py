@@ -154,14 +154,14 @@ class Groups:
 
     def _place(self, name: str, group: Group) -> None:
         """Bring a group to where it belongs, which is where it stands if nothing has changed."""
-        line, head = group.line, group.head
-        while head < len(line) and line[head].state == GONE:
+        line, head, end = group.line, group.head, len(group.line)
+        while head < end and line[head].state == GONE:
             head += 1
-        if head == len(line):
+        if head == end:
             del self._groups[name]
             self._open.pop(name, None)
             return
-        if head > 16 and 2 * head > len(line):
+        if head > 16 and 2 * head > end:
             del line[:head]
             head = 0
         group.head = head

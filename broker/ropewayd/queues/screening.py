@@ -39,7 +39,7 @@ class Screen:
         digest = digest_of(entry, queue.attributes, scope)
         before = self._places.get(digest)
         found: Accepted | int | None = before if before is not None else self._remembered(digest)
-        if found is None and fifo and self._now < queue.modified_at + WINDOW:
+        if found is None and fifo and queue.created_at < queue.modified_at > self._now - WINDOW:
             # The scope may have changed: an id keeps the one it was accepted in.
             other = _QUEUE if scope == _MESSAGE_GROUP else _MESSAGE_GROUP
             found = self._remembered(digest_of(entry, queue.attributes, other))
