@@ -35,6 +35,10 @@ from .ready import Ready
 from .records import MAX_SEQUENCE, MoveTask
 from .remains import Remains
 
+_TICK = 10
+"""Milliseconds: the wheel's own."""
+_SHARED = 1000
+"""Messages of one lease, at most."""
 HELD_STUBS = 120_000
 """Messages of a FIFO queue that memory knows at most where it is short. It must know those that are looked
 through, and what AWS looks through are so many."""
@@ -51,6 +55,7 @@ class Queue:
         "created_at",
         "dead",
         "delayed",
+        "delaying",
         "expiry",
         "floor",
         "groups",
@@ -102,6 +107,8 @@ class Queue:
         self.floor = 0
         self.in_flight = 0
         self.delayed = 0
+        self.delaying: Lease | None = None
+        """The lease that delayed messages share now."""
         self.messages: dict[int, Message] = {}
         self.ready = Ready()
         self.tenants: Fair | None = None
@@ -209,7 +216,9 @@ class Queue:
             if plain or visible_at is None or visible_at[index] <= at:
                 add(message)
             else:
-                self._hold(message, DELAYED, visible_at[index], None)
+                self._hold(
+                    message, DELAYED, visible_at[index], self._shared_lease(message, visible_at[index])
+                )
                 if groups is not None:
                     groups.add(message)
         self.memory.used += held + OVERHEAD * len(fresh)
@@ -408,6 +417,21 @@ class Queue:
 
     def _lease(self, deadline: int, sequences: Sequence[int], count: int) -> Lease:
         return Lease(self.wheel.add(deadline, self.owner, (self.number, sequences)), count)
+
+    def _shared_lease(self, message: Message, deadline: int) -> Lease:
+        """Those that become visible within one tick share a timer: a backlog of delayed messages has few."""
+        when = -(-deadline // _TICK) * _TICK
+        lease = self.delaying
+        if (
+            lease is None
+            or lease.timer.deadline != when
+            or not lease.timer.waiting
+            or len(lease.timer.payload[1]) == _SHARED  # type: ignore[index]  # as it was made below
+        ):
+            lease = self.delaying = self._lease(when, [], 0)
+        lease.timer.payload[1].append(message.sequence)  # type: ignore[index]  # likewise
+        lease.left += 1
+        return lease
 
     def _hold(self, message: Message, state: int, deadline: int, lease: Lease | None) -> None:
         message.state = state
