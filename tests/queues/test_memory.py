@@ -1,0 +1,96 @@
+"""Memory is bounded by its budget after any history, and what is counted is what is held (I5)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from ropewayd.kernel.settings import KernelSettings
+from ropewayd.queues import actions as a
+from ropewayd.queues.message import OVERHEAD, VISIBLE, Message
+from ropewayd.queues.settings import QueueLimits
+from tests.house import HANDLE, House
+
+BUDGET, PAGE, SLICE, BODY = 40_000, 3000, 2000, 300
+SLACK = 2 * (PAGE + SLICE) + 10 * (BODY + OVERHEAD)
+"""Two pages and slices on their way, and one call."""
+
+
+def messages(house: House) -> Iterator[Message]:
+    for queue in house.queues._registry.by_number.values():
+        yield from queue.messages.values()
+
+
+def held(house: House) -> int:
+    """What is in memory, looked at message by message."""
+    ids = [queue.ids for queue in house.queues._registry.by_number.values() if queue.ids is not None]
+    assert not ids
+    return sum(m.size + OVERHEAD for m in messages(house))
+
+
+def must_hold(house: House) -> int:
+    """What memory alone knows: messages whose row is not right or not durable yet. Of those that are or were
+    invisible and have a row, all but the body."""
+    durable = house.queues._registry.memory.durable
+    found = 0
+    for m in messages(house):
+        if not 0 < m.stored <= durable or (m.state == VISIBLE and m.changed > m.stored):
+            found += m.size + OVERHEAD
+        elif not m.on_disk(durable):
+            found += OVERHEAD
+    return found
+
+
+class History:
+    """Random calls, mostly sends, on a few queues."""
+
+    def __init__(self, house: House, seed: int, queues: int) -> None:
+        self.house = house
+        self.dice = random.Random(seed)
+        self.names = [f"q{n}" for n in range(queues)]
+        self.handles: list[tuple[str, bytes]] = []
+
+    async def step(self) -> None:
+        house, dice = self.house, self.dice
+        queue = dice.choice(self.names)
+        match dice.choice(("send", "send", "send", "delay", "receive", "receive", "settle", "time", "rare")):
+            case "send":
+                await house.send(*["x" * dice.randint(1, BODY)] * dice.randint(1, 10), queue=queue)
+            case "delay":
+                await house.send("d" * dice.randint(1, BODY), queue=queue, delay=dice.choice([500, 60_000]))
+            case "receive":
+                found = await house.receive(dice.randint(1, 10), queue=queue)
+                self.handles += [(queue, m[HANDLE]) for m in found]
+            case "settle" if self.handles:
+                queue, handle = self.handles.pop(dice.randrange(len(self.handles)))
+                if dice.random() < 0.5:
+                    await house.delete(handle, queue=queue)
+                else:
+                    await house.change(handle, dice.choice([0, 1000, 100_000]), queue=queue)
+            case "time":
+                await house.wait(dice.choice([10, 300, 2500]))
+            case "rare" if dice.random() < 0.05:
+                await house.call(a.PurgeQueue(queue=queue))
+            case "rare" if dice.random() < 0.05:
+                await house.restart()
+
+
+@pytest.mark.parametrize("queues", [1, 3, 40])
+@pytest.mark.parametrize("seed", range(3))
+async def test_memory_is_within_its_budget_after_any_history(seed: int, queues: int) -> None:
+    limits = QueueLimits(memory_bytes=BUDGET, page_bytes=PAGE, page_messages=10, min_window_bytes=1000)
+    house = House(KernelSettings(tail_bytes=6000, slice_bytes=SLICE), limits)
+    await house.start()
+    history = History(house, seed, queues)
+    for name in history.names:
+        await house.create(name, visibility_timeout=history.dice.choice([500, 20_000]))
+    most = 0
+    for _ in range(400):
+        await history.step()
+        used = house.queues._registry.memory.used
+        assert used == held(house)
+        assert used <= BUDGET + must_hold(house) + SLACK
+        most = max(most, sum(queue.live for queue in house.queues._registry.by_number.values()))
+    assert most * (BODY // 2 + OVERHEAD) > 2 * BUDGET  # it would not have been without leaving it to the disk
