@@ -1,4 +1,4 @@
-"""The command line: `python -m bench list`, `run SCENARIO` and `compare A.json B.json`.
+"""The command line: `python -m bench list`, `run SCENARIO`, `compare`, `report`.
 
 Ends with 0 when every target holds, 1 when one does not, 2 when the run itself failed or was asked for
 wrongly.
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import compare, report
+from bench import compare, page, report
 from bench.contestants import ContestantFailed
 from bench.machine import machine
 from bench.scenario import Scenario, Settings
@@ -36,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return HELD
     if options.command == "compare":
         return compared(options.before, options.after)
+    if options.command == "report":
+        return reported(options.runs, options.html)
     settings = Settings(
         seconds=options.seconds,
         rounds=options.rounds,
@@ -80,6 +82,22 @@ def compared(before: Path, after: Path) -> int:
     return HELD
 
 
+def reported(paths: Sequence[Path], html: Path | None) -> int:
+    """Prints runs as Markdown, or writes them as HTML."""
+    try:
+        runs = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+        if any(run.get("format") != report.FORMAT for run in runs):
+            raise ValueError(f"not all of these are runs in format {report.FORMAT}")
+        if html is None:
+            print(page.markdown(runs))
+        else:
+            html.write_text(page.html(runs), encoding="utf-8")
+    except (OSError, ValueError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return FAILED
+    return HELD
+
+
 def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The command line, checked."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.partition("\n")[0])
@@ -88,6 +106,11 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     comparing = commands.add_parser("compare", help="what changed between two runs' JSON files")
     comparing.add_argument("before", type=Path, metavar="A.json", help="the JSON of the run before")
     comparing.add_argument("after", type=Path, metavar="B.json", help="the JSON of the run after")
+    reporting = commands.add_parser("report", help="runs' JSON files as a page")
+    reporting.add_argument("runs", type=Path, nargs="+", metavar="FILE.json", help="the JSON of a run")
+    reporting.add_argument(
+        "--html", type=Path, metavar="FILE", help="write HTML with plots (default: print Markdown)"
+    )
     running = commands.add_parser("run", help="run a scenario")
     running.add_argument(
         "scenario", choices=sorted(SCENARIOS), metavar="SCENARIO", help="one of those that `list` names"
