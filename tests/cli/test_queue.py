@@ -138,3 +138,12 @@ def test_a_terminal_gets_tables(cli: Cli) -> None:
     with cli.terminal("queue", "list", "nothing-like-it") as terminal:
         assert terminal.wait() == 0
         assert "ropeway queue create" in terminal.shown
+
+
+def test_a_queue_of_another_account_is_called_by_its_arn(cli: Cli) -> None:
+    arn = "arn:aws:sqs:eu-1:111111111111:mine"
+    cli.ok("queue", "create", arn)
+    cli.ok("send", arn, "x")
+    assert cli.ok("queue", "list", "--account", "111111111111", "--region", "eu-1") == f"{arn}\t1\t0\t0\n"
+    assert arn not in cli.ok("queue", "list", "--names")
+    assert cli.ok("receive", arn, "--delete") == "x\n"

@@ -16,6 +16,7 @@ import ropeway
 from ropeway import portal
 from ropeway.portal import LoopThread, call
 from tests.clients.peer import PATIENCE, Peer
+from tests.daemon import Daemon
 
 SEND, RECEIVE, CHANGE = 20, 21, 23
 
@@ -276,3 +277,22 @@ def test_a_signal_stops_a_worker(
     assert place.peer.queues["jobs"].messages == []
     assert signal.getsignal(signal.SIGTERM) == before
     assert "SIGTERM: finishing what is being handled" in caplog.messages
+
+
+def test_looks_tags_and_several_queues_in_plain_code(tmp_path: Path) -> None:
+    with Daemon(tmp_path) as daemon, ropeway.sync.connect(daemon.url) as broker:
+        high, low = broker.create_queue("high", tags={"a": "b"}), broker.create_queue("low")
+        low.send("x")
+        high.send("y", delay=60)
+        assert [(each.body, each.state) for each in high.peek()] == [("y", "delayed")]
+        [message] = broker.receive([high, "low"], 5, weights=[1, 2], wait=1)
+        assert (message.body, message.queue) == ("x", low)
+        message.delete()
+        high.tag({"c": "d"})
+        high.untag(["a"])
+        assert high.tags() == {"c": "d"}
+        high.add_permission("all", ["1" * 12], ["*"])
+        high.remove_permission("all")
+        there = broker.create_queue("arn:aws:sqs:eu-1:111111111111:there")
+        assert list(broker.list_queues(account="111111111111", region="eu-1")) == [there]
+        assert list(broker.list_queues()) == [high, low]

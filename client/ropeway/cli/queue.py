@@ -175,9 +175,11 @@ In a pipe a line has: name, visible, in flight, delayed.
 )
 @click.argument("prefix", default="", shell_complete=queue_names)
 @click.option("--names", is_flag=True, help="Names alone, which is quicker.")
+@click.option("--account", metavar="DIGITS", help="Those of this account; by default the daemon's own.")
+@click.option("--region", metavar="REGION", help="Those of this region; by default the daemon's own.")
 @common_options
 @click.pass_obj
-def list_(session: Session, prefix: str, *, names: bool) -> None:
+def list_(session: Session, prefix: str, *, names: bool, account: str | None, region: str | None) -> None:
     """List the queues, with how many messages are in them (approximately).
 
     Visible ones can be received, those in flight were received and are not yet deleted, delayed ones are
@@ -188,7 +190,7 @@ def list_(session: Session, prefix: str, *, names: bool) -> None:
     async def work(broker: ropeway.Broker) -> int:
         found = 0
         rows: list[Row] = []
-        async for chunk in _chunks(broker.list_queues(prefix)):
+        async for chunk in _chunks(broker.list_queues(prefix, account=account, region=region)):
             found += len(chunk)
             if names:
                 for each in chunk:
