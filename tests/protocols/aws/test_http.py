@@ -113,11 +113,24 @@ def test_a_page_of_elsewhere_may_not(http: Http, url: str) -> None:
     assert "access-control-allow-origin" not in http.ask("OPTIONS", "/", origin).headers
     said = http.json("SendMessage", {"QueueUrl": url, "MessageBody": "x"}, headers=origin)
     assert (said.status, said.headers["x-amzn-query-error"]) == (403, "AccessDenied;Sender")
+    # A page in a frame can have no origin at all, wherever it is from.
+    assert http.json("ListQueues", {}, headers={"Origin": "null"}).status == 403
     # A form needs no question beforehand: it is the call itself that is refused.
     form = b"Action=SendMessage&MessageBody=x"
     kind = {"Content-Type": "application/x-www-form-urlencoded"}
     assert http.ask("POST", "/000000000000/http", origin | kind, form).status == 403
     assert http.json("ReceiveMessage", {"QueueUrl": url}).json == {}
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        *(("localhost:4566", 200), ("127.0.0.1:4566", 200), ("[::1]:4566", 200), ("queues:4566", 200)),
+        *(("queues.localhost", 200), ("evil.example", 403), ("evil.example:4566", 403), ("1.2.3.evil", 403)),
+    ],
+)
+def test_a_name_that_was_made_to_lead_here_gets_nothing_by_get(http: Http, host: str, status: int) -> None:
+    assert http.ask("GET", "/?Action=ListQueues", {"Host": host}).status == status
 
 
 # What must not work

@@ -51,10 +51,11 @@ from .sqs.url import is_queue_path
 METERED: Final = "aws"
 """What this protocol is called where things are counted."""
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-LOCAL_ORIGIN: Final = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?\Z|null\Z")
+LOCAL_ORIGIN: Final = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?\Z")
 ALLOWED_METHODS: Final = "GET, POST, HEAD, OPTIONS"
 _HOST = re.compile(r"[A-Za-z0-9.:_\[\]-]{1,255}\Z")
 _REGION_HOST = re.compile(r"(?:sqs\.(?P<one>[a-z]{2}[a-z-]*-\d)|(?P<two>[a-z]{2}[a-z-]*-\d)\.queue)\.")
+_ADDRESS = re.compile(r"\d{1,3}(\.\d{1,3}){3}\Z|\[[0-9A-Fa-f:.]+\]\Z")
 _ACCOUNT = re.compile(r"\d{12}\Z", re.ASCII)
 _REGION = re.compile(r"[a-z0-9-]{1,32}\Z")
 _MISSING = re.compile(r"Object missing required field `(?P<name>[^`]+)`(?: - at `\$\.?(?P<path>[^`]*)`)?")
@@ -183,6 +184,14 @@ class Gateway:
         allowed = self._limits.origins
         return "*" in allowed or origin in allowed or LOCAL_ORIGIN.match(origin) is not None
 
+    def _is_near(self, host: str) -> bool:
+        """Whether it is no name of the outside world. Such a one can be made to lead here; a page from there
+        is then of the same origin, for which browsers say no Origin with a GET."""
+        name = host if host.endswith("]") else host.rpartition(":")[0] or host
+        if "." not in name or name.endswith(".localhost") or _ADDRESS.match(name):
+            return True
+        return host == self._limits.public_url.partition("://")[2]
+
     def _preflight(self, request: web.BaseRequest) -> web.Response:
         response = web.Response(status=200)
         if self._may(request.headers.get("Origin", "")):
@@ -207,6 +216,8 @@ class Gateway:
         origin = request.headers.get("Origin")
         if origin is not None and not self._may(origin):
             raise AccessDenied(f"The web origin {origin[:200]} may not call this daemon: see http.origins.")
+        if request.method == "GET" and not self._keys and not self._is_near(request.headers.get("Host", "")):
+            raise AccessDenied("Without access keys, a call by GET is taken for a host of this machine only.")
         path, _, query_string = request.raw_path.partition("?")
         said = query_string.encode("utf-8", "surrogateescape")
         asked = query.parse(said, self._limits.max_parameters)
