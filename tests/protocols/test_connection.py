@@ -26,10 +26,14 @@ class Transport:
         self.reading = True
         self.closed = self.aborted = self.ended = False
         self.high = 0
+        self.peer: Any = ""
         self.connection: Connection | None = None
 
     def fate(self) -> set[str]:
         return {name for name in ("ended", "closed", "aborted") if getattr(self, name)}
+
+    def get_extra_info(self, name: str) -> Any:
+        return {"peername": self.peer}[name]
 
     def set_write_buffer_limits(self, high: int) -> None:
         self.high = high
@@ -278,3 +282,25 @@ async def test_a_connection_that_has_much_to_do_lets_the_others_have_their_turn(
         await settle()
     assert line.connection._frames.pending == 0
     assert line.transport.reading
+
+
+@pytest.mark.parametrize(
+    ("peer", "here"),
+    [
+        ("", True),  # a Unix socket
+        (None, False),  # a transport that does not tell
+        (("127.0.0.1", 5), True),
+        (("127.8.9.1", 5), True),
+        (("::1", 5, 0, 0), True),
+        (("::ffff:127.0.0.1", 5, 0, 0), True),
+        (("10.0.0.7", 5), False),
+        (("::ffff:10.0.0.7", 5, 0, 0), False),
+        (("fe80::1%eth0", 5, 0, 2), False),
+    ],
+)
+async def test_what_is_for_this_machine_alone_is_refused_to_others(line: Line, peer: Any, here: bool) -> None:
+    line.transport.peer = peer
+    await line.say([2, 101, {"target": "/somewhere"}])
+    [[_, status, error]] = line.heard()
+    # This house has no service for it, so whoever may ask hears that.
+    assert (status, error[0]) == (1, "InvalidAction" if here else "AccessDenied")

@@ -273,7 +273,7 @@ class Connection(asyncio.Protocol):
         assert self._transport is not None
         name = self._transport.get_extra_info("peername")
         if not isinstance(name, tuple):
-            return True
+            return name is not None  # of a Unix socket it is a text, or bytes
         address = ip_address(name[0].partition("%")[0])
         mapped = getattr(address, "ipv4_mapped", None)
         return bool((mapped or address).is_loopback)
