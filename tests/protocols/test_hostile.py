@@ -186,7 +186,7 @@ NOT_EVEN_WRONG = [
 ]  # fmt: skip
 
 
-NAMING = ("queue", "source", "task")
+NAMING = ("queue", "queues", "source", "task")
 """Fields that name what may not be there."""
 
 
@@ -194,6 +194,7 @@ def wrong_requests() -> Iterator[tuple[int, str, Any]]:
     """(action, field, parameters) with each field of each action of each wrong type."""
     good: dict[str, Any] = {
         "queue": "q",
+        "queues": ["q"],
         "source": "q",
         "task": "t",
         "attributes": {},
@@ -202,6 +203,7 @@ def wrong_requests() -> Iterator[tuple[int, str, Any]]:
         "tags": {"k": "v"},
         "keys": ["k"],
         "label": "l",
+        "target": "a directory",
         "accounts": ["1" * 12],
         "actions": ["*"],
     }
