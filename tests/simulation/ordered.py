@@ -3,7 +3,8 @@ virtual time, and a model that knows what they may be told.
 
 Everything follows from the seed. The daemon dies before or after a commit of which the answer is on its way;
 what was asked is asked again with the same deduplication ids and attempt. The model holds: no message is
-there twice, none is missing, and of each group they come in order, one receive at a time.
+there twice, none is missing, and of each group they come in order, one receive at a time. In half of the
+histories a message that was received too often is a dead letter: those leave in order too.
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ from ropewayd.queues import actions as a
 from ropewayd.queues.settings import QueueLimits
 from ropewayd.store.memory import Fate
 from ropewayd.vocabulary.errors import RopewayError
-from tests.house import BODY, HANDLE, ID, House, settle
+from tests.house import BODY, COUNT, HANDLE, ID, House, settle
 
 QUEUE = "line.fifo"
+DEAD = "dead.fifo"
+MOST = 2
+"""How often a message can be received, where there are dead letters."""
 STEPS = 120
 TIMEOUT = 20_000
 REMEMBERED = 299_000
@@ -47,13 +51,21 @@ class Ordered:
         """Bodies that are not deleted, in order."""
         self.held: dict[str, tuple[bytes, int]] = {}
         """By body: its last handle, and until when that is good."""
+        self.counts: dict[str, int] = {}
+        """How often each was received."""
+        self.dying = dice.random() < 0.5
+        self.letters = 0
         self.deaths = self.repeats = self.received = 0
         self.crash = True
 
     async def live(self) -> Ordered:
         house = self.house
         await house.start()
-        given = {"fifo": True, "visibility_timeout": TIMEOUT, "deduplication_scope": self.scope}
+        given: dict[str, Any] = {"fifo": True, "visibility_timeout": TIMEOUT}
+        given["deduplication_scope"] = self.scope
+        await self.ask(a.CreateQueue(queue=DEAD, attributes={"fifo": True}))
+        if self.dying:
+            given["redrive_policy"] = {"dead_letter_target_arn": DEAD, "max_receive_count": MOST}
         await self.ask(a.CreateQueue(queue=QUEUE, attributes=given))
         acts = [self.send, self.send, self.repeat, self.receive, self.receive, self.delete, self.change]
         for _ in range(STEPS):
@@ -62,13 +74,30 @@ class Ordered:
         self.crash = False
         await self.delete(everything=True)
         await house.wait(3 * TIMEOUT)  # what was given and not deleted is visible again
-        while any(self.waiting.values()):
+        while (await house.counts(QUEUE)) != (0, 0, 0):
             before = self.received
             await self.receive()
-            assert self.received > before, f"never given: {self.waiting}"
+            left = [body for line in self.waiting.values() for body in line if not self._dies(body)]
+            assert self.received > before or not left, f"never given: {left}"
             await self.delete(everything=True)
+        await self._check_letters()
         assert await house.counts(QUEUE) == (0, 0, 0)
         return self
+
+    def _dies(self, body: str) -> bool:
+        return self.dying and self.counts.get(body, 0) >= MOST
+
+    async def _check_letters(self) -> None:
+        """What was not deleted is a dead letter, as it was, and in order."""
+        came: dict[str, list[str]] = {group: [] for group in self.groups}
+        while messages := await self.house.receive(100, DEAD):
+            for message in messages:
+                body = message[BODY]
+                assert message[ID] == self.accepted[body][0], f"the dead letter {body} is there twice"
+                came[body.partition(".")[0]].append(body)
+                self.letters += 1
+            await self.house.delete(*(message[HANDLE] for message in messages), queue=DEAD)
+        assert came == self.waiting, f"dead letters {came}, and not {self.waiting}"
 
     async def ask(self, action: Any) -> Any:
         """The answer, however often the daemon dies meanwhile."""
@@ -138,25 +167,33 @@ class Ordered:
             came.setdefault(body.partition(".")[0], []).append(body)
         for group, bodies in came.items():
             line = self.waiting[group]
-            assert bodies == line[: len(bodies)], f"{bodies} of {line[:5]}"
-            locked = [each for each in bodies if each in self.held and self.held[each][1] > now]
+            passed = line[: line.index(bodies[-1]) + 1]
+            alive = [each for each in passed if each in bodies or not self._dies(each)]
+            assert bodies == alive, f"{bodies} of {line[:5]}"
+            locked = [each for each in passed if each in self.held and self.held[each][1] > now]
             assert not locked, f"{bodies} came while {locked} are in flight"
         for message in answer:
             self.held[message[BODY]] = (message[HANDLE], now + TIMEOUT)
+            self.counts[message[BODY]] = message[COUNT]
+            assert not self.dying or message[COUNT] <= MOST, f"{message[BODY]} is a dead letter"
             self.received += 1
 
     async def delete(self, everything: bool = False) -> None:
-        bodies = [body for body in self.held if everything or self.dice.random() < 0.6]
+        now = self.house.clock.at
+        # A handle that is just over may be good for a tick of the wheel yet.
+        sure = [body for body, (_, until) in self.held.items() if not until <= now < until + 100]
+        bodies = [body for body in sure if everything or self.dice.random() < 0.6]
         if not bodies:
             return
         handles = [self.held[body][0] for body in bodies]
-        now = self.house.clock.at
         answer = await self.ask(a.DeleteMessage(queue=QUEUE, handles=handles))
         for body, result in zip(bodies, answer, strict=True):
             if isinstance(result, RopewayError):
                 assert now >= self.held[body][1], f"a handle of {body} is refused too early"
-            else:
+            elif now < self.held[body][1]:
                 self.waiting[body.partition(".")[0]].remove(body)
+            else:  # it is a dead letter by now, of which the handle knows nothing
+                assert self._dies(body), f"a handle of {body} is good for too long"
             del self.held[body]
 
     async def change(self) -> None:

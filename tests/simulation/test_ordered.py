@@ -32,6 +32,7 @@ async def test_once_and_in_order_through_deaths_of_the_daemon() -> None:
     assert sum(each.deaths for each in histories) > 5 * FAST
     assert sum(each.repeats for each in histories) > 5 * FAST
     assert sum(each.received for each in histories) > 50 * FAST
+    assert sum(each.letters for each in histories) > FAST
 
 
 @pytest.mark.proof
