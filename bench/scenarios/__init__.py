@@ -6,8 +6,18 @@ Each has a `SCENARIO`, and is listed here.
 from __future__ import annotations
 
 from bench.scenario import Scenario
-from bench.scenarios import backlog, fifo_groups, fifo_limits, http, latency, queue_cycle, sizes, slow_disk
+from bench.scenarios import (
+    backlog,
+    fifo_groups,
+    fifo_limits,
+    http,
+    latency,
+    noisy_tenant,
+    queue_cycle,
+    sizes,
+    slow_disk,
+)
 
-_MODULES = (queue_cycle, latency, sizes, backlog, slow_disk, http, fifo_groups, fifo_limits)
+_MODULES = (queue_cycle, latency, sizes, backlog, slow_disk, http, fifo_groups, fifo_limits, noisy_tenant)
 
 SCENARIOS: dict[str, Scenario] = {each.SCENARIO.name: each.SCENARIO for each in _MODULES}
