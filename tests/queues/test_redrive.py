@@ -10,6 +10,7 @@ from ropewayd.kernel.settings import KernelSettings
 from ropewayd.queues import actions as a
 from ropewayd.queues.settings import QueueLimits
 from ropewayd.vocabulary.errors import InvalidParameterValue, QueueNameExists, ReceiptHandleIsInvalid
+from ropewayd.vocabulary.names import show_message_id
 from tests.house import ATTRIBUTES, BODY, COUNT, FIRST_AT, HANDLE, ID, SENT_AT, START, House, settle
 
 ARN = "arn:aws:sqs:us-east-1:000000000000:"
@@ -307,3 +308,62 @@ async def test_dead_letters_survive_a_restart(tail_bytes: int) -> None:
     assert [m[BODY] for m in found] == [str(n) for n in range(30)]
     assert {m[SYSTEM]["source"] for m in found} == {ARN + "jobs"}
     assert {m[COUNT] for m in found} == {2}
+
+
+# FIFO
+
+
+async def fifo(house: House) -> None:
+    await house.create("dead.fifo", fifo=True)
+    await house.create(
+        "jobs.fifo",
+        fifo=True,
+        visibility_timeout=1000,
+        redrive_policy=policy(1, ARN + "dead.fifo"),
+    )
+
+
+async def send_fifo(house: House, body: str, group: str, deduplication_id: str) -> bytes:
+    entry = a.SendEntry(body, group=group, deduplication_id=deduplication_id)
+    [[sent, _]] = await house.call(a.SendMessage(queue="jobs.fifo", entries=[entry]))
+    assert isinstance(sent, bytes)
+    return sent
+
+
+async def test_the_dead_letter_queue_is_of_the_same_type(house: House) -> None:
+    await house.create("dead")
+    await fifo(house)
+    for queue, target in (("dead", "dead.fifo"), ("jobs.fifo", "dead")):
+        attributes = {"redrive_policy": policy(1, ARN + target)}
+        error = await house.fail(a.SetQueueAttributes(queue=queue, attributes=attributes))
+        assert isinstance(error, InvalidParameterValue)
+        assert "FIFO" in error.message
+
+
+async def test_a_fifo_letter_begins_its_time_anew_and_its_deduplication_id_is_its_message_id(
+    house: House,
+) -> None:
+    """So two messages with one deduplication id, more than five minutes apart, both arrive."""
+    await fifo(house)
+    ids = []
+    for n in range(2):
+        ids.append(await send_fifo(house, f"poison {n}", "g", "same"))
+        await house.receive(10, "jobs.fifo")
+        await house.wait(301_000)
+        assert await house.receive(10, "jobs.fifo") == []
+    letters = await house.receive(10, "dead.fifo")
+    assert [m[ID] for m in letters] == ids
+    assert [m[SENT_AT] for m in letters] == [START + 301_000, START + 602_000]
+    assert [m[SYSTEM]["deduplication_id"] for m in letters] == [show_message_id(id_) for id_ in ids]
+
+
+async def test_a_move_task_takes_a_group_back_in_order(house: House) -> None:
+    await fifo(house)
+    for n in range(6):
+        await send_fifo(house, f"{'ab'[n % 2]} {n}", "ab"[n % 2], str(n))
+    await house.receive(10, "jobs.fifo")
+    await house.wait(1500)
+    assert await house.receive(10, "jobs.fifo") == []
+    await house.call(a.StartMessageMoveTask(source="dead.fifo", max_messages_per_second=2))
+    await house.wait(5000)
+    assert await house.bodies(10, "jobs.fifo") == ["a 0", "a 2", "a 4", "b 1", "b 3", "b 5"]
