@@ -1,5 +1,6 @@
 """One receive over several queues: in order, or by weight, and waiting for all of them."""
 
+import asyncio
 from collections import Counter
 from typing import Any
 
@@ -80,14 +81,14 @@ async def test_a_long_poll_waits_for_all_of_them(name: str) -> None:
     await house.wait(1000)
     assert late.answer.result() == NOTHING
     await house.send("x", queue=name)
-    answer = await waiting.answer
+    answer = await asyncio.wait_for(waiting.answer, 5)
     assert NAMES[answer["queue"]] == name
     assert [message[BODY] for message in answer["messages"]] == ["x"]
     assert not alone.answered
     # It waits in no line any more.
     assert house.kernel.polls == 1
     await house.send("y", queue=name)
-    assert [message[BODY] for message in await alone.answer] == ["y"]
+    assert [message[BODY] for message in await asyncio.wait_for(alone.answer, 5)] == ["y"]
     assert house.kernel.polls == 0
     for other in NAMES:
         await house.send("z", queue=other)
@@ -111,7 +112,7 @@ async def test_a_missing_queue_is_told_also_when_it_goes_while_it_is_waited_for(
     waiting = house.submit(a.ReceiveFromQueues(queues=["high", "low", "low"], wait=20_000))
     await house.wait(10)
     await house.call(a.DeleteQueue(queue="low"))
-    assert isinstance(await waiting.answer, QueueDoesNotExist)
+    assert isinstance(await asyncio.wait_for(waiting.answer, 5), QueueDoesNotExist)
 
 
 async def test_a_queue_with_too_many_in_flight_is_passed_over() -> None:
@@ -125,7 +126,7 @@ async def test_a_queue_with_too_many_in_flight_is_passed_over() -> None:
     await house.wait(10)
     assert not waiting.answered
     await house.delete(first[HANDLE], queue="high")
-    assert (await waiting.answer)["queue"] == 0
+    assert (await asyncio.wait_for(waiting.answer, 5))["queue"] == 0
 
 
 async def test_what_is_on_disk_alone_is_received_too() -> None:

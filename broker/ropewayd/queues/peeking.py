@@ -10,6 +10,7 @@ messages in memory. What it shows of them can be nothing at all; `next` says whe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any
 
 from ropewayd.kernel.service import Decision, Needs, Outcome
@@ -48,7 +49,7 @@ class Peeking:
         if queue is None:
             return missing(action.queue)
         after = max(action.after, queue.floor)
-        held, end = _held(queue, after)
+        held, end = _held(queue, after, _LOOKED_AT if self._sieved(action) else action.limit)
         page, self._page = self._page, None
         rows: list[Message] = []
         if page is not None and page[0] is action:
@@ -79,9 +80,11 @@ class Peeking:
 
     def _rows(self, action: a.PeekMessages) -> int:
         """How many to read: more than are asked for only where some may not be wanted."""
-        sieve = (action.states, action.group, action.min_age or None, action.max_age)
         most = self._limits.page_messages
-        return min(action.limit, most) if sieve == (None,) * 4 else most
+        return most if self._sieved(action) else min(action.limit, most)
+
+    def _sieved(self, action: a.PeekMessages) -> bool:
+        return (action.states, action.group, action.min_age or None, action.max_age) != (None,) * 4
 
     def _answer(
         self, action: a.PeekMessages, queue: Queue, now: int, messages: list[Message], end: int
@@ -99,14 +102,17 @@ class Peeking:
         return Decision({"messages": found, "next": None if end == MAX_SEQUENCE else end})
 
 
-def _held(queue: Queue, after: int) -> tuple[list[Message], int]:
-    """What is in memory behind a sequence, in order, and up to which one that is all of it."""
+def _held(queue: Queue, after: int, count: int) -> tuple[list[Message], int]:
+    """What is in memory behind a sequence, in order, and up to which one that is all of it: at least `count`
+    of them where there are many, unless there are wide gaps."""
     messages = queue.messages
     if len(messages) <= _LOOKED_AT:
         return [messages[s] for s in sorted(s for s in messages if s > after)], MAX_SEQUENCE
-    first = max(after + 1, min(messages))
+    first = after + 1 if after + 1 in messages else max(after + 1, min(messages))
     end = first + _LOOKED_AT - 1
-    found = [messages[s] for s in range(first, end + 1) if s in messages]
+    found = list(islice((messages[s] for s in range(first, end + 1) if s in messages), count))
+    if len(found) == count:
+        end = found[-1].sequence
     return found, end if end < queue.next_sequence - 1 else MAX_SEQUENCE
 
 
