@@ -13,7 +13,7 @@ costs what it returns. Nothing of this is state.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 
 from .message import GONE, VISIBLE, Message
@@ -78,8 +78,11 @@ class Fair(Ready):
     # What is visible
 
     def add(self, message: Message) -> None:
-        super().add(message)
+        super().adding()(message)
         self._index(message)
+
+    def adding(self) -> Callable[[Message], None]:
+        return self.add
 
     def put_back(self, message: Message) -> None:
         super().put_back(message)

@@ -196,7 +196,7 @@ class Queue:
         groups = self.groups
         if event.systems is not None and groups is None and self.tenants is None:
             self.divide(system is not None and system.group for system in event.systems)
-        messages, add = self.messages, self.ready.add if groups is None else groups.add
+        messages, add = self.messages, self.ready.adding() if groups is None else groups.add
         visible_at, attributes, systems = event.visible_at, event.attributes, event.systems
         plain = visible_at is None and attributes is None
         held = 0
@@ -257,12 +257,13 @@ class Queue:
         lease = self._lease(deadline, sequences, len(taken)) if hold and taken else None
         if self.attempts is not None or event.attempt is not None:
             self._attempted(event, taken)
+        short = self.memory.short
         for message in taken:
             message.changed = lsn
             message.receive_count += 1
             if not message.first_received_at:
                 message.first_received_at = at
-            if message.stored:
+            if short and message.stored:
                 self.lighten(message)
             if hold:
                 message.state = IN_FLIGHT

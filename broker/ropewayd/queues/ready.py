@@ -15,7 +15,7 @@ from __future__ import annotations
 import heapq
 from bisect import insort
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Final
 
@@ -63,10 +63,14 @@ class Ready:
 
     def add(self, message: Message) -> None:
         """One whose sequence is higher than all that were ever here."""
+        self.adding()(message)
+
+    def adding(self) -> Callable[[Message], None]:
+        """What adds such messages, good until anything else is done here: many are added at one time."""
         line = self._line if self._behind is None else self._behind
         if line is _EMPTY:
             line = self._line = deque()
-        line.append(message)
+        return line.append
 
     def put_back(self, message: Message) -> None:
         """One of any sequence."""

@@ -68,12 +68,13 @@ class Receiving:
         answer = []
         sequences = []
         for m in picked:
-            if type(m.body) is int:  # a stub
+            body = m.body
+            if type(body) is int:  # a stub
                 break
             count = m.receive_count + 1
             sequences.append(m.sequence)
             handle = make(number, m.sequence, count, now)
-            shown = (m.id, handle, m.body, m.sent_at, count, m.first_received_at or now, m.attributes)
+            shown = (m.id, handle, body, m.sent_at, count, m.first_received_at or now, m.attributes)
             answer.append(shown if m.system is None else (*shown, _told(queue, m.sequence, m.system)))
         if not answer:
             return bodies(self._registry, queue, (m for m in picked if m.stub), (*expired, *moved))
