@@ -43,6 +43,16 @@ async def test_three_hundred_calls_a_second_of_each_action() -> None:
     assert await accepted(house, [sending()] * 320) == 300
 
 
+async def test_a_receive_from_several_queues_counts_for_each_that_is_fifo() -> None:
+    house = await make(QueueLimits(fifo_calls=4))
+    await house.create()
+    both = a.ReceiveFromQueues(queues=["jobs", QUEUE])
+    assert await accepted(house, [both] * 3) == 3
+    assert await accepted(house, [a.ReceiveMessage(queue=QUEUE)] * 3) == 1
+    assert await accepted(house, [both]) == 0
+    assert await accepted(house, [a.ReceiveFromQueues(queues=["jobs"])] * 9) == 9
+
+
 async def test_over_a_long_time_it_is_the_rate() -> None:
     house = await make()
     taken = 0

@@ -61,6 +61,7 @@ class Throttle:
         return {
             a.SendMessage: self._send,
             a.ReceiveMessage: self._receive,
+            a.ReceiveFromQueues: self._receive_from,
             a.DeleteMessage: self._delete,
             a.ChangeMessageVisibility: self._change,
         }
@@ -70,7 +71,7 @@ class Throttle:
         if queue is None:
             return None
         if not _high(queue):
-            return self._ask(queue, action, len(action.entries), now)
+            return self._ask(queue, action.code, len(action.entries), now)
         counts: dict[int, int] = {}
         for entry in action.entries:
             partition = 1 + zlib.crc32(str(entry.group).encode()) % self._partitions
@@ -82,23 +83,33 @@ class Throttle:
 
     def _receive(self, action: a.ReceiveMessage, now: int) -> RequestThrottled | None:
         queue = self._fifo(action.queue)
-        return None if queue is None else self._ask(queue, action, action.max_messages, now)
+        return None if queue is None else self._ask(queue, action.code, action.max_messages, now)
+
+    def _receive_from(self, action: a.ReceiveFromQueues, now: int) -> RequestThrottled | None:
+        """Each of its FIFO queues is asked, and counts it with its other receives."""
+        for called in action.queues:
+            queue = self._fifo(called)
+            if queue is not None:
+                refusal = self._ask(queue, a.ReceiveMessage.code, action.max_messages, now)
+                if refusal is not None:
+                    return refusal
+        return None
 
     def _delete(self, action: a.DeleteMessage, now: int) -> RequestThrottled | None:
         queue = self._fifo(action.queue)
-        return None if queue is None else self._ask(queue, action, len(action.handles), now)
+        return None if queue is None else self._ask(queue, action.code, len(action.handles), now)
 
     def _change(self, action: a.ChangeMessageVisibility, now: int) -> RequestThrottled | None:
         queue = self._fifo(action.queue)
-        return None if queue is None else self._ask(queue, action, len(action.entries), now)
+        return None if queue is None else self._ask(queue, action.code, len(action.entries), now)
 
     def _fifo(self, called: str) -> Queue | None:
         queue = self._registry.by_name.get(called) or self._registry.find(called)
         return queue if queue is not None and queue.groups is not None else None
 
-    def _ask(self, queue: Queue, action: Action, messages: int, now: int) -> RequestThrottled | None:
+    def _ask(self, queue: Queue, code: int, messages: int, now: int) -> RequestThrottled | None:
         rate = self._rate * self._partitions if _high(queue) else self._rate
-        if self._take(queue, action.code, 0, messages, rate, now):
+        if self._take(queue, code, 0, messages, rate, now):
             return None
         return self._refusal(queue, rate, "")
 
