@@ -161,10 +161,21 @@ class Machine(RuleBasedStateMachine):
             body = f"{self.bodies}{'x' * (self.bodies % 7 * 20)}"
             where = GROUPS[(group + at // 3) % 3] if self.fifo or pick % 2 else None
             entries.append(a.SendEntry(body, None if self.fifo else delay, group=where))
+        self._sent(name, entries)
+
+    def _sent(self, name: str, entries: list[a.SendEntry]) -> None:
         answer = self.call(a.SendMessage(queue=name, entries=entries))
         if self.there(name, answer):
             ids = [each[0] if self.fifo else each for each in answer]
             self.model.sent(name, entries, ids, self.now)
+            self.latest = [(name, entry.body, entry.group) for entry in entries]
+
+    @precondition(lambda self: self.fifo and self.latest)
+    @rule(pick=PICKS)
+    def send_twice(self, pick: int) -> None:
+        """As a producer does whose connection was cut."""
+        name, body, group = self.latest[pick % len(self.latest)]
+        self._sent(name, [a.SendEntry(body, group=group)])
 
     _sends = rule(pick=PICKS, delays=st.lists(DELAYS, min_size=1, max_size=8), group=st.integers(0, 2))
     send, send_more, send_again = _sends(_send), _sends(_send), _sends(_send)
@@ -184,10 +195,11 @@ class Machine(RuleBasedStateMachine):
     receive_still, receive_on = _receives(_receive), _receives(_receive)
 
     known: list[tuple[str, bytes]]
+    latest: list[tuple[str, str, str | None]]
 
     @initialize()
     def know_nothing(self) -> None:
-        self.known = []
+        self.known, self.latest = [], []
 
     def handle(self, pick: int) -> tuple[str, bytes]:
         """Of the queue that it is of, mostly, and a late one, mostly."""

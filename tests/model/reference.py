@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 VISIBLE, IN_FLIGHT, DELAYED = "visible", "in_flight", "delayed"
+WINDOW = 300_000
+"""For so long a deduplication id is remembered."""
 ARN = "arn:aws:sqs:us-east-1:000000000000:"
 
 
@@ -70,6 +72,8 @@ class Queue:
     """The last move task that empties it: where to; "" is where each message came from."""
     moved: int = 0
     """By that task."""
+    remembered: dict[str, tuple[bytes, int]] = field(default_factory=dict)
+    """Of a FIFO queue: what was sent, as which message, and when."""
 
     @property
     def fifo(self) -> bool:
@@ -122,6 +126,7 @@ class Reference:
         del self.queues[name]
 
     def purged(self, name: str) -> None:
+        self.queues[name].remembered.clear()
         for message in list(self.queues[name].messages):
             self.queues[name].leave(message)
 
@@ -154,12 +159,26 @@ class Reference:
     def sent(self, name: str, entries: list[Any], ids: list[bytes], now: int) -> None:
         queue = self.queues[name]
         for entry, id_ in zip(entries, ids, strict=True):
+            if queue.fifo and self._again(queue, entry.body, id_, now):
+                continue
             must(id_ not in self.ids, "an id is used once")
             self.ids.add(id_)
             own = None if queue.fifo else entry.delay
             delay = queue.attributes["delay"] if own is None else own
             kind = DELAYED if delay else VISIBLE
             queue.messages.append(Message(queue, id_, entry.body, now, entry.group, kind, now + delay))
+
+    def _again(self, queue: Queue, body: str, id_: bytes, now: int) -> bool:
+        """Whether it was sent less than five minutes ago: then it has the id of that time. (The body is what
+        the deduplication id is made from here.)"""
+        first, at = queue.remembered.get(body, (b"", 0))
+        if first and now < at + WINDOW:
+            must(id_ == first, f"{body!r} was sent before, as {first!r}, and now is {id_!r}")
+        if id_ == first:
+            must(now <= at + WINDOW, f"{body!r} was sent before, but long ago")
+            return True
+        queue.remembered[body] = (id_, now)
+        return False
 
     def received(self, name: str, count: int, timeout: int, answer: list[Any], now: int) -> None:
         """The moves that it brought about were told before."""
