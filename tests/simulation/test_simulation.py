@@ -13,7 +13,7 @@ from tests.simulation.world import World, simulate
 
 FAST = 25
 SEEDS = 5_000
-SHARDS = 50
+SHARDS = 20
 LEAST = 1_000
 """Operations in a history, on average: of messages that are sent, received, deleted or changed, and of other
 calls, those that were acknowledged."""
