@@ -155,7 +155,8 @@ class Client:
         attributes: dict[str, Any] | None = None
         if dice.random() < 0.2:
             attributes = {"kind": ("String", "paper"), "raw": ("Binary.bytes", b"\x00\xff")}
-        return a.SendEntry(body if dice.random() > 0.01 else "", delay, attributes)
+        group = dice.choice(("red", "red", "blue", None, None, None))
+        return a.SendEntry(body if dice.random() > 0.01 else "", delay, attributes, group=group)
 
     def _receive(self) -> Any:
         dice = self._dice
