@@ -145,6 +145,7 @@ class _Walk:
         self._first_page = 0
         self._bad = 0  # the first bad frame, if there is one
         self._ended = False  # the commit that the bad frame belongs to has ended
+        self._remains = False  # what follows does not go on from there: an older commit that was torn too
 
     def take(self, frame: Frame) -> None:
         """Look at the next frame."""
@@ -161,7 +162,9 @@ class _Walk:
             return
         if not self._bad:
             self._bad = frame.number
-        elif self._ended and good and frame.commit:
+        elif self._ended and not good:
+            self._remains = True
+        elif self._ended and good and frame.commit and not self._remains:
             raise Corrupt(
                 f"Frame {self._bad} of {self._path} is damaged: a commit behind it, which ends at frame"
                 f" {frame.number}, is whole."
