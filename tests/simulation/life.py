@@ -117,6 +117,9 @@ class LifeStore(MemoryStore):
         super().__init__(life.world.disk, LifeFaults(life))
         self._life = life
 
+    failed = False
+    """Its rows can be looked at whatever happened to it."""
+
     async def claim(self, owner: str) -> Claim:
         claim = await super().claim(owner)
         self._life.world.guard(self._life.world.claimed, self._life)
@@ -299,8 +302,10 @@ class Life:
         self.audit()
 
     def quiet(self) -> bool:
-        """Whether all that was decided is on disk."""
-        return self.alive and self.recovered and not self.zombie and self.applied == self.world.disk.events
+        """Whether all that was decided is on disk, and the disk can be looked at."""
+        if not self.alive or not self.recovered or self.zombie or self.store.failed:
+            return False
+        return self.applied == self.world.disk.events
 
     def audit(self, whole: bool = False) -> None:
         """Rows and the journal's tail give what the whole journal gives (I2)."""

@@ -91,6 +91,11 @@ class SqliteLifeStore(SqliteStore):
         self._world = world
         self._opened = False
 
+    @property
+    def failed(self) -> bool:
+        """Whether an operation has failed: its life ends soon, and until then nothing is read from it."""
+        return self._engine._failure is not None
+
     async def claim(self, owner: str) -> Claim:
         """See Store.claim."""
         if not self._opened:
