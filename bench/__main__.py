@@ -43,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rounds=options.rounds,
         directory=options.directory,
         messages=options.messages,
+        polls=options.polls,
     )
     try:
         return run(SCENARIOS[options.scenario], settings, options.json)
@@ -130,6 +131,13 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="length of a backlog, where the scenario has one (default: 1000000)",
     )
     running.add_argument(
+        "--polls",
+        type=whole,
+        default=10_000,
+        metavar="N",
+        help="consumers that wait, where the scenario has them (default: 10000)",
+    )
+    running.add_argument(
         "--directory",
         type=Path,
         default=Path(tempfile.gettempdir()),
@@ -148,10 +156,10 @@ def positive(text: str) -> float:
 
 
 def whole(text: str) -> int:
-    """A number of rounds."""
+    """A number of rounds, or of consumers."""
     number = int(text)
-    if not 1 <= number <= 1000:
-        raise argparse.ArgumentTypeError("must be from 1 to 1000")
+    if not 1 <= number <= 100_000:
+        raise argparse.ArgumentTypeError("must be from 1 to 100000")
     return number
 
 

@@ -56,8 +56,10 @@ class HttpWire(Plain):
 
     empty_pause = 0.0
 
-    def __init__(self, port: int, queue: str = QUEUE) -> None:
+    def __init__(self, port: int, queue: str = QUEUE, poll: int = POLL_MS) -> None:
+        """`poll` is a receive's longest wait, in milliseconds; SQS knows whole seconds only."""
         self._port = port
+        self._wait = -(-poll // 1000)
         self._url = f"http://127.0.0.1:{port}/{ACCOUNT}/{queue}"
         self._rest = b""
 
@@ -71,8 +73,7 @@ class HttpWire(Plain):
 
     def receive(self, slot: int, most: int) -> bytes:
         assert slot == 1
-        wait = -(-POLL_MS // 1000)
-        parameters = {"QueueUrl": self._url, "MaxNumberOfMessages": most, "WaitTimeSeconds": wait}
+        parameters = {"QueueUrl": self._url, "MaxNumberOfMessages": most, "WaitTimeSeconds": self._wait}
         return request(self._port, "ReceiveMessage", parameters)
 
     def delete(self, slot: int, handles: Sequence[Any]) -> bytes:

@@ -32,6 +32,8 @@ class Settings:
     warm_up: float = 0.5
     messages: int = 1_000_000
     """The length of a backlog."""
+    polls: int = 10_000
+    """Consumers that wait at one time."""
     idle_seconds: float = 21.0
     """A little more than one renewal of each idle poll."""
 

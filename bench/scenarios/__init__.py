@@ -12,12 +12,24 @@ from bench.scenarios import (
     fifo_limits,
     http,
     latency,
+    long_poll,
     noisy_tenant,
     queue_cycle,
     sizes,
     slow_disk,
 )
 
-_MODULES = (queue_cycle, latency, sizes, backlog, slow_disk, http, fifo_groups, fifo_limits, noisy_tenant)
+_MODULES = (
+    queue_cycle,
+    latency,
+    sizes,
+    backlog,
+    slow_disk,
+    http,
+    long_poll,
+    fifo_groups,
+    fifo_limits,
+    noisy_tenant,
+)
 
 SCENARIOS: dict[str, Scenario] = {each.SCENARIO.name: each.SCENARIO for each in _MODULES}

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import resource
 import socket
 import time
 from collections.abc import Awaitable, MutableMapping
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import uvloop
 
-from ropewayd import __version__, heap, logs
+from ropewayd import __version__, descriptors, heap, logs
 from ropewayd.ending import Ending, exit_for, frames
 from ropewayd.exits import CLEAN, IO, SOFTWARE, Misconfigured
 from ropewayd.kernel.kernel import Kernel, Report
@@ -52,9 +51,6 @@ of load. Hot records are not tracked by the collector, and what it still looks a
 
 START_PATIENCE: Final = 60.0
 """Seconds of more time that a start which still recovers asks the service manager for, as often as needed."""
-
-DESCRIPTORS_BESIDE: Final = 64
-"""File descriptors that are no connections: the store's, the log's, the listeners'."""
 
 STORE_SHARE: Final = 0.5
 """The part of daemon.drain_timeout that slow readers may not use up, so that the store can close in order."""
@@ -187,10 +183,14 @@ class Daemon:
         return http
 
     async def _listen(self, server: BinaryServer, http: HttpServer | None) -> None:
-        raise_descriptor_limit(
-            self._settings.protocol.max_connections
-            + (self._settings.http.max_connections if self._http_addresses else 0)
-        )
+        room = descriptors.make_room(descriptors.asked_for(self._settings))
+
+        def full() -> bool:
+            return server.connections + (0 if http is None else http.connections) >= room
+
+        server.full = full
+        if http is not None:
+            http.full = full
         mode = int(self._settings.daemon.socket_mode, 8)
         self._listeners.open(self._addresses, mode)
         self._http_listeners.open(self._http_addresses, mode)
@@ -340,23 +340,3 @@ def http_limits(settings: Settings) -> HttpLimits:
 def milliseconds(seconds: float) -> int:
     """A duration as the floors below count it; never nothing."""
     return max(1, round(seconds * 1000))
-
-
-def raise_descriptor_limit(connections: int) -> None:
-    """Let the process have the file descriptors that its connections may need, or say that it may not."""
-    needed = connections + DESCRIPTORS_BESIDE
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft >= needed or soft == resource.RLIM_INFINITY:
-        return
-    within = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, within), hard))
-        soft = max(soft, within)
-    except (ValueError, OSError):
-        within = soft  # a sandbox forbids it
-    if soft < needed:
-        log.warning(
-            "the system's limit on open files is below protocol.max_connections and http.max_connections",
-            open_files=soft,
-            max_connections=connections,
-        )

@@ -110,7 +110,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True):
 
     max_connections: Annotated[
         int, Meta(ge=1, le=1_000_000, description="Open connections. Each takes a file descriptor.")
-    ] = 10_000
+    ] = 16_000
     max_frame: Annotated[
         int,
         Meta(
@@ -175,7 +175,7 @@ class Http(msgspec.Struct, frozen=True, kw_only=True):
     ] = ()
     max_connections: Annotated[
         int, Meta(ge=1, le=1_000_000, description="Open connections. Each takes a file descriptor.")
-    ] = 10_000
+    ] = 16_000
     max_header: Annotated[
         int, Meta(ge=1024, le=MIB, description="Bytes of a request's first line, and of each of its headers.")
     ] = 16_384

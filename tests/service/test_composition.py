@@ -2,14 +2,12 @@
 
 import asyncio
 import inspect
-import resource
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from ropewayd.daemon import binary_limits, kernel_settings, make_store, queue_limits, raise_descriptor_limit
+from ropewayd.daemon import binary_limits, kernel_settings, make_store, queue_limits
 from ropewayd.ending import Ending
 from ropewayd.kernel.settings import KernelSettings
 from ropewayd.protocols.binary.settings import BinaryLimits
@@ -73,27 +71,6 @@ def test_the_store_is_not_touched_until_it_is_claimed(tmp_path: Path) -> None:
     settings = gather({"daemon.data_dir": f"{tmp_path}/x"}, {}).settings
     make_store(settings)
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.fixture
-def _descriptors() -> Iterator[None]:
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, before)
-
-
-@pytest.mark.usefixtures("_descriptors")
-def test_the_limit_on_open_files_is_raised_as_far_as_it_goes(capfd: pytest.CaptureFixture[str]) -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
-    raise_descriptor_limit(300)
-    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (364, hard)
-    raise_descriptor_limit(100)
-    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (364, hard)
-    assert "open files" not in capfd.readouterr().out
-    raise_descriptor_limit(1_000_000_000)
-    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == hard
-    assert "open files" in capfd.readouterr().out
 
 
 async def test_a_broken_rule_anywhere_in_the_loop_ends_the_daemon() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from ropewayd.exits import CONFIGURATION, CORRUPT
 from ropewayd.settings import Daemon as DaemonSettings
-from ropewayd.settings import Protocol
+from ropewayd.settings import Http, Protocol
 
 CONF = Path(__file__).parents[2] / "conf"
 UNIT = CONF / "ropeway.service"
@@ -71,7 +71,7 @@ def test_it_fits_the_daemon() -> None:
     assert int(values("StartLimitBurst")[0]) > 0
     assert int(values("WatchdogSec")[0]) > 0
     assert float(values("TimeoutStopSec")[0]) > DaemonSettings().drain_timeout
-    assert int(values("LimitNOFILE")[0]) > Protocol().max_connections
+    assert int(values("LimitNOFILE")[0]) > Protocol().max_connections + Http().max_connections
     (command,) = values("ExecStart")
     assert command.startswith("/opt/ropeway/bin/ropewayd ")
     assert "--data-dir %S/ropeway" in command

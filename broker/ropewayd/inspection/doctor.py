@@ -18,7 +18,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from ropewayd.daemon import DESCRIPTORS_BESIDE
+from ropewayd.descriptors import BESIDE, asked_for
 from ropewayd.inspection.disk import Mount, Syncs, measure, mount
 from ropewayd.inspection.layout import duration, size
 from ropewayd.settings import Settings
@@ -169,15 +169,15 @@ def _room(place: Path, settings: Settings) -> Iterator[Line]:
 def _limits(settings: Settings) -> Line:
     """Whether there are file descriptors for all connections."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = settings.protocol.max_connections + DESCRIPTORS_BESIDE
+    needed = asked_for(settings) + BESIDE
     if hard != resource.RLIM_INFINITY and hard < needed:
         return Line(
             "open files",
             "warn",
-            f"at most {hard:,}, and protocol.max_connections asks for {needed:,} (ulimit -Hn, LimitNOFILE=)",
+            f"at most {hard:,}, and all max_connections ask for {needed:,} (ulimit -Hn, LimitNOFILE=)",
         )
     raised = "" if soft >= needed else f", which the daemon raises from {soft:,}"
-    return Line("open files", "ok", f"{needed:,} for protocol.max_connections{raised}")
+    return Line("open files", "ok", f"{needed:,} for all connections{raised}")
 
 
 def _versions() -> Iterator[Line]:

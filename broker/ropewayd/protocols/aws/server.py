@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -27,6 +28,8 @@ class HttpServer:
         self._manager = web.Server(gateway.serve, handler_cancellation=True)
         self._connections: set[Connection] = set()
         self._servers: list[asyncio.AbstractServer] = []
+        self.full: Callable[[], bool] = lambda: False
+        """Whether the whole process can have no more connections."""
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -48,7 +51,7 @@ class HttpServer:
 
     def admit(self, connection: Connection) -> bool:
         """Count a connection in, unless there are too many."""
-        if len(self._connections) >= self.limits.max_connections:
+        if len(self._connections) >= self.limits.max_connections or self.full():
             return False
         self._connections.add(connection)
         self._idle.clear()

@@ -8,7 +8,7 @@ import msgspec
 class HttpLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a peer controls is bounded by one of these."""
 
-    max_connections: int = 10_000
+    max_connections: int = 16_000
     max_header: int = 16 << 10
     """Bytes of the request line, and of each header."""
     max_headers: int = 100

@@ -144,7 +144,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=self._limits.max_unsent)
         if not self._server.admit(self):
-            most = self._limits.max_connections
+            most = self._server.connections
             self._write(self.encode(0, OverLimit(f"There are {most} connections, and that is the limit.")))
             self.close()
             return

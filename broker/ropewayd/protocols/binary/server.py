@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ropewayd.kernel.kernel import Kernel
@@ -45,6 +45,8 @@ class BinaryServer:
         self._region = region
         self._connections: set[Connection] = set()
         self._servers: list[asyncio.AbstractServer] = []
+        self.full: Callable[[], bool] = lambda: False
+        """Whether the whole process can have no more connections."""
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -69,7 +71,7 @@ class BinaryServer:
 
     def admit(self, connection: Connection) -> bool:
         """Count a connection in, unless there are too many."""
-        if len(self._connections) >= self.limits.max_connections:
+        if len(self._connections) >= self.limits.max_connections or self.full():
             return False
         self._connections.add(connection)
         self._idle.clear()

@@ -10,7 +10,7 @@ from ropewayd.vocabulary.action import MAX_BATCH
 class BinaryLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a peer controls is bounded by one of these."""
 
-    max_connections: int = 10_000
+    max_connections: int = 16_000
     max_frame: int = 16 << 20
     """Bytes of one frame, either way."""
     max_requests: int = 1024
