@@ -162,6 +162,24 @@ def test_remains_of_a_torn_write_behind_a_later_commit_are_no_damage(writer: Wri
     assert scan(mixed).frames == good + 1
 
 
+def test_of_a_log_begun_anew_no_more_is_walked_than_there_is(
+    writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer.commit(300_000)
+    writer.checkpoint()
+    writer.commit(100)
+    walked = []
+
+    def counted(chunk: bytes, count: int, order: Order) -> list[tuple[int, int]]:
+        walked.append(count)
+        return own_parts(chunk, count, order)
+
+    monkeypatch.setattr("ropewayd.store.wal.own_parts", counted)
+    log = scan(writer.log)
+    assert log.frames == ends(writer.log)[-1] < writer.log.stat().st_size // FRAME
+    assert sum(walked) == log.frames + 1
+
+
 def rewritten(log: bytes, number: int) -> bytes:
     """The log with this frame in place of what is there: a whole commit of its own."""
     content = bytearray(log)

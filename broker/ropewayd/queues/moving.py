@@ -21,7 +21,7 @@ def arrived(queue: Queue, event: MessagesMoved, lsn: int) -> tuple[int, Sequence
     touched = range(first, first + count)
     fresh: Sequence[int] = touched
     if queue.replaying:
-        fresh = [s for s in touched if s > queue.floor and s not in queue.messages]
+        fresh = queue.missing(touched)
     for sequence in fresh:
         _put(queue, event, sequence)
     if queue.groups is None and queue.tenants is None:
@@ -30,7 +30,7 @@ def arrived(queue: Queue, event: MessagesMoved, lsn: int) -> tuple[int, Sequence
         expires_at = min(event.sent_at) + queue.attributes.retention_period
         if queue.expiry is None or expires_at < queue.expiry.deadline:
             queue.expire_at(expires_at)
-    return (queue.number, touched) if fresh else None
+    return (queue.number, touched) if fresh or lsn > queue.stored else None
 
 
 def _put(queue: Queue, event: MessagesMoved, sequence: int) -> None:

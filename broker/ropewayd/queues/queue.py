@@ -56,6 +56,7 @@ class Queue:
         "dead",
         "delayed",
         "delaying",
+        "ending",
         "expiry",
         "floor",
         "groups",
@@ -134,6 +135,8 @@ class Queue:
         """The last move tasks that empty it, oldest first. See movetask.py."""
         self.pace: Timer | None = None
         self.replaying = False
+        self.ending: AbstractSet[int] = frozenset()
+        """Recovery: what ends later in the tail, and so need not come to be."""
         self.wheel = wheel
         self.owner = owner
         self.memory = memory
@@ -187,9 +190,14 @@ class Queue:
         touched = range(first, first + count)
         fresh: Sequence[int] = touched
         if self.replaying:
-            fresh = [s for s in touched if s > self.floor and s not in self.messages]
+            fresh = self.missing(touched)
         self._put(event, fresh)
-        return (self.number, touched) if fresh else None
+        return (self.number, touched) if fresh or lsn > self.stored else None
+
+    def missing(self, sequences: Iterable[int]) -> list[int]:
+        """Recovery: those that are to come to be."""
+        floor, messages, ending = self.floor, self.messages, self.ending
+        return [s for s in sequences if s not in ending and s > floor and s not in messages]
 
     def _put(self, event: MessagesSent, fresh: Sequence[int]) -> None:
         first, at, ids, bodies = event.first, event.at, event.ids, event.bodies
@@ -481,7 +489,7 @@ class Queue:
 
     def recovered(self) -> None:
         """The tail is applied. A stub whose row says all need not be here."""
-        self.replaying = False
+        self.replaying, self.ending = False, frozenset()
         lsn = self.memory.durable
         for message in [m for m in self.messages.values() if m.stub and m.on_disk(lsn)]:
             del self.messages[message.sequence]

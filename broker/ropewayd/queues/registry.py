@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import msgspec
@@ -79,6 +80,8 @@ class Registry:
         self.handle_key: bytes | None = None
         self.full: set[int] = set()
         """Queues for which a long poll waits because too many messages are in flight."""
+        self.ending: Mapping[int, AbstractSet[int]] = {}
+        """Recovery: see Queue.ending, by queue number."""
         self._handles: Handles | None = None
         self.wheel = wheel
         self._owner = owner
@@ -241,6 +244,7 @@ class Registry:
 
     def recovered(self) -> None:
         """The tail is applied. What it left in memory may be on disk too."""
+        self.ending = {}
         self._holders.update((number, None) for number, queue in self.by_number.items() if queue.messages)
         self._make_room()
 

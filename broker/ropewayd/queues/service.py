@@ -221,6 +221,7 @@ class Queues:
             queue.tags = event.tags or None
             queue.changed = lsn
             queue.replaying = self._replaying
+            queue.ending = registry.ending.get(event.number, frozenset())
         return Own(event.number)
 
     def _deleted(self, event: e.QueueDeleted, lsn: int) -> Touch:

@@ -8,7 +8,8 @@ small record of its deadline. Either way all that the disk says of it is then ri
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import msgspec
@@ -285,26 +286,33 @@ class Spilling:
     ) -> Iterator[tuple[Space, Key]]:
         """The rows of messages that these (queue number, sequences) name and that can be on disk. A message
         that is invisible needs none, and one that ends in the tail is not looked at again."""
-        over = {(number, s) for number, sequences in ended for s in sequences}
+        over: dict[int, set[int]] = {}
+        for number, sequences in ended:
+            over.setdefault(number, set()).update(sequences)
+        self._registry.ending = over
+        for number, gone in over.items():
+            queue = self._registry.by_number.get(number)
+            if queue is not None:
+                queue.ending = gone
         self._restore(over)
         wanted = dict.fromkeys(row_key(number, sequence) for number, sequence in self._loading)
         for number, sequences in named:
             queue = self._registry.by_number.get(number)
             if queue is not None:
-                floor, through, stubs = queue.floor, queue.spilled_through, queue.messages
-                named_here = (s for s in sequences if floor < s <= through and s not in stubs)
-                wanted.update(dict.fromkeys(row_key(number, s) for s in named_here))
+                floor, through = queue.floor, queue.spilled_through
+                stubs, ending = queue.messages, queue.ending
+                here = (s for s in sequences if floor < s <= through and s not in ending and s not in stubs)
+                wanted.update(dict.fromkeys(row_key(number, s) for s in here))
         for key in sorted(wanted):
-            if split_row_key(key) not in over:
-                yield MESSAGES, key
+            yield MESSAGES, key
 
-    def _restore(self, over: set[tuple[int, int]]) -> None:
+    def _restore(self, over: Mapping[int, AbstractSet[int]]) -> None:
         """What the small records say is all that memory needs of what is invisible."""
         loading, self._loading = self._loading, {}
         for place, (said, lsn) in loading.items():
             number, sequence = place
             queue = self._registry.by_number.get(number)
-            if place in over:
+            if sequence in over.get(number, ()):
                 continue
             if queue is None or not said.id:
                 self._loading[place] = said, lsn

@@ -10,7 +10,9 @@ Rule 2  A bad frame in the last commit is a torn write, and normal: that commit 
         frames may have reached the disk in any order, so good frames behind the bad one prove nothing, up to
         the frame that ends the commit. (Damage in the very last commit looks the same. Nothing in the log can
         tell.)
-Rule 3  Frames of an earlier generation (other salts) are remains that the log has not overwritten yet.
+Rule 3  Frames of an earlier generation (other salts) are remains that the log has not overwritten yet. Those
+        behind the last frame of this generation, but for the first of them, are not looked at: none of them
+        could be good.
 Rule 4  We only read, and close the file before SQLite opens it.
 
 The format is described in SQLite's documentation ("WAL-mode File Format"): a header of 32 bytes, then frames
@@ -100,7 +102,8 @@ def scan(path: Path) -> Log:
         ):
             raise Corrupt(f"The header of {path} is damaged.")
         walk = _Walk(path, (salts[0], salts[1]), (check0, check1), page_size)
-        for frame in frames(file, page_size, order):
+        count = _ours(file, page_size, walk.salts) + 1
+        for frame in frames(file, page_size, order, count):
             walk.take(frame)
         pages = [_head(file, number, page_size) for number in (walk.first_page, walk.base_page)]
         return Log(True, walk.committed, page_size, *pages)
@@ -131,6 +134,20 @@ def _head(file: BinaryIO, number: int, page_size: int) -> bytes:
     return file.read(100)
 
 
+def _ours(file: BinaryIO, page_size: int, salts: Sums) -> int:
+    """The number of the last frame with these salts, 0 where there is none. The file stays where it is."""
+    begin, size = file.tell(), _FRAME.size + page_size
+    number = (file.seek(0, os.SEEK_END) - begin) // size
+    while number:
+        file.seek(begin + (number - 1) * size)
+        _, _, *found, _, _ = _FRAME.unpack(file.read(_FRAME.size))
+        if tuple(found) == salts:
+            break
+        number -= 1
+    file.seek(begin)
+    return number
+
+
 class _Walk:
     """Where the walk stands: on good ground, or behind a first bad frame and looking for proof of damage."""
 
@@ -139,7 +156,7 @@ class _Walk:
         self.first_page = 0  # the frame that holds page 1 as of the last commit
         self.base_page = 0  # likewise, as of the first one
         self._path = path
-        self._salts = salts
+        self.salts = salts
         self._pairs = 1 + page_size // 8
         self._before = {checksum}  # what the frame before may have carried
         self._first_page = 0
@@ -151,7 +168,7 @@ class _Walk:
         """Look at the next frame."""
         expected = {frame.after(before, self._pairs) for before in self._before}
         whole = frame.stored in expected and frame.page > 0
-        ours = frame.salts == self._salts
+        ours = frame.salts == self.salts
         if whole and not ours:
             # Salts are not part of the checksum, but it began with them: nobody else's frame would fit here.
             raise Corrupt(f"Frame {frame.number} of {self._path} is damaged: its salts are wrong.")
@@ -182,12 +199,13 @@ class _Walk:
             self.committed, self.first_page = frame.number, self._first_page
 
 
-def frames(file: BinaryIO, page_size: int, order: Order) -> Iterator[Frame]:
-    """The frames of a log whose header has been read, numbered from 1. A piece at the end is left out."""
+def frames(file: BinaryIO, page_size: int, order: Order, most: int) -> Iterator[Frame]:
+    """The first `most` frames of a log whose header has been read, numbered from 1. A piece at the end is
+    left out."""
     size = _FRAME.size + page_size
     number = 0
     while True:
-        chunk = file.read(size * _LANES)
+        chunk = file.read(size * min(_LANES, most - number))
         count = len(chunk) // size
         if not count:
             return
