@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from ropewayd.store import wal
 from ropewayd.store.lock import Lock
 from ropewayd.store.protocol import StoreError, Unknown
 from ropewayd.store.sqlite import SqliteStore
@@ -19,7 +18,7 @@ from tests.faults.vfs import Machine
 
 
 class Failing:
-    """A store on a model disk, whose log is written again through the model too."""
+    """A store on a model disk."""
 
     def __init__(self, directory: Path, seed: int) -> None:
         directory.mkdir(mode=0o700)
@@ -29,14 +28,6 @@ class Failing:
 
     def begin(self) -> None:
         self.store = SqliteStore(self.disk.directory, reserve_bytes=0, connector=self.machine.connect)
-
-    def rewrite(self, path: Path) -> None:
-        try:
-            file = self.disk.open(path.name)
-            self.disk.write(file, path.read_bytes(), 0)
-            self.disk.sync(file)
-        except Failed as failure:
-            raise OSError(5, str(failure)) from failure
 
     async def fail_a_sync(self) -> int:
         """Append until one is not synced; give the last lsn that was acknowledged."""
@@ -63,11 +54,10 @@ class Failing:
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_the_power_goes_at_any_moment_of_the_start_after_a_failed_sync(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+    tmp_path: Path, seed: int
 ) -> None:
     for at in range(1, 60):
         failing = Failing(tmp_path / str(at), seed)
-        monkeypatch.setattr(wal, "rewrite", failing.rewrite)
         try:
             lsn = await failing.fail_a_sync()
             failing.disk.restart()

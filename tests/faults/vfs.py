@@ -1,21 +1,25 @@
 """SQLite on a model disk: apsw's Connection, over a VFS written in Python, made to look like sqlite3's.
 
-The store's own code runs on it unchanged, since a SqliteStore takes any connector.
+The store's own code runs on it unchanged, since a SqliteStore takes any connector. What the store does to the
+log before SQLite opens it goes to the model disk too.
 """
 
 # ruff: noqa: N802  # the methods' names are SQLite's
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NoReturn
+from unittest import mock
 
 import apsw
 
+from ropewayd.store import wal
 from tests.faults.disk import Disk, Failed, File, Operation
 
 _IO_ERRORS: Final = {
@@ -38,6 +42,15 @@ def refuse(failure: Failed) -> NoReturn:
     """Raise what SQLite understands."""
     code = apsw.SQLITE_FULL if failure.full else _IO_ERRORS[failure.operation]
     raise apsw.exception_for(code) from failure
+
+
+@contextmanager
+def as_the_system_says() -> Iterator[None]:
+    """Raise the system's own errors for those of the disk."""
+    try:
+        yield
+    except Failed as failure:
+        raise OSError(errno.ENOSPC if failure.full else errno.EIO, str(failure)) from failure
 
 
 class ModelFile:
@@ -210,7 +223,8 @@ class Connection:
 
 
 class Machine:
-    """A model disk with SQLite on it. `connect` is a connector for SqliteStore."""
+    """A model disk with SQLite on it. `connect` is a connector for SqliteStore. Until it is closed, all logs
+    are those of this disk."""
 
     def __init__(self, disk: Disk, rewrite: Callable[[str], str] = lambda statement: statement) -> None:
         self.disk = disk
@@ -219,6 +233,9 @@ class Machine:
         apsw.randomness(0)  # SQLite asks the disk for a new seed
         self._hook = sys.unraisablehook
         sys.unraisablehook = self._unraisable
+        self._patches = ExitStack()
+        self._patches.enter_context(mock.patch.object(wal, "cut_off", self._cut_off))
+        self._patches.enter_context(mock.patch.object(wal, "rewrite", self._rewrite_log))
 
     def connect(self, path: str) -> Connection:
         return Connection(path, f"model-{id(self)}", self._rewrite)
@@ -227,6 +244,19 @@ class Machine:
         self.disk.close()
         self._vfs.unregister()
         sys.unraisablehook = self._hook
+        self._patches.close()
+
+    def _cut_off(self, path: Path, end: int) -> None:
+        with as_the_system_says():
+            file = self.disk.open(path.name)
+            self.disk.truncate(file, end)
+            self.disk.sync(file)
+
+    def _rewrite_log(self, path: Path) -> None:
+        with as_the_system_says():
+            file = self.disk.open(path.name)
+            self.disk.write(file, file.read(file.size, 0), 0)
+            self.disk.sync(file)
 
     def _unraisable(self, unraisable: sys.UnraisableHookArgs) -> None:
         """apsw comes here with failures that SQLite does not look at. Those that were planned are no news."""

@@ -13,7 +13,6 @@ next start finds.
 from __future__ import annotations
 
 import asyncio
-import errno
 import random
 import tempfile
 from collections.abc import Callable
@@ -212,15 +211,6 @@ class SqliteWorld(World):
 
         self.model.trouble = trouble
 
-    def rewrite_log(self, path: Path) -> None:
-        """As the store does by the system's calls, which the model disk does not see."""
-        try:
-            file = self.model.open(path.name)
-            self.model.write(file, file.read(file.size, 0), 0)
-            self.model.sync(file)
-        except Failed as failure:
-            raise OSError(errno.ENOSPC if failure.full else errno.EIO, str(failure)) from failure
-
     def disarm(self) -> None:
         self.model.trouble = lambda number, operation: None
 
@@ -239,15 +229,9 @@ def simulate_on_sqlite(
                 super().__init__(*given)
                 made.append(self)
 
-        def rewrite(path: Path) -> None:
-            made[0].rewrite_log(path)
-
         try:
             # The only chance in the store itself is the identity that it gives to a new one.
-            with (
-                mock.patch("os.urandom", random.Random(seed).randbytes),
-                mock.patch("ropewayd.store.wal.rewrite", rewrite),
-            ):
+            with mock.patch("os.urandom", random.Random(seed).randbytes):
                 simulate(seed, Here, say)
         finally:
             for world in made:

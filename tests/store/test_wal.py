@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ropewayd.store.protocol import Corrupt
-from ropewayd.store.wal import Log, Order, own_parts, powers, scan, simple
+from ropewayd.store.wal import Log, Order, cut_off, own_parts, powers, scan, simple
 
 PAGE = 4096
 FRAME = 24 + PAGE
@@ -27,7 +27,7 @@ class Writer:
         self.db = sqlite3.connect(self.path, isolation_level=None)
         for pragma in (f"page_size = {PAGE}", "journal_mode = WAL", "wal_autocheckpoint = 0"):
             self.db.execute(f"PRAGMA {pragma}").fetchall()
-        self.db.execute("CREATE TABLE t (a INTEGER PRIMARY KEY, b)")
+        self.db.execute("CREATE TABLE IF NOT EXISTS t (a INTEGER PRIMARY KEY, b)")
 
     def commit(self, size: int) -> None:
         self.db.execute("INSERT INTO t (b) VALUES (?)", (random.Random(size).randbytes(size),))
@@ -116,6 +116,33 @@ def test_damage_before_the_last_commit_is_corrupt(writer: Writer, sizes: tuple[i
     assert last > before_last
 
 
+def test_damage_in_two_commits_is_corrupt(writer: Writer) -> None:
+    for size in (9000, 9000, 20_000, 100):
+        writer.commit(size)
+    whole = writer.log.read_bytes()
+    first, second, third, _ = ends(writer.log)[-4:]
+    for one in range(first + 1, second + 1):
+        for two in range(second + 1, third):
+            writer.log.write_bytes(whole)
+            harm(writer.log, one)
+            harm(writer.log, two)
+            with pytest.raises(Corrupt, match=f"Frame {one} of "):
+                scan(writer.log)
+
+
+def test_a_log_is_cut_off_behind_its_last_whole_commit(writer: Writer) -> None:
+    for size in (100, 30_000):
+        writer.commit(size)
+    whole = writer.log.read_bytes()
+    before_last, last = ends(writer.log)[-2:]
+    assert scan(writer.log).end == len(whole)
+    harm(writer.log, last - 1)
+    found = scan(writer.log)
+    cut_off(writer.log, found.end)
+    assert writer.log.read_bytes() == whole[: 32 + before_last * FRAME]
+    assert scan(writer.log) == found
+
+
 def test_damage_in_the_last_commit_is_a_torn_write(writer: Writer) -> None:
     for size in (100, 30_000):
         writer.commit(size)
@@ -178,6 +205,30 @@ def test_of_a_log_begun_anew_no_more_is_walked_than_there_is(
     log = scan(writer.log)
     assert log.frames == ends(writer.log)[-1] < writer.log.stat().st_size // FRAME
     assert sum(walked) == log.frames + 1
+
+
+def test_two_torn_commits_in_one_place_are_no_damage(writer: Writer, tmp_path: Path) -> None:
+    """The power goes in a long commit, and after the start in a shorter one over it."""
+    writer.commit(100)
+    good = scan(writer.log).frames
+    writer.commit(60_000)
+    harm(writer.log, good + 2)
+    for number in range(2):
+        files = [(path.name, path.read_bytes()) for path in (writer.path, writer.log)]
+        writer.db.close()
+        root = tmp_path / str(number)
+        root.mkdir()
+        for name, content in files:
+            (root / name).write_bytes(content)
+        found = scan(root / "a.db-wal")
+        assert found.frames == good
+        cut_off(root / "a.db-wal", found.end)
+        writer = Writer(root)
+        writer.commit(10_000)
+        assert scan(writer.log).frames > good + 1
+        harm(writer.log, good + 1)
+    assert scan(writer.log).frames == good
+    writer.db.close()
 
 
 def rewritten(log: bytes, number: int) -> bytes:

@@ -95,7 +95,7 @@ class Engine:
         try:
             self._open()
         except BaseException as error:
-            if isinstance(error, sqlite3.Error):
+            if isinstance(error, sqlite3.Error | OSError):
                 self._directory.doubt(True)
             self.abandon()
             if isinstance(error, sqlite3.Error):
@@ -110,6 +110,8 @@ class Engine:
         log = wal.scan(self._directory.wal)
         if not self._directory.unborn:
             tables.check_files(file, self._directory.wal, log)
+        if log.there and self._directory.size(self._directory.wal) > log.end:
+            wal.cut_off(self._directory.wal, log.end)
         if self._directory.in_doubt and log.there:
             wal.rewrite(self._directory.wal)
         self._db = self._connector(str(file))

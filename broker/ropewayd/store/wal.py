@@ -13,7 +13,10 @@ Rule 2  A bad frame in the last commit is a torn write, and normal: that commit 
 Rule 3  Frames of an earlier generation (other salts) are remains that the log has not overwritten yet. Those
         behind the last frame of this generation, but for the first of them, are not looked at: none of them
         could be good.
-Rule 4  We only read, and close the file before SQLite opens it.
+Rule 4  What is behind the last whole commit is cut off before SQLite opens the log and goes on from there. So
+        what a torn commit leaves never comes to lie behind a later commit, where it would look like damage: a
+        log holds frames of one torn commit at most, and all others that do not check are damaged.
+Rule 5  The walk only reads. It and the cut close the file before SQLite opens it.
 
 The format is described in SQLite's documentation ("WAL-mode File Format"): a header of 32 bytes, then frames
 of 24 bytes and a page each. A frame's checksum covers the first 8 bytes of its header and the page, and goes
@@ -62,6 +65,11 @@ class Log(msgspec.Struct, frozen=True):
     first_page: bytes = b""
     base_page: bytes = b""
 
+    @property
+    def end(self) -> int:
+        """Where the last whole commit ends, in bytes from the start of the file."""
+        return _HEADER.size + self.frames * (_FRAME.size + self.page_size)
+
 
 class Frame(msgspec.Struct, frozen=True, gc=False):
     """A frame's header, and what its own words add to the running checksum."""
@@ -107,6 +115,16 @@ def scan(path: Path) -> Log:
             walk.take(frame)
         pages = [_head(file, number, page_size) for number in (walk.first_page, walk.base_page)]
         return Log(True, walk.committed, page_size, *pages)
+
+
+def cut_off(path: Path, end: int) -> None:
+    """Let the log end here, and sync that. Raises OSError."""
+    handle = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        os.ftruncate(handle, end)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def rewrite(path: Path) -> None:
@@ -162,7 +180,6 @@ class _Walk:
         self._first_page = 0
         self._bad = 0  # the first bad frame, if there is one
         self._ended = False  # the commit that the bad frame belongs to has ended
-        self._remains = False  # what follows does not go on from there: an older commit that was torn too
 
     def take(self, frame: Frame) -> None:
         """Look at the next frame."""
@@ -179,9 +196,7 @@ class _Walk:
             return
         if not self._bad:
             self._bad = frame.number
-        elif self._ended and not good:
-            self._remains = True
-        elif self._ended and good and frame.commit and not self._remains:
+        elif self._ended and good and frame.commit:
             raise Corrupt(
                 f"Frame {self._bad} of {self._path} is damaged: a commit behind it, which ends at frame"
                 f" {frame.number}, is whole."
