@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from ropewayd.kernel.service import SliceBuilder
 from ropewayd.kernel.settings import KernelSettings
 from ropewayd.queues import actions as a
-from ropewayd.queues.deduplication import WINDOW, Ids
+from ropewayd.queues.deduplication import WINDOW, Accepted, Ids, Remembered
 from ropewayd.queues.settings import QueueLimits
 from tests.house import BODY, HANDLE, House
 
@@ -220,6 +221,51 @@ async def test_a_token_stands_for_a_deduplication_id_that_is_not_given(house: Ho
 def test_ids_of_one_key_are_told_apart() -> None:
     ids = Ids(1)
     one, two = b"same key" + b"1" * 8, b"same key" + b"2" * 8
-    ids.remember(1, 0, b"i" * 32, one + two)
+    ids.remember(Remembered(1, 1, 0, b"i" * 32, one + two))
     assert [(found.sequence if (found := ids.find(each, 5, 0)) else 0) for each in (one, two)] == [1, 2]
     assert ids.find(b"same key" + b"3" * 8, 5, 0) is None
+
+
+def test_ids_of_one_key_stand_in_one_record() -> None:
+    ids, into = Ids(1), SliceBuilder(7)
+    sends = [Remembered(1, n, 0, b"i" * 16, b"same key" + bytes([n]) * 8) for n in (1, 2)]
+    for send in sends:
+        ids.remember(send)
+    for send in sends:
+        ids.spill(send, into)
+    assert {put.key for put in into.puts} == {into.puts[0].key}
+    again = Ids(1)
+    again.restore(ids.epochs)
+    again.fill([], into.puts[-1:])
+    found = [again.find(send.digests, 5, 0) for send in sends]
+    assert found == [Accepted(1, b"i" * 16), Accepted(2, b"i" * 16)]
+
+
+def test_ids_since_a_purge_stay_until_they_are_on_disk_themselves() -> None:
+    ids, into = Ids(1), SliceBuilder(7)
+    before, since = [Remembered(1, n, 0, b"i" * 16, bytes([n]) * 16) for n in (1, 2)]
+    ids.remember(before)
+    ids.clear(1)
+    ids.remember(since)
+    ids.spill(before, into)
+    ids.let_go(7)
+    assert ids.find(since.digests, 5, 1) is not None
+    ids.spill(since, into)
+    assert ids.let_go(7) > 0
+
+
+async def test_new_ids_are_not_looked_for_one_by_one(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    await make(house)
+    await send(house, "a", "0")
+    looked: list[bytes] = []
+    find = Ids.find
+
+    def counted(ids: Ids, digest: bytes, now: int, floor: int) -> Accepted | None:
+        looked.append(digest)
+        return find(ids, digest, now, floor)
+
+    monkeypatch.setattr(Ids, "find", counted)
+    await send(house, "b", "1")
+    assert not looked
+    await send(house, "b", "1")
+    assert len(looked) == 1

@@ -20,8 +20,9 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from typing import Any
 
 import msgspec
 
@@ -29,8 +30,6 @@ from ropewayd.kernel.service import SliceBuilder
 from ropewayd.kernel.wheel import Timer
 from ropewayd.store.protocol import Record, Space
 
-from .actions import QueueAttributes, SendEntry
-from .fifo import deduplication_id
 from .records import SEQUENCE_BITS
 
 IDS = Space(5, "ids", paged=True)
@@ -43,14 +42,19 @@ NONE = bytes(DIGEST)
 """In a column of digests: this message has none."""
 
 _SLICE = 60_000
-_ID_BYTES = 256
-"""What an id takes in memory, about."""
+_ID_BYTES, _SEND_BYTES = 170, 130
+"""What an id takes in memory, about, and the send that it came with."""
 _EPOCH_BITS = 4
 _HASH_BITS = SEQUENCE_BITS - _EPOCH_BITS
 _FORM = struct.Struct(">16sQQ16s")
 """Digest, when it was accepted, sequence, message id."""
 _HEAD = struct.Struct(">Q")
+_HEADS = struct.Struct(f">Q{DIGEST - 8}x")
 _VERSION = b"\x01"
+
+
+Entry = tuple[bytes, int, int, bytes]
+"""Of an accepted message: digest, when it was, sequence, id. As `_FORM` has it."""
 
 
 class Accepted(msgspec.Struct, gc=False, frozen=True):
@@ -67,7 +71,8 @@ class Forget(msgspec.Struct, gc=False, frozen=True):
 
 
 class Remembered(msgspec.Struct, gc=False, frozen=True):
-    """The touch of messages that were accepted with digests."""
+    """Messages that were accepted with digests, in columns: the touch of that, and what memory holds of
+    it."""
 
     number: int
     first: int
@@ -75,16 +80,35 @@ class Remembered(msgspec.Struct, gc=False, frozen=True):
     ids: bytes
     digests: bytes
 
+    def entries(self, key: int) -> Iterator[Entry]:
+        """Those whose digests have this key."""
+        ids, digests = self.ids, self.digests
+        head = (key >> (_HASH_BITS - 32)).to_bytes(4, "big")
+        place = digests.find(head)
+        while place >= 0:
+            index, inside = divmod(place, DIGEST)
+            digest = digests[place : place + DIGEST]
+            if not inside and _hash(digest) == key:
+                yield digest, self.at, self.first + index, ids[16 * index : 16 * index + 16]
+            place = digests.find(head, place + 1)
 
-def digest_of(entry: SendEntry, attributes: QueueAttributes, scope: str) -> bytes:
-    """Of what makes an entry the same message as another."""
-    if not attributes.fifo:
-        plain = f"t{entry.token}"
-    elif scope == "queue":
-        plain = f"q{deduplication_id(entry, attributes)}"
-    else:
-        plain = f"g{deduplication_id(entry, attributes)} {entry.group}"
-    return hashlib.blake2b(plain.encode(), digest_size=DIGEST).digest()
+
+def digests_of(kind: str, names: Iterable[str | None]) -> list[bytes]:
+    """Of what makes an entry the same message as another, each; NONE where there is nothing. `kind`: "t", a
+    token; "q", a deduplication id; "g", one with its group."""
+    begun = _BEGUN[kind]
+    digests = []
+    for name in names:
+        if name is None:
+            digests.append(NONE)
+        else:
+            hashed = begun.copy()
+            hashed.update(name.encode())
+            digests.append(hashed.digest())
+    return digests
+
+
+_BEGUN = {kind: hashlib.blake2b(kind.encode(), digest_size=DIGEST) for kind in "tqg"}
 
 
 def split(digests: bytes) -> Iterator[tuple[int, bytes]]:
@@ -96,14 +120,16 @@ def split(digests: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 class Slice:
-    """The ids that were accepted within one minute, by the part of their digests that is their key."""
+    """The ids that were accepted within one minute: by the part of their digests that is their key, the sends
+    that they came with."""
 
-    __slots__ = ("count", "ids", "minute", "stored", "unspilled")
+    __slots__ = ("bytes", "count", "ids", "minute", "stored", "unspilled")
 
     def __init__(self, minute: int) -> None:
         self.minute = minute
-        self.ids: dict[int, bytes] = {}
+        self.ids: dict[int, Remembered | tuple[Remembered, ...]] = {}
         self.count = 0
+        self.bytes = 0
         self.unspilled = 0
         """Events whose part of the journal is still there."""
         self.stored = 0
@@ -112,16 +138,50 @@ class Slice:
     def over_at(self) -> int:
         return (self.minute + 1) * _SLICE + WINDOW
 
+    def add(self, send: Remembered) -> int:
+        """Gives by how many bytes memory grows."""
+        ids, digests = self.ids, send.digests
+        if NONE in digests:
+            digests = b"".join([digest for _, digest in split(digests)])
+        keys = _hashes(digests)
+        if len(set(keys)) == len(keys) and ids.keys().isdisjoint(keys):
+            ids.update(dict.fromkeys(keys, send))
+        else:
+            for key in keys:
+                ids[key] = (*self.sends(key), send)
+        grown = _SEND_BYTES + _ID_BYTES * len(keys)
+        self.bytes += grown
+        self.count += len(keys)
+        self.unspilled += 1
+        return grown
+
+    def sends(self, key: int) -> tuple[Remembered, ...]:
+        """Those with an id of this key: hardly ever more than one."""
+        held = self.ids.get(key, ())
+        return held if type(held) is tuple else (held,)  # type: ignore[return-value]  # as the type says
+
 
 class Ids:
     """What one queue remembers. Times are carried milliseconds."""
 
-    __slots__ = ("_checked", "_number", "_read", "_slices", "epochs", "reading", "timer", "unknown_until")
+    __slots__ = (
+        "_checked",
+        "_cleared",
+        "_number",
+        "_read",
+        "_slices",
+        "epochs",
+        "reading",
+        "timer",
+        "unknown_until",
+    )
 
     def __init__(self, number: int) -> None:
         self._number = number
         self._slices: deque[Slice] = deque()
         self._checked: AbstractSet[bytes] = frozenset()
+        self._cleared = 0
+        """The floor of the last purge: what was sent up to it is none of the slices'."""
         self._read: dict[int, bytes] = {}
         self.epochs: list[int] = []
         """Those of which there may be records on disk."""
@@ -139,13 +199,20 @@ class Ids:
     def find(self, digest: bytes, now: int, floor: int) -> Accepted | None:
         """The message that was accepted with this digest, if that counts still."""
         key = _hash(digest)
-        # Nearly all are new, so that this looks in vain: it is to cost a look at each minute and no more.
         for each in self._slices:
-            if key in each.ids:
-                accepted = _counting(each.ids[key], digest, now, floor)
+            for send in each.sends(key):
+                accepted = _counting(send.entries(key), digest, now, floor)
                 if accepted is not None:
                     return accepted
-        return _counting(self._read[key], digest, now, floor) if key in self._read else None
+        return _counting(_FORM.iter_unpack(self._read.get(key, b"")), digest, now, floor)
+
+    def may_know(self, digests: Sequence[bytes], now: int) -> bool:
+        """Whether one of these may be remembered, here or on disk. Nearly all are new, so that this looks in
+        vain: it is to cost a look at each minute and no more."""
+        if now < self.unknown_until:
+            return True
+        keys = _hashes(b"".join(digests))
+        return any(not each.ids.keys().isdisjoint(keys) for each in self._slices)
 
     def may_be_on_disk(self, digest: bytes, now: int) -> bool:
         """Whether one that is not known may be remembered all the same."""
@@ -173,28 +240,19 @@ class Ids:
 
     # Remembering
 
-    def remember(self, first: int, at: int, ids: bytes, digests: bytes) -> int:
+    def remember(self, send: Remembered) -> int:
         """These were accepted. Gives by how many bytes memory grows."""
-        slices, minute = self._slices, at // _SLICE
+        slices, minute = self._slices, send.at // _SLICE
         if not slices or slices[-1].minute < minute:
             slices.append(Slice(minute))
-        into = slices[-1]
-        count = 0
-        for index, digest in split(digests):
-            key = _hash(digest)
-            entry = _FORM.pack(digest, at, first + index, ids[16 * index : 16 * index + 16])
-            into.ids[key] = into.ids.get(key, b"") + entry
-            count += 1
         self._checked = frozenset()  # they are not absent any more
-        into.count += count
-        into.unspilled += 1
-        return _ID_BYTES * count
+        return slices[-1].add(send)
 
     def forget(self, now: int) -> int:
         """Let go of what is over; gives how many bytes memory has back."""
         freed = 0
         while self._slices and self._slices[0].over_at <= now:
-            freed += _ID_BYTES * self._slices.popleft().count
+            freed += self._slices.popleft().bytes
         return freed
 
     @property
@@ -208,14 +266,15 @@ class Ids:
         for each in list(self._slices):
             if not each.unspilled and each.stored <= durable:
                 self._slices.remove(each)
-                freed += _ID_BYTES * each.count
+                freed += each.bytes
                 self.unknown_until = max(self.unknown_until, each.over_at)
         return freed
 
-    def clear(self) -> int:
-        """The queue was purged, or is no more; gives how many bytes memory has back. Records go by
-        themselves."""
-        freed = _ID_BYTES * len(self)
+    def clear(self, floor: int) -> int:
+        """The queue was purged up to this sequence, or is no more; gives how many bytes memory has back.
+        Records go by themselves."""
+        self._cleared = floor
+        freed = sum(each.bytes for each in self._slices)
         self._slices.clear()
         self._read = {}
         return freed
@@ -234,23 +293,27 @@ class Ids:
         minute, epoch = touch.at // _SLICE, touch.at // WINDOW
         latest = self._slices[-1].minute * _SLICE if self._slices else touch.at
         self._drop(latest // WINDOW, into)
-        beside: list[dict[int, bytes]] = []
+        beside: list[Slice] = []
         for each in self._slices:
-            if each.minute == minute:
+            if each.minute == minute and touch.first > self._cleared:
                 each.unspilled -= 1
                 each.stored = into.lsn
             if each.minute * _SLICE // WINDOW == epoch:
-                beside.append(each.ids)
+                beside.append(each)
         if touch.at + WINDOW <= latest:
             return self.epochs != before
         if epoch not in self.epochs:
             self.epochs.append(epoch)
         for index, digest in split(touch.digests):
             key = _hash(digest)
-            value = b"".join([ids[key] for ids in beside if key in ids])
-            if not value:
+            sends = {send.first: send for each in beside for send in each.sends(key)}
+            if len(sends) == (touch.first in sends):
                 place = 16 * index
                 value = _FORM.pack(digest, touch.at, touch.first + index, touch.ids[place : place + 16])
+            else:  # others have this key, or have come instead since a purge
+                value = b"".join(
+                    [_FORM.pack(*entry) for send in sends.values() for entry in send.entries(key)]
+                )
             into.put(IDS, _key(self._number, epoch, key), _VERSION + value)
         return self.epochs != before
 
@@ -266,9 +329,9 @@ def drop_all(number: int, into: SliceBuilder) -> None:
     into.drop_range(IDS, first, first | ((1 << SEQUENCE_BITS) - 1))
 
 
-def _counting(entries: bytes, digest: bytes, now: int, floor: int) -> Accepted | None:
-    """The message of these that was accepted with this digest, if that counts still."""
-    for found, at, sequence, id_ in _FORM.iter_unpack(entries):
+def _counting(entries: Iterable[Any], digest: bytes, now: int, floor: int) -> Accepted | None:
+    """The message of these (see Entry) that was accepted with this digest, if that counts still."""
+    for found, at, sequence, id_ in entries:
         if found == digest and now < at + WINDOW and sequence > floor:
             return Accepted(sequence, id_)
     return None
@@ -277,6 +340,11 @@ def _counting(entries: bytes, digest: bytes, now: int, floor: int) -> Accepted |
 def _hash(digest: bytes) -> int:
     head: int = _HEAD.unpack_from(digest)[0]
     return head >> (64 - _HASH_BITS)
+
+
+def _hashes(digests: bytes) -> list[int]:
+    """That of each digest of a column."""
+    return [head >> (64 - _HASH_BITS) for (head,) in _HEADS.iter_unpack(digests)]
 
 
 def _key(number: int, epoch: int, hashed: int) -> int:

@@ -174,6 +174,17 @@ def size_of(body: Any, attributes: Mapping[str, Any] | None) -> int:
     return size
 
 
-def told(system: System) -> dict[str, str]:
-    """What a consumer is told of it, by name."""
-    return {name: value for name in system.__struct_fields__ if (value := getattr(system, name)) is not None}
+def told(system: System, number: str | None = None) -> dict[str, str]:
+    """What a consumer is told of it, by name. `number`: the sequence number, where there are such."""
+    said: dict[str, str] = {}
+    if system.group is not None:
+        said["group"] = system.group
+    if system.deduplication_id is not None:
+        said["deduplication_id"] = system.deduplication_id
+    if system.trace_header is not None:
+        said["trace_header"] = system.trace_header
+    if system.source is not None:
+        said["source"] = system.source
+    if number is not None:
+        said["sequence_number"] = number
+    return said

@@ -239,10 +239,11 @@ class Queue:
         if self.ids is None:
             self.ids = Ids(self.number)
         ids = self.ids
-        self.memory.used += ids.remember(event.first, event.at, event.ids, event.digests)
+        send = Remembered(self.number, event.first, event.at, event.ids, event.digests)
+        self.memory.used += ids.remember(send)
         if ids.timer is None:
             self.forget(event.at)
-        return Remembered(self.number, event.first, event.at, event.ids, event.digests)
+        return send
 
     def forget(self, now: int) -> None:
         """Let go of deduplication ids that are over, and look again when others are."""
@@ -384,7 +385,7 @@ class Queue:
         states = [m.state for m in self.messages.values()]
         self.in_flight, self.delayed = states.count(IN_FLIGHT), states.count(DELAYED)
         if self.ids is not None:
-            self.memory.used -= self.ids.clear()
+            self.memory.used -= self.ids.clear(floor)
         self.settle()
         self.paged_through = max(self.paged_through, floor)
         return remains
@@ -395,7 +396,7 @@ class Queue:
             self.wheel.cancel(self.expiry)
             self.expiry = None
         if self.ids is not None:
-            self.memory.used -= self.ids.clear()
+            self.memory.used -= self.ids.clear(MAX_SEQUENCE)
             if self.ids.timer is not None:
                 self.wheel.cancel(self.ids.timer)
         if self.pace is not None:

@@ -191,6 +191,4 @@ class Receiving:
 
 def _told(queue: Queue, sequence: int, system: System) -> dict[str, str]:
     """What a consumer is told of it, by name."""
-    if queue.groups is None:
-        return told(system)
-    return told(system) | {"sequence_number": sequence_number(queue.number, sequence)}
+    return told(system, None if queue.groups is None else sequence_number(queue.number, sequence))

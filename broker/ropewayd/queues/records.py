@@ -27,6 +27,9 @@ MAX_SEQUENCE = (1 << SEQUENCE_BITS) - 1
 MAX_NUMBER = (1 << (63 - SEQUENCE_BITS)) - 1
 VERSION = 1
 
+_FIRST_NUMBER = 10**19
+"""What sequence numbers are counted from."""
+
 
 RUNNING, COMPLETED, CANCELLED, FAILED = "RUNNING", "COMPLETED", "CANCELLED", "FAILED"
 
@@ -79,7 +82,13 @@ def split_row_key(key: int) -> tuple[int, int]:
 
 def sequence_number(number: int, sequence: int) -> str:
     """What AWS calls so: 20 digits, rising with every message of a FIFO queue, though it be created anew."""
-    return str(10**19 + row_key(number, sequence))
+    return str(_FIRST_NUMBER + row_key(number, sequence))
+
+
+def sequence_numbers(number: int, first: int, count: int) -> list[str]:
+    """Those of `count` messages from this sequence on."""
+    at = _FIRST_NUMBER + row_key(number, first)
+    return list(map(str, range(at, at + count)))
 
 
 def queue_key(number: int) -> bytes:

@@ -18,10 +18,10 @@ from . import actions as a
 from . import events as e
 from .attributes import check_message_attributes
 from .backlog import Backlog
-from .fifo import deduplication_id, entry_problem
+from .fifo import entry_problem
 from .message import System, size_of
 from .queue import Queue
-from .records import MAX_SEQUENCE, sequence_number
+from .records import MAX_SEQUENCE, sequence_number, sequence_numbers
 from .registry import Registry, missing
 from .screening import Screen
 
@@ -38,21 +38,21 @@ class Sending:
     def table(self) -> Mapping[type[Action], Callable[[Any, int], Outcome]]:
         return {a.SendMessage: self.send}
 
-    def send(self, action: a.SendMessage, now: int) -> Outcome:  # noqa: C901  # one loop, no calls
+    def send(self, action: a.SendMessage, now: int) -> Outcome:  # noqa: C901, PLR0912, PLR0915  # one loop, no calls
         queue = self._queues.get(action.queue) or self._find(action.queue)
         if queue is None:
             return missing(action.queue)
         backlog = self._backlog
         if backlog is not None and (refusal := backlog.refusal(queue, len(action.entries), now)) is not None:
             return refusal
-        maximum = queue.attributes.maximum_message_size
-        delay, fifo = queue.attributes.delay, queue.attributes.fifo
+        attributes = queue.attributes
+        maximum, delay, fifo = attributes.maximum_message_size, attributes.delay, attributes.fifo
         bodies: list[Any] = []
         extras: list[Any] | None = None
         visible_at: list[int] | None = None
         systems: list[System | None] | None = None
         errors: dict[int, RopewayError] | None = None
-        screen: Screen | None = None
+        screened = fifo
         for index, entry in enumerate(action.entries):
             body, extra = entry.body, entry.attributes
             kind = type(body)
@@ -60,19 +60,18 @@ class Sending:
                 problem = None if 0 < len(body) <= maximum else self._size_problem(len(body), maximum, index)
             else:
                 problem = self._problem(entry, maximum, index)
-            own = entry.delay
-            special = fifo or (entry.group or entry.deduplication_id or entry.token) is not None
-            if (special or own is not None) and problem is None:
-                problem = self._option_problem(queue.attributes, entry, index)
-                own = None if fifo else own
+            own, group = entry.delay, entry.group
+            if fifo:
+                if problem is None and (own is not None or group is None or entry.deduplication_id is None):
+                    problem = self._option_problem(attributes, entry, index)
+                    own = None
+            elif own is not None or (group or entry.deduplication_id or entry.token) is not None:
+                problem = problem or self._option_problem(attributes, entry, index)
+                screened = screened or entry.token is not None
             if problem is not None:
                 errors = errors or {}
                 errors[index] = problem
                 continue
-            if special:
-                screen = screen or Screen(queue, now)
-                if screen.repeated(index, entry, len(bodies)):
-                    continue
             if extra is not None:
                 extras = extras if extras is not None else [None] * len(bodies)
                 extras.append(extra)
@@ -81,15 +80,26 @@ class Sending:
             if (own if own is not None else delay) or visible_at is not None:
                 visible_at = visible_at if visible_at is not None else [now] * len(bodies)
                 visible_at.append(now + (own if own is not None else delay))
-            if special or entry.trace_header is not None or systems is not None:
+            if systems is not None or (not fifo and (group or entry.trace_header) is not None):
                 systems = systems if systems is not None else [None] * len(bodies)
-                systems.append(_system(entry, queue.attributes))
+                systems.append(_system(entry))
             bodies.append(body)
-        if screen is not None and (needs := screen.needs(self._registry)) is not None:
-            return needs
+        screen: Screen | None = None
+        digests: bytes | None = None
+        if screened:
+            taken = action.entries
+            if errors is not None:
+                taken = [entry for at, entry in enumerate(taken) if at not in errors]
+            screen = Screen(queue, taken, now)
+            if (needs := screen.needs(self._registry)) is not None:
+                return needs
+            systems = screen.systems() if fifo else systems
+            if screen.repeats:
+                bodies, visible_at = screen.fresh(bodies) or [], screen.fresh(visible_at)
+                extras, systems = screen.fresh(extras), screen.fresh(systems)
+            digests = screen.column()
         count = len(bodies)
         ids = self._entropy(16 * count) if count else b""
-        digests = screen.column(count) if screen is not None else None
         first = queue.next_sequence
         event = e.MessagesSent(queue.number, first, now, ids, bodies, visible_at, extras, systems, digests)
         return self._sent(queue, action, event, errors, screen)
@@ -107,7 +117,7 @@ class Sending:
             return OverLimit("This queue has no sequences left: delete it and create it anew.", "queue")
         answer: list[Any] = [ids[at : at + 16] for at in range(0, 16 * count, 16)]
         if queue.groups is not None:
-            answer = [(id_, sequence_number(queue.number, first + at)) for at, id_ in enumerate(answer)]
+            answer = list(zip(answer, sequence_numbers(queue.number, first, count), strict=True))
         if errors or (screen is not None and screen.repeats):
             answer = _in_order(queue, len(action.entries), answer, errors or {}, screen)
         return Decision(answer, (event,) if count else ())
@@ -160,11 +170,14 @@ def _in_order(
     repeats = screen.repeats if screen is not None else {}
     rest = iter(fresh)
     answer: list[Any] = []
+    place = -1  # among those without an error
     for index in range(count):
-        repeat = repeats.get(index)
         if index in errors:
             answer.append(errors[index])
-        elif repeat is None:
+            continue
+        place += 1
+        repeat = repeats.get(place)
+        if repeat is None:
             answer.append(next(rest))
         elif isinstance(repeat, int):
             answer.append(fresh[repeat])
@@ -175,10 +188,8 @@ def _in_order(
     return answer
 
 
-def _system(entry: a.SendEntry, attributes: a.QueueAttributes) -> System | None:
-    """What goes with the message besides body and attributes, if anything."""
-    if attributes.fifo:
-        return System(entry.group, deduplication_id(entry, attributes), entry.trace_header)
+def _system(entry: a.SendEntry) -> System | None:
+    """What goes with a message of a standard queue besides body and attributes, if anything."""
     if entry.trace_header is None and entry.group is None:
         return None
     return System(entry.group, None, entry.trace_header)

@@ -69,6 +69,7 @@ class Settling:
         if queue is None:
             return missing(action.queue)
         answer: list[RopewayError | None] = []
+        fifo = queue.groups is not None
         changes: dict[int, int] = {}
         unknown: list[int] = []
         for index, entry in enumerate(action.entries):
@@ -84,7 +85,8 @@ class Settling:
                 unknown.append(sequence)
                 continue
             message = queue.messages.get(sequence)
-            if message is not None and queue.groups is not None and _expired(message, place[2]):
+            over = changes.get(sequence, now + 1) <= now  # by an entry before this one
+            if message is not None and fifo and (over or _expired(message, place[2])):
                 answer.append(self._expired_handle(f"entries[{index}].handle"))
                 continue
             problem = self._change_problem(queue, sequence, entry.visibility_timeout, place[3], now, index)
