@@ -3,22 +3,32 @@
 import copy
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ropewayd.protocols.binary.merging import Merger
 from ropewayd.queues import actions as a
+from ropewayd.queues.settings import QueueLimits
 from ropewayd.vocabulary.action import Action
 from ropewayd.vocabulary.errors import RopewayError
 from tests.house import HANDLE, House, Reply, settle
 
-QUEUES = ("one", "two", "none")
+QUEUES = ("one", "two", "none", "line.fifo")
 bodies = st.sampled_from(["x", "", "y" * 2000, 7, b"z"])
-handles = st.integers(0, 3)
+few = st.sampled_from(["1", "2", "3", None])
 sends = st.builds(
     lambda queue, entries: a.SendMessage(queue=queue, entries=entries),
     st.sampled_from(QUEUES),
-    st.lists(st.builds(a.SendEntry, bodies), min_size=1, max_size=3),
+    st.lists(
+        st.one_of(
+            st.builds(a.SendEntry, bodies),
+            st.builds(a.SendEntry, bodies, group=few, deduplication_id=few),
+            st.builds(a.SendEntry, bodies, group=few, token=few),
+        ),
+        min_size=1,
+        max_size=3,
+    ),
 )
 
 
@@ -34,7 +44,7 @@ def deletes(known: list[bytes]) -> st.SearchStrategy[Action]:
             ),
             st.sampled_from(QUEUES),
             chosen,
-            st.integers(0, 50_000_000),
+            st.one_of(st.just(0), st.integers(0, 50_000_000)),
         ),
     )
 
@@ -49,13 +59,16 @@ others = st.sampled_from(
 
 
 async def prepared() -> tuple[House, list[bytes]]:
-    """Two queues, and handles of messages that were received."""
-    house = House()
+    """Three queues, and handles of messages that were received."""
+    house = House(limits=QueueLimits(fifo_calls=0))
     await house.start()
     for name in ("one", "two"):
-        await house.call(a.CreateQueue(queue=name, attributes={"maximum_message_size": 1024}))
-    await house.call(a.SendMessage(queue="one", entries=[a.SendEntry(f"{n}") for n in range(4)]))
-    received = await house.call(a.ReceiveMessage(queue="one", max_messages=4))
+        await house.create(name, maximum_message_size=1024)
+    await house.create("line.fifo", fifo=True)
+    await house.send(*"0123", queue="one")
+    for n in "45":
+        await house.send(n, queue="line.fifo", group=n, deduplication_id=n)
+    received = [*await house.receive(4, "one"), *await house.receive(2, "line.fifo")]
     return house, [message[HANDLE] for message in received]
 
 
@@ -72,7 +85,7 @@ async def test_each_call_has_the_answer_that_it_has_alone(data: st.DataObject) -
     assert known == same
     calls = data.draw(st.lists(st.one_of(sends, deletes(known), others), max_size=12))
     apart = copy.deepcopy(calls)  # the first of those that are merged takes the entries of all
-    replies, merger = [Reply() for _ in calls], Merger(merged.kernel.submit)
+    replies, merger = [Reply() for _ in calls], Merger(merged.kernel.submit, counted=False)
     for call, reply in zip(calls, replies, strict=True):
         merger.add(call, reply)
     merger.flush()
@@ -82,9 +95,22 @@ async def test_each_call_has_the_answer_that_it_has_alone(data: st.DataObject) -
     assert merged.queues.snapshot() == alone.queues.snapshot()
 
 
+async def test_a_handle_that_one_call_gave_up_is_expired_for_the_next() -> None:
+    house, known = await prepared()
+    merger, replies = Merger(house.kernel.submit, counted=False), [Reply(), Reply()]
+    for reply, timeout in zip(replies, (0, 1000), strict=True):
+        entries = [a.VisibilityEntry(known[-1], timeout)]
+        merger.add(a.ChangeMessageVisibility(queue="line.fifo", entries=entries), reply)
+    merger.flush()
+    assert await replies[0].answer == [None]
+    [error] = await replies[1].answer
+    assert "expired" in error.message
+    assert await house.counts("line.fifo") == (1, 1, 0)
+
+
 async def test_a_stream_of_single_sends_is_one_event() -> None:
     house, _ = await prepared()
-    merger, replies = Merger(house.kernel.submit), [Reply() for _ in range(50)]
+    merger, replies = Merger(house.kernel.submit, counted=True), [Reply() for _ in range(50)]
     before = house.kernel.meter.commit_events.total
     for reply in replies:
         merger.add(a.SendMessage(queue="one", entries=[a.SendEntry("x")]), reply)
@@ -94,18 +120,20 @@ async def test_a_stream_of_single_sends_is_one_event() -> None:
     assert house.kernel.meter.commit_events.total == before + 1
 
 
-async def test_calls_of_a_fifo_queue_stay_apart() -> None:
+@pytest.mark.parametrize(("counted", "calls"), [(True, 4), (False, 2)])
+async def test_calls_of_a_fifo_queue_stay_apart_where_they_are_counted(counted: bool, calls: int) -> None:
     taken: list[Action] = []
-    merger = Merger(lambda action, _: taken.append(action))
+    merger = Merger(lambda action, _: taken.append(action), counted=counted)
     for name in ("jobs.fifo", "arn:aws:sqs:us-east-1:123456789012:jobs.fifo"):
         for _ in range(2):
             merger.add(a.DeleteMessage(queue=name, handles=[b"x"]), Reply())
-    assert len(taken) == 4
+    merger.flush()
+    assert len(taken) == calls
 
 
 async def test_no_call_grows_beyond_a_batch() -> None:
     taken: list[Any] = []
-    merger = Merger(lambda action, _: taken.append(action))
+    merger = Merger(lambda action, _: taken.append(action), counted=True)
     for _ in range(3):
         merger.add(a.DeleteMessage(queue="jobs", handles=[b"x"] * 400), Reply())
     merger.flush()

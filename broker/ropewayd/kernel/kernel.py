@@ -222,6 +222,11 @@ class Kernel:
             self._run(*self._slowed.popleft())
 
     @property
+    def gated(self) -> bool:
+        """Whether some actions may not happen as often as one likes."""
+        return bool(self._gates)
+
+    @property
     def polls(self) -> int:
         """Long polls that wait."""
         return len(self._polls)

@@ -120,7 +120,7 @@ class Connection(asyncio.Protocol):
         self._frames = Frames(min(MAX_HELLO, server.limits.max_frame))
         self._handshake: Handshake | None = server.handshake()
         self._transport: asyncio.Transport | None = None
-        self._merger = Merger(server.kernel.submit)
+        self._merger = Merger(server.kernel.submit, counted=server.kernel.gated)
         self._outstanding: set[Pending] = set()
         self._bytes = 0
         self.held = 0

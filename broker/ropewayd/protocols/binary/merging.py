@@ -3,8 +3,8 @@
 An action carries a batch and costs one decision and one event, so a peer that sends single messages in a
 stream pays for them as one that sends batches. Nothing waits for it: what has arrived already is merged.
 
-Rule 1  Only actions whose entries have nothing to do with each other are merged (Action.merges), never those
-        of a FIFO queue, whose calls are counted one by one against its limit.
+Rule 1  Only actions whose entries have nothing to do with each other are merged (Action.merges), and those of
+        a FIFO queue only where its calls are not counted one by one against a limit.
 Rule 2  Each call gets the answer that it would get alone: its own entries' outcomes, by its own numbers.
 Rule 3  Order stays: what has been gathered is handed on before anything else is.
 """
@@ -53,19 +53,21 @@ class Merged:
 
 
 class Merger:
-    """Of one connection; see the module. `submit` takes what is to be done, in order."""
+    """Of one connection; see the module. `submit` takes what is to be done, in order. `counted`: whether the
+    calls of FIFO queues are."""
 
-    __slots__ = ("_action", "_entries", "_parts", "_submit")
+    __slots__ = ("_action", "_counted", "_entries", "_parts", "_submit")
 
-    def __init__(self, submit: Callable[[Action, Reply], None]) -> None:
+    def __init__(self, submit: Callable[[Action, Reply], None], *, counted: bool) -> None:
         self._submit = submit
+        self._counted = counted
         self._action: Any = None
         self._entries: list[Any] = []
         self._parts: list[tuple[Reply, int]] = []
 
     def add(self, action: Any, reply: Reply) -> None:
         """Take this call, now or with those that follow it."""
-        if not action.merges or action.queue.endswith(FIFO_SUFFIX):
+        if not action.merges or (self._counted and action.queue.endswith(FIFO_SUFFIX)):
             self.flush()
             self._submit(action, reply)
             return
