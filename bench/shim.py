@@ -1,4 +1,5 @@
-"""A library that is loaded before the C library into a real daemon: its syncs fail, or take their time.
+"""A library that is loaded before the C library into a real daemon: its syncs fail, or take their time, or
+its disk is small.
 
 shim.c says which environment variables it listens to. It is compiled when it is used, where there is a C
 compiler.
@@ -27,6 +28,11 @@ def compiled(directory: Path) -> Path:
     source = Path(__file__).with_name("shim.c")
     subprocess.run([compiler, *FLAGS, "-o", str(target), str(source), "-ldl"], check=True)
     return target
+
+
+def small_disk(library: Path, directory: Path, size: int) -> dict[str, str]:
+    """The environment of a process whose files in `directory` have room for so many bytes."""
+    return {"LD_PRELOAD": str(library), "DISK_DIR": str(directory), "DISK_BYTES": str(size)}
 
 
 def slow_syncs(library: Path, milliseconds: int) -> dict[str, str]:

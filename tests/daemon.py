@@ -61,8 +61,8 @@ class Daemon:
         self.command += [word for each in listen for word in ("--listen", each)]
         self.command += [] if http is None else ["--http", http]
         self.command += arguments
-        self._environ = {name: value for name, value in os.environ.items() if not name.startswith("ROPEWAY_")}
-        self._environ |= environ or {}
+        self.environ = {name: value for name, value in os.environ.items() if not name.startswith("ROPEWAY_")}
+        self.environ |= environ or {}
         self._news = threading.Condition()
         self._reader: threading.Thread | None = None
 
@@ -96,7 +96,7 @@ class Daemon:
         """Start the process and wait for nothing. `popen` goes to subprocess.Popen."""
         assert self.process is None or self.process.poll() is not None, "it runs already"
         self.process = subprocess.Popen(
-            self.command, env=self._environ, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, **popen
+            self.command, env=self.environ, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, **popen
         )
         atexit.register(self.process.kill)  # a test that failed in the middle leaves nothing behind
         self._reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)

@@ -1,6 +1,5 @@
-"""A real disk that fills up, a small tmpfs, under a daemon that is sent to.
-
-It takes the right to mount (root); elsewhere it is left out.
+"""A disk that fills up under a daemon that is sent to: a small tmpfs, where we may mount one, and everywhere
+a directory in which the system's own calls say that it is full.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.shim import compiled, small_disk
 from tests.daemon import PATIENCE, Daemon
 from tests.service.wire import CREATE_QUEUE, DELETE, RECEIVE, Wire
 
@@ -25,26 +25,49 @@ SETTINGS = {
     "ROPEWAY_STORE_RESERVE_BYTES": "1048576",
 }
 MIB = 1 << 20
+SIZE, LARGER = 24 * MIB, 96 * MIB
 
-pytestmark = pytest.mark.needs("mount", "umount")
+
+class Small:
+    """A disk of 24 MiB, on which the data are; as the shim tells the daemon."""
+
+    def __init__(self, path: Path, library: Path | None) -> None:
+        self.path = path
+        self._library = library
+        self.environ = {} if library is None else small_disk(library, path / "data", SIZE)
+
+    def grow(self) -> None:
+        """Put the files on a larger one, before the daemon starts again."""
+        if self._library is None:
+            subprocess.run(["mount", "-o", f"remount,size={LARGER}", str(self.path)], check=True)
+        else:
+            self.environ |= small_disk(self._library, self.path / "data", LARGER)
 
 
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 24 MiB."""
+@pytest.fixture(
+    params=[
+        pytest.param("shim", marks=pytest.mark.needs("gcc")),
+        pytest.param("tmpfs", marks=pytest.mark.needs("mount", "umount")),
+    ]
+)
+def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Small]:
     path = tmp_path / "disk"
     path.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=24m,mode=0700", "tmpfs", str(path)]
+    if request.param == "shim":
+        yield Small(path, compiled(tmp_path))
+        return
+    command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=0700", "tmpfs", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip(f"left out for want of: the right to mount a tmpfs ({done.stderr.strip()})")
-    yield path
+    yield Small(path, None)
     subprocess.run(["umount", "-l", str(path)], check=True)
 
 
-def daemon_on(disk: Path, **settings: int) -> Daemon:
+def daemon_on(disk: Small, **settings: int) -> Daemon:
     environ = {f"ROPEWAY_KERNEL_{name.upper()}": str(value) for name, value in settings.items()}
-    return Daemon(disk, listen=[f"unix:{disk.parent / 'socket'}"], environ=SETTINGS | environ)
+    listen = [f"unix:{disk.path.parent / 'socket'}"]
+    return Daemon(disk.path, listen=listen, environ=SETTINGS | environ | disk.environ)
 
 
 def fill(wire: Wire) -> tuple[list[str], list[str], str]:
@@ -73,7 +96,7 @@ def take_all(wire: Wire) -> list[str]:
     return found
 
 
-def test_below_the_mark_sends_are_refused_until_there_is_room_again(disk: Path) -> None:
+def test_below_the_mark_sends_are_refused_until_there_is_room_again(disk: Small) -> None:
     with daemon_on(disk, low_space_bytes=8 * MIB, enough_space_bytes=10 * MIB) as daemon:
         process = daemon.process
         with Wire(daemon.addresses[0]) as wire:
@@ -98,7 +121,7 @@ def test_below_the_mark_sends_are_refused_until_there_is_room_again(disk: Path) 
     assert daemon.code == 0
 
 
-def test_a_disk_that_is_full_all_the_same_loses_nothing(disk: Path) -> None:
+def test_a_disk_that_is_full_all_the_same_loses_nothing(disk: Small) -> None:
     """Nobody watches the mark here. The daemon ends, and what it said is true on a larger disk."""
     with daemon_on(disk, low_space_bytes=0, enough_space_bytes=0) as daemon:
         with Wire(daemon.addresses[0]) as wire:
@@ -107,7 +130,8 @@ def test_a_disk_that_is_full_all_the_same_loses_nothing(disk: Path) -> None:
         assert said in {"ServiceUnavailable", "gone"}
         assert daemon.wait() == 74
         assert "full" in daemon.log[-1]["event"]
-        subprocess.run(["mount", "-o", "remount,size=96m", str(disk)], check=True)
+        disk.grow()
+        daemon.environ |= disk.environ
         daemon.start()
         with Wire(daemon.addresses[0]) as wire:
             found = take_all(wire)
