@@ -2,7 +2,8 @@
 
 Rule 1  Nothing is served before the store has recovered, and readiness is told when every address is served.
 Rule 2  A stop goes the other way round: no new connections, then the kernel's last batch and the answers of
-        the long polls, then the connections, then the store. It takes no longer than daemon.drain_timeout.
+        the long polls, then the connections, then the store. It takes no longer than daemon.drain_timeout;
+        LAST_WORDS where the daemon has failed, since then there is nothing to wait for.
 Rule 3  Whatever goes wrong ends in one line and an exit code (exits.py), never in a traceback.
 """
 
@@ -21,7 +22,7 @@ import uvloop
 
 from ropewayd import __version__, descriptors, heap, logs
 from ropewayd.ending import Ending, exit_for, frames
-from ropewayd.exits import CLEAN, IO, SOFTWARE, Misconfigured
+from ropewayd.exits import CLEAN, IO, SOFTWARE, Exit, Misconfigured
 from ropewayd.kernel.kernel import Kernel, Report
 from ropewayd.kernel.settings import KernelSettings
 from ropewayd.kernel.wheel import Wheel
@@ -54,6 +55,10 @@ START_PATIENCE: Final = 60.0
 
 STORE_SHARE: Final = 0.5
 """The part of daemon.drain_timeout that slow readers may not use up, so that the store can close in order."""
+
+
+LAST_WORDS: Final = 1.0
+"""Seconds that peers have to take their last answers when the daemon has failed, and the store to close."""
 
 
 def serve(configuration: Configuration) -> int:
@@ -127,9 +132,9 @@ class Daemon:
                 assert kernel.failed is not None
                 kernel.failed.add_done_callback(lambda failed: ending.fail(failed.result()))
                 await self._serve(ending)
-        except Exception:
+        except Exception as error:
             try:
-                await self._stop(kernel, server, http, ending)
+                await self._stop(kernel, server, http, ending, exit_for(error))
             except (StoreError, OSError) as second:
                 log.debug("the stop failed too", error=type(second).__name__)
             raise
@@ -226,7 +231,12 @@ class Daemon:
             await asyncio.wait({watch})
 
     async def _stop(
-        self, kernel: Kernel, server: BinaryServer, http: HttpServer | None, ending: Ending
+        self,
+        kernel: Kernel,
+        server: BinaryServer,
+        http: HttpServer | None,
+        ending: Ending,
+        failure: Exit | None = None,
     ) -> None:
         """Rule 2. The store's thread may hang with the disk; then only the process's end will end it."""
         loop, patience = asyncio.get_running_loop(), self._settings.daemon.drain_timeout
@@ -234,7 +244,10 @@ class Daemon:
         sentence = (
             f"the stop took longer than daemon.drain_timeout ({patience:g} s); what was acknowledged is safe"
         )
-        last = loop.call_later(patience, ending.give_up, sentence, IO)
+        code = IO
+        if failure is not None:
+            patience, sentence, code = min(patience, LAST_WORDS), failure.sentence, failure.code
+        last = loop.call_later(patience, ending.give_up, sentence, code)
         servers: list[BinaryServer | HttpServer] = [server] if http is None else [server, http]
         for each in servers:
             each.stop_accepting()

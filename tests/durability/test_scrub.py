@@ -7,6 +7,7 @@ from pathlib import Path
 
 import ropeway.sync
 from tests.daemon import PATIENCE, Daemon
+from tests.service.wire import RECEIVE, Wire
 
 MARK = b"the one that a bit flips in"
 SETTINGS = {
@@ -19,12 +20,18 @@ SETTINGS = {
 
 
 def test_a_daemon_finds_it_and_stops(tmp_path: Path) -> None:
-    with Daemon(tmp_path, environ=SETTINGS) as daemon:
+    with (
+        Daemon(tmp_path, "--drain-timeout", "3600", environ=SETTINGS) as daemon,
+        Wire(daemon.addresses[0]) as deaf,
+    ):
         with ropeway.sync.connect(daemon.url) as broker:
             queue = broker.create_queue("jobs")
             queue.send(MARK + b"x" * 1000)
             for _ in range(40):  # so much that the pages of the first are in no cache any more
                 queue.send_many([b"y" * 10_000] * 20)
+            broker.create_queue("others").send_many([b"z" * 1_000_000] * 5)
+        for _ in range(5):  # it takes no answers, and holds the end up no longer than a moment
+            deaf.ask(RECEIVE, {"queue": "others", "max_messages": 5, "visibility_timeout": 0})
         file = daemon.data_dir / "ropeway.db"
         patience = time.monotonic() + PATIENCE
         while (at := file.read_bytes().find(MARK)) < 0:

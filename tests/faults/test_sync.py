@@ -3,14 +3,15 @@ acknowledged."""
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
 
 from bench.shim import compiled
 from ropewayd.exits import CLEAN, IO
-from tests.daemon import Daemon, Ended
-from tests.service.wire import CREATE_QUEUE, Wire
+from tests.daemon import PATIENCE, Daemon, Ended
+from tests.service.wire import CREATE_QUEUE, RECEIVE, Wire
 
 pytestmark = pytest.mark.needs("gcc")
 
@@ -87,6 +88,35 @@ def test_a_sync_that_fails_ends_the_daemon(shim: Path, tmp_path: Path, number: i
     code, said = fail_at(shim, tmp_path / "daemon", number)
     judge(code, said)
     assert code == IO, said
+
+
+def test_a_daemon_that_has_failed_waits_for_no_peer(shim: Path, tmp_path: Path) -> None:
+    """Who waits is told, as far as he reads; the drain's patience is for stops that somebody asked for."""
+    flag = tmp_path / "fail"
+    environ = {"LD_PRELOAD": str(shim), "SYNC_FAIL_FILE": str(flag)}
+    with (
+        Daemon(tmp_path, "--drain-timeout", "3600", http="127.0.0.1:0", environ=environ) as daemon,
+        Wire(daemon.addresses[0]) as sender,
+        Wire(daemon.addresses[0]),
+        Wire(daemon.addresses[0]) as waiting,
+        Wire(daemon.addresses[0]) as deaf,
+        socket.create_connection(("127.0.0.1", int(daemon.endpoint.rpartition(":")[2])), PATIENCE) as half,
+    ):
+        for queue in (QUEUE, "empty"):
+            sender.call(CREATE_QUEUE, {"queue": queue})
+        sender.send(QUEUE, *["x" * 1_000_000] * 5)
+        for _ in range(5):
+            deaf.ask(RECEIVE, {"queue": QUEUE, "max_messages": 5, "visibility_timeout": 0})
+        half.sendall(b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 100\r\n\r\n")
+        asked = waiting.ask(RECEIVE, {"queue": "empty", "wait": 20_000})
+        waiting.call(CREATE_QUEUE, {"queue": "empty"})  # when this is answered, the poll waits
+        flag.touch()
+        with pytest.raises(GONE):
+            sender.send(QUEUE, "x")
+        number, status, error = waiting.take()
+        assert (number, status, error[0]) == (asked, 1, "ServiceUnavailable")
+        assert daemon.wait() == IO
+    assert "The disk failed" in daemon.log[-1]["event"]
 
 
 @pytest.mark.proof
