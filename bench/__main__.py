@@ -1,4 +1,4 @@
-"""The command line: `python -m bench list`, `run SCENARIO`, `compare`, `report`.
+"""The command line: `python -m bench list`, `run SCENARIO`, `guard`, `compare`, `report`.
 
 Ends with 0 when every target holds, 1 when one does not, 2 when the run itself failed or was asked for
 wrongly.
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import compare, page, report
+from bench import compare, guard, page, report
 from bench.contestants import ContestantFailed
 from bench.machine import machine
 from bench.scenario import Scenario, Settings
@@ -42,11 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         seconds=options.seconds,
         rounds=options.rounds,
         directory=options.directory,
-        messages=options.messages,
-        polls=options.polls,
+        messages=getattr(options, "messages", Settings.messages),
+        polls=getattr(options, "polls", Settings.polls),
     )
+    scenario = guard.scenario(options.against) if options.command == "guard" else SCENARIOS[options.scenario]
     try:
-        return run(SCENARIOS[options.scenario], settings, options.json)
+        return run(scenario, settings, options.json)
     except (ContestantFailed, NoCompiler, UnexpectedAnswer, OSError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return FAILED
@@ -116,35 +117,50 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     running.add_argument(
         "scenario", choices=sorted(SCENARIOS), metavar="SCENARIO", help="one of those that `list` names"
     )
-    running.add_argument("--json", type=Path, metavar="FILE", help="write everything measured to a file")
-    running.add_argument(
-        "--seconds", type=positive, default=3.0, metavar="N", help="length of a match (default: 3)"
-    )
-    running.add_argument(
-        "--rounds", type=whole, default=5, metavar="N", help="matches of each kind (default: 5)"
-    )
     running.add_argument(
         "--messages",
         type=many,
-        default=1_000_000,
+        default=Settings.messages,
         metavar="N",
         help="length of a backlog, where the scenario has one (default: 1000000)",
     )
     running.add_argument(
         "--polls",
         type=whole,
-        default=10_000,
+        default=Settings.polls,
         metavar="N",
         help="consumers that wait, where the scenario has them (default: 10000)",
     )
-    running.add_argument(
+    guarding = commands.add_parser(
+        "guard", help="did a change cost speed? This tree beside an earlier commit, in alternating rounds"
+    )
+    guarding.add_argument(
+        "--against",
+        default="HEAD~1",
+        metavar="COMMIT",
+        help="the commit (default: HEAD~1, the last one's parent)",
+    )
+    for each in (running, guarding):
+        measuring(each)
+    return parser.parse_args(arguments)
+
+
+def measuring(parser: argparse.ArgumentParser) -> None:
+    """What every run can be told."""
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured to a file")
+    parser.add_argument(
+        "--seconds", type=positive, default=3.0, metavar="N", help="length of a match (default: 3)"
+    )
+    parser.add_argument(
+        "--rounds", type=whole, default=5, metavar="N", help="matches of each kind (default: 5)"
+    )
+    parser.add_argument(
         "--directory",
         type=Path,
         default=Path(tempfile.gettempdir()),
         metavar="DIR",
         help="where data is written: the disk that is measured (default: the system's temporary directory)",
     )
-    return parser.parse_args(arguments)
 
 
 def positive(text: str) -> float:

@@ -219,8 +219,10 @@ class FifoDaemon(Daemon):
 class HttpDaemon(Daemon):
     """Ropeway by its AWS face. It verifies signatures, unless told not to."""
 
-    def __init__(self, *, name: str = "ropeway", verifies: bool = True) -> None:
-        super().__init__(name=name, environ=ENVIRON if verifies else None)
+    def __init__(
+        self, *, name: str = "ropeway", verifies: bool = True, environ: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(name=name, environ={**(ENVIRON if verifies else {}), **(environ or {})})
 
     def start(self, directory: Path) -> Server:
         fresh(directory)

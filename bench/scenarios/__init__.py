@@ -8,6 +8,7 @@ from __future__ import annotations
 from bench.scenario import Scenario
 from bench.scenarios import (
     backlog,
+    cost_growth,
     fifo_groups,
     fifo_limits,
     http,
@@ -30,6 +31,7 @@ _MODULES = (
     fifo_groups,
     fifo_limits,
     noisy_tenant,
+    cost_growth,
 )
 
 SCENARIOS: dict[str, Scenario] = {each.SCENARIO.name: each.SCENARIO for each in _MODULES}
