@@ -260,7 +260,7 @@ async def test_after_the_end_nothing_is_done_and_nothing_is_left(house: House, l
     line.connection.connection_lost(None)
     await house.wait(120_000)
     assert (await house.call(ListQueues())) == {"queues": ["jobs"], "next": None}
-    assert not line.server._connections
+    assert line.server.connections == 0
 
 
 async def test_a_connection_that_has_much_to_do_lets_the_others_have_their_turn(

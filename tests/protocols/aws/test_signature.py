@@ -18,11 +18,11 @@ from botocore.credentials import Credentials
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ropewayd.protocols.aws.request import Request
 from ropewayd.protocols.aws.signature import (
     IncompleteSignature,
     InvalidClientTokenId,
     MissingAuthenticationToken,
-    Request,
     SignatureDoesNotMatch,
     canonical_query,
     canonical_request,

@@ -1,48 +1,44 @@
-"""The body of a request: read to its end within its bounds, and unpacked."""
+"""The body of a request: gathered to its end within its bounds, and unpacked."""
 
 from __future__ import annotations
 
-import asyncio
 import zlib
 
-from aiohttp import web
+from aiohttp.streams import StreamReader
 
 from ropewayd.vocabulary.errors import MalformedRequest
 
-from .errors import RequestTimeout, RequestTooLarge
-from .settings import HttpLimits
+from .errors import RequestTooLarge
 
 
-async def read(request: web.BaseRequest, limits: HttpLimits) -> bytes:
-    """The whole body as it came.
+class Body:
+    """The body of one request while it comes. Raises RequestTooLarge as soon as that is known."""
 
-    Raises MalformedRequest, and RequestTooLarge or RequestTimeout, which end the connection.
-    """
-    content, most = request.content, limits.max_body
-    headers = request.headers
-    length = headers.get("Content-Length")
-    if length is not None and int(length) > most:
-        raise _too_large(most)
-    if "Expect" in headers and headers["Expect"].lower() == "100-continue" and request.transport is not None:
-        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    if content.is_eof():
-        body = content.read_nowait()
-        if len(body) > most:
-            raise _too_large(most)
-        return body
-    pieces, left = [], most
-    try:
-        async with asyncio.timeout(limits.body_timeout / 1000):
-            while piece := await content.readany():
-                pieces.append(piece)
-                left -= len(piece)
-                if left < 0:
-                    raise _too_large(most)
-    except TimeoutError:
-        raise RequestTimeout("The body did not come to its end in time.") from None
-    except web.RequestPayloadError:
-        raise MalformedRequest("The body is not encoded as its headers say.") from None
-    return b"".join(pieces)
+    __slots__ = ("_most", "_pieces", "_size", "_stream")
+
+    def __init__(self, stream: StreamReader, most: int, length: str) -> None:
+        """`length`: what the headers say that it will be, if they do."""
+        self._stream = stream
+        self._most = most
+        self._pieces: list[bytes] = []
+        self._size = 0
+        if length and int(length) > most:
+            raise too_large(most)
+
+    def gather(self) -> bool:
+        """Take what has come, and say whether that is all."""
+        whole = self._stream.is_eof()
+        piece = self._stream.read_nowait()
+        if piece:
+            self._pieces.append(piece)
+            self._size += len(piece)
+            if self._size > self._most:
+                raise too_large(self._most)
+        return whole
+
+    def whole(self) -> bytes:
+        """All of it."""
+        return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
 
 
 def unpack(body: bytes, coding: str, most: int) -> bytes:
@@ -58,11 +54,12 @@ def unpack(body: bytes, coding: str, most: int) -> bytes:
     except zlib.error:
         raise MalformedRequest(f"The body is not {coding}.") from None
     if len(plain) > most:
-        raise _too_large(most)
+        raise too_large(most)
     if not unpacker.eof or unpacker.unused_data:
         raise MalformedRequest(f"The body is not {coding} from its beginning to its end.")
     return plain
 
 
-def _too_large(most: int) -> RequestTooLarge:
+def too_large(most: int) -> RequestTooLarge:
+    """The error of a body that is."""
     return RequestTooLarge(f"A body has at most {most} bytes, packed or not.")

@@ -1,74 +1,78 @@
-"""The response to a call: its bytes are ready when it is made, and leave in one write.
-
-aiohttp's own response builds its headers from mappings when it is sent, after the commit. This one is built
-while the commit runs, and costs less than half.
+"""What is answered to a request. Its bytes are made when it is prepared, while the commit runs, and leave in
+one write.
 """
 
 from __future__ import annotations
 
+import time
+from email.utils import formatdate
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final
 
-from aiohttp import web
-from aiohttp.helpers import rfc822_formatted_time
+from .request import Request
 
-if TYPE_CHECKING:
-    from .connection import Connection
-
-_REASONS: Final = {each.value: each.phrase for each in HTTPStatus}
+_REASONS: Final = {each.value: f"{each.value} {each.phrase}" for each in HTTPStatus}
 
 
-class Response(web.StreamResponse):
-    """See the module. To aiohttp it is a response that needs no preparation."""
+class Response:
+    """See the module."""
 
-    def __init__(self, status: int, body: bytes, kind: str, request_id: str) -> None:
-        # Not the base's: what that prepares is not used here.
-        self.code = status
-        self.content = body
+    __slots__ = ("_raw", "body", "ends", "kind", "more", "request_id", "status")
+
+    def __init__(
+        self, status: int, body: bytes = b"", kind: str = "", request_id: str = "", *, ends: bool = False
+    ) -> None:
+        self._raw = b""
+        self.status = status
+        self.body = body
         self.kind = kind
         self.request_id = request_id
-        self.more: dict[str, str] = {}
+        """Empty where the request is no call."""
+        self.ends = ends
+        """Whether the connection ends with it, whatever the peer asks for."""
+        self.more: dict[str, str] | None = None
         """Headers besides those of every answer."""
-        self._ends = False
-        self._peer: web.BaseRequest | None = None
 
-    @property
-    def status(self) -> int:
-        return self.code
+    def add(self, name: str, value: str) -> None:
+        """Give it one more header."""
+        if self.more is None:
+            self.more = {}
+        self.more[name] = value
 
-    @property
-    def keep_alive(self) -> bool | None:
-        return not self._ends and (self._peer is None or self._peer.keep_alive)
+    def encode(self, request: Request) -> bytes:
+        """Its bytes as the answer to a request: made once, unless the connection has to end now."""
+        if self._raw:
+            return self._raw
+        head = f"HTTP/1.1 {_REASONS[self.status]}\r\n"
+        if self.request_id:
+            head += f"x-amzn-RequestId: {self.request_id}\r\n"
+        if self.kind:
+            head += f"Content-Type: {self.kind}\r\n"
+        head += f"Content-Length: {len(self.body)}\r\n{_stamp()}"
+        if self.more is not None:
+            for name, value in self.more.items():
+                assert "\n" not in value
+                assert "\r" not in value
+                head += f"{name}: {value}\r\n"
+        connection = "close" if self.ends else request.connection
+        head += f"Connection: {connection}\r\n\r\n" if connection else "\r\n"
+        raw = head.encode("latin-1", "replace")
+        self._raw = raw if request.method == "HEAD" else raw + self.body
+        return self._raw
 
-    def force_close(self) -> None:
-        self._ends = True
+    def end(self) -> None:
+        """The connection ends with it, and it says so."""
+        self.ends = True
+        self._raw = b""
 
-    async def prepare(self, request: web.BaseRequest) -> None:
-        self._peer = request
 
-    async def write_eof(self, data: bytes = b"") -> None:
-        assert self._peer is not None
-        transport = self._peer.transport
-        if transport is None:
-            return
-        transport.write(self._head() + self.content)
-        connection = cast("Connection", self._peer.protocol)
-        if connection.writing_paused:
-            await connection.taken()
+_stamped: tuple[int, str] = (0, "")
 
-    def _head(self) -> bytes:
-        lines = [
-            f"HTTP/1.1 {self.code} {_REASONS.get(self.code, '')}\r\nx-amzn-RequestId: {self.request_id}\r\n",
-            f"Content-Type: {self.kind}\r\nContent-Length: {len(self.content)}\r\n",
-            f"Date: {rfc822_formatted_time()}\r\nServer: ropewayd\r\n",
-        ]
-        for name, value in self.more.items():
-            assert "\n" not in value
-            assert "\r" not in value
-            lines.append(f"{name}: {value}\r\n")
-        if not self.keep_alive:
-            lines.append("Connection: close\r\n")
-        elif self._peer is not None and self._peer.version < (1, 1):
-            lines.append("Connection: keep-alive\r\n")
-        lines.append("\r\n")
-        return "".join(lines).encode("latin-1", "replace")
+
+def _stamp() -> str:
+    """The date and the server's name, which are the same for a second."""
+    global _stamped  # noqa: PLW0603  # a cache of one
+    now = int(time.time())
+    if now != _stamped[0]:
+        _stamped = now, f"Date: {formatdate(now, usegmt=True)}\r\nServer: ropewayd\r\n"
+    return _stamped[1]

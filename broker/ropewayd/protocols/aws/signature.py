@@ -25,6 +25,8 @@ import msgspec
 from ropewayd.vocabulary.access_key import AccessKey
 from ropewayd.vocabulary.errors import RopewayError
 
+from .request import Request
+
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
 MAX_EXPIRES: Final = 604_800
 """Seconds that a presigned request may be good for."""
@@ -58,15 +60,6 @@ class IncompleteSignature(RopewayError):
     """What says how the request is signed lacks a part, or has one that cannot be read."""
 
     code = "IncompleteSignature"
-
-
-class Request(msgspec.Struct, frozen=True, gc=False):
-    """What is signed of a request: its target and headers as they came, and its body."""
-
-    method: str
-    target: str
-    headers: Sequence[tuple[bytes, bytes]]
-    body: bytes
 
 
 class Scope(msgspec.Struct, frozen=True, gc=False):
@@ -112,7 +105,7 @@ def verify(
     """
     path, _, query = request.target.partition("?")
     pairs = _pairs(query) if query else []
-    headers = _by_name(request.headers)
+    headers = request.fields
     signed = _read(headers, pairs)
     key = keys.get(signed.scope.key)
     _check_time(signed, now, skew)
@@ -214,22 +207,6 @@ def _pairs(query: str) -> list[tuple[str, str]]:
 
 def _encoded(text: str) -> str:
     return quote(unquote_to_bytes(text.encode("utf-8", "surrogateescape")), safe="-_.~")
-
-
-def _by_name(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, list[bytes]]:
-    found: dict[str, list[bytes]] = {}
-    for name, value in headers:
-        found.setdefault(_name(name) if len(name) <= _SHORT else _lower(name), []).append(value)
-    return found
-
-
-def _lower(raw: bytes) -> str:
-    return raw.decode("latin-1").lower()
-
-
-_name = functools.lru_cache(maxsize=1024)(_lower)
-_SHORT: Final = 64
-"""Bytes of a header's name that is kept: what a peer makes up costs no memory that stays."""
 
 
 # What the request says about its signature
