@@ -80,6 +80,12 @@ class Remembered(msgspec.Struct, gc=False, frozen=True):
     ids: bytes
     digests: bytes
 
+    def all(self) -> Iterator[Entry]:
+        """Every message, those without a digest too. Both columns have 16 bytes each."""
+        ids, digests = self.ids, self.digests
+        for sequence, place in enumerate(range(0, len(digests), DIGEST), self.first):
+            yield digests[place : place + DIGEST], self.at, sequence, ids[place : place + DIGEST]
+
     def entries(self, key: int) -> Iterator[Entry]:
         """Those whose digests have this key."""
         ids, digests = self.ids, self.digests
@@ -96,15 +102,15 @@ class Remembered(msgspec.Struct, gc=False, frozen=True):
 def digests_of(kind: str, names: Iterable[str | None]) -> list[bytes]:
     """Of what makes an entry the same message as another, each; NONE where there is nothing. `kind`: "t", a
     token; "q", a deduplication id; "g", one with its group."""
-    begun = _BEGUN[kind]
+    copy = _BEGUN[kind].copy
     digests = []
     for name in names:
         if name is None:
             digests.append(NONE)
-        else:
-            hashed = begun.copy()
-            hashed.update(name.encode())
-            digests.append(hashed.digest())
+            continue
+        hashed = copy()
+        hashed.update(name.encode())
+        digests.append(hashed.digest())
     return digests
 
 
@@ -304,17 +310,18 @@ class Ids:
             return self.epochs != before
         if epoch not in self.epochs:
             self.epochs.append(epoch)
-        for index, digest in split(touch.digests):
-            key = _hash(digest)
-            sends = {send.first: send for each in beside for send in each.sends(key)}
-            if len(sends) == (touch.first in sends):
-                place = 16 * index
-                value = _FORM.pack(digest, touch.at, touch.first + index, touch.ids[place : place + 16])
+        place = _key(self._number, epoch, 0)
+        for (digest, at, sequence, id_), key in zip(touch.all(), _hashes(touch.digests), strict=True):
+            if digest == NONE:
+                continue
+            held = [each.ids[key] for each in beside if key in each.ids]
+            if not held or (len(held) == 1 and held[0] is touch):
+                value = _FORM.pack(digest, at, sequence, id_)
             else:  # others have this key, or have come instead since a purge
-                value = b"".join(
-                    [_FORM.pack(*entry) for send in sends.values() for entry in send.entries(key)]
-                )
-            into.put(IDS, _key(self._number, epoch, key), _VERSION + value)
+                sends = {send.first: send for each in beside for send in each.sends(key)}
+                entries = (entry for send in sends.values() for entry in send.entries(key))
+                value = b"".join(_FORM.pack(*entry) for entry in entries)
+            into.put(IDS, place | key, _VERSION + value)
         return self.epochs != before
 
     def _drop(self, epoch: int, into: SliceBuilder) -> None:

@@ -55,23 +55,25 @@ class Find(msgspec.Struct, gc=False):
 
     def walk(self, group: Group, found: Sifted) -> bool:
         """Add what this group has to `found`. True when that is enough."""
-        for at in range(group.head, len(group.line)):
-            message = group.line[at]
+        line, picked = group.line, found.picked
+        count, through, horizon, most = self.count, self.through, self.horizon, self.most
+        for at in range(group.head, len(line)):
+            message = line[at]
             if message.state == GONE:
                 continue
-            if message.state != VISIBLE or message.sequence > self.through:
+            if message.state != VISIBLE or message.sequence > through:
                 return False
-            if message.sent_at <= self.horizon:
+            if message.sent_at <= horizon:
                 found.expired.append(message)
-            elif self.most and message.receive_count >= self.most:
+            elif most and message.receive_count >= most:
                 if len(found.letters) >= self.letters or self.letter_bytes < 0:
                     found.whole = False
                     return True
                 self.letter_bytes -= message.size
                 found.letters.append(message)
             else:
-                found.picked.append(message)
-                if len(found.picked) == self.count:
+                picked.append(message)
+                if len(picked) == count:
                     return True
         return False
 
@@ -79,13 +81,14 @@ class Find(msgspec.Struct, gc=False):
 class Groups:
     """See the module."""
 
-    __slots__ = ("_ages", "_groups", "_later", "_open")
+    __slots__ = ("_ages", "_groups", "_later", "_open", "_young")
 
     def __init__(self, messages: Iterable[Message] = ()) -> None:
         self._groups: dict[str, Group] = {}
         self._open: OrderedDict[str, Group] = OrderedDict()
         self._later: list[tuple[int, str]] = []
         self._ages: list[tuple[int, str]] = []
+        self._young: list[tuple[int, str]] = []
         for message in sorted(messages, key=_sequence):
             group = self._groups.setdefault(_group(message), Group([]))
             group.line.append(message)
@@ -108,6 +111,20 @@ class Groups:
         return len(self._groups)
 
     # What comes and goes
+
+    def append(self, messages: Iterable[Message]) -> None:
+        """New ones, whose sequences are higher than all that were ever here."""
+        groups = self._groups
+        for message in messages:
+            system = message.system
+            assert system is not None
+            name = system.group or _group(message)
+            group = groups.get(name)
+            if group is None:
+                group = groups[name] = Group([message])
+                self._place(name, group)
+            else:
+                group.line.append(message)  # its head is what it was
 
     def add(self, message: Message) -> None:
         """One that is not here. Its sequence may lie before others."""
@@ -132,48 +149,61 @@ class Groups:
     def look(self, messages: Iterable[Message]) -> None:
         """These became visible or invisible, or ended."""
         groups, before = self._groups, ""
+        group: Group | None = None
         for message in messages:
             name = _group(message)
-            group = groups.get(name)
-            if group is None:
-                continue
-            if message.state == GONE and group.line[group.head] is not message:
-                group.ended += 1
-                if group.ended > 8 and 2 * group.ended > len(group.line) - group.head:
-                    group.line = [m for m in group.line[group.head :] if m.state != GONE]
-                    group.head = group.ended = 0
             if name != before:
                 before = name
-                self._place(name, group)
+                group = groups.get(name)
+                if group is not None and not self._place(name, group):
+                    group = None
+            if group is not None and message.state == GONE:
+                line, head = group.line, group.head
+                if message.sequence > line[head].sequence:
+                    group.ended += 1
+                    if group.ended > 8 and 2 * group.ended > len(line) - head:
+                        group.line = [m for m in line[head:] if m.state != GONE]
+                        group.head = group.ended = 0
 
     def touch(self, messages: Iterable[Message]) -> None:
         """These were received: their groups stand behind the others if they are open still."""
-        for name in dict.fromkeys(map(_group, messages)):
-            self._open.pop(name, None)
-            self._place(name, self._groups[name])
+        groups, before = self._groups, ""
+        for message in messages:
+            name = _group(message)
+            if name != before:
+                before = name
+                self._open.pop(name, None)
+                self._place(name, groups[name])
 
-    def _place(self, name: str, group: Group) -> None:
-        """Bring a group to where it belongs, which is where it stands if nothing has changed."""
+    def _place(self, name: str, group: Group) -> bool:
+        """Bring a group to where it belongs, which is where it stands if nothing has changed. Whether it is
+        still there."""
         line, head, end = group.line, group.head, len(group.line)
-        while head < end and line[head].state == GONE:
-            head += 1
-        if head == end:
-            del self._groups[name]
-            self._open.pop(name, None)
-            return
-        if head > 16 and 2 * head > end:
-            del line[:head]
-            head = 0
-        group.head = head
         first = line[head]
+        if first.state == GONE:
+            while head < end and line[head].state == GONE:
+                head += 1
+            if head == end:
+                del self._groups[name]
+                self._open.pop(name, None)
+                return False
+            group.ended = max(0, group.ended - (head - group.head - 1))
+            if head > 16 and 2 * head > end:
+                del line[:head]
+                head = 0
+            group.head = head
+            first = line[head]
         if first.state != VISIBLE:
             self._open.pop(name, None)
-            return
+            return True
         if name not in self._open:
             self._open[name] = group
         if not 0 < group.entry <= first.sequence:
             group.entry = first.sequence
-            self._age(name, group)
+            self._young.append((first.sequence, name))
+            if len(self._young) + len(self._ages) > 64 + 2 * len(self._groups):
+                self._renew_ages()
+        return True
 
     # What comes next
 
@@ -214,6 +244,8 @@ class Groups:
 
     def oldest(self) -> Message | None:
         """The oldest head of an open group."""
+        if self._young:
+            self._take_in_young()
         ages, groups = self._ages, self._groups
         while ages:
             sequence, name = ages[0]
@@ -253,12 +285,17 @@ class Groups:
             heapq.heappush(self._ages, entry)
         return found
 
-    def _age(self, name: str, group: Group) -> None:
-        ages = self._ages
-        heapq.heappush(ages, (group.entry, name))
-        if len(ages) > 64 and len(ages) > 2 * len(self._groups):
-            ages[:] = [(each.entry, name) for name, each in self._groups.items() if each.entry]
-            heapq.heapify(ages)
+    def _take_in_young(self) -> None:
+        """Nobody asks for the oldest often, and most groups have gone by then: only now they take their
+        places."""
+        for entry in self._young:
+            heapq.heappush(self._ages, entry)
+        self._young.clear()
+
+    def _renew_ages(self) -> None:
+        """Most entries are of groups that have gone."""
+        self._ages.clear()
+        self._young[:] = [(each.entry, name) for name, each in self._groups.items() if each.entry]
 
 
 def _group(message: Message) -> str:

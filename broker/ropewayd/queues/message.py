@@ -174,8 +174,9 @@ def size_of(body: Any, attributes: Mapping[str, Any] | None) -> int:
     return size
 
 
-def told(system: System, number: str | None = None) -> dict[str, str]:
-    """What a consumer is told of it, by name. `number`: the sequence number, where there are such."""
+def told(system: System, sequence: int = 0, numbers_from: int | None = None) -> dict[str, str]:
+    """What a consumer is told of it, by name. `numbers_from`: see records.first_sequence_number; None where
+    there are no such numbers."""
     said: dict[str, str] = {}
     if system.group is not None:
         said["group"] = system.group
@@ -185,6 +186,6 @@ def told(system: System, number: str | None = None) -> dict[str, str]:
         said["trace_header"] = system.trace_header
     if system.source is not None:
         said["source"] = system.source
-    if number is not None:
-        said["sequence_number"] = number
+    if numbers_from is not None:
+        said["sequence_number"] = str(numbers_from + sequence)
     return said

@@ -204,7 +204,8 @@ class Queue:
         groups = self.groups
         if event.systems is not None and groups is None and self.tenants is None:
             self.divide(system is not None and system.group for system in event.systems)
-        messages, add = self.messages, self.ready.adding() if groups is None else groups.add
+        came: list[Message] = []
+        messages, add = self.messages, self.ready.adding() if groups is None else came.append
         visible_at, attributes, systems = event.visible_at, event.attributes, event.systems
         plain = visible_at is None and attributes is None
         held = 0
@@ -228,7 +229,12 @@ class Queue:
                     message, DELAYED, visible_at[index], self._shared_lease(message, visible_at[index])
                 )
                 if groups is not None:
-                    groups.add(message)
+                    came.append(message)
+        if groups is not None and self.replaying:  # there may be later ones
+            for message in came:
+                groups.add(message)
+        elif groups is not None:
+            groups.append(came)
         self.memory.used += held + OVERHEAD * len(fresh)
         if self.expiry is None:
             self.expire_at(at + self.attributes.retention_period)

@@ -13,10 +13,10 @@ from ropewayd.vocabulary.errors import OverLimit
 from . import actions as a
 from . import events as e
 from .attempts import Attempts
-from .message import Message, System, told
+from .message import Message, told
 from .paging import bodies, go_on, next_page
 from .queue import Queue
-from .records import MAX_SEQUENCE, sequence_number
+from .records import MAX_SEQUENCE, first_sequence_number
 from .redrive import Redrive
 from .registry import Registry, missing
 
@@ -65,6 +65,7 @@ class Receiving:
         timeout = action.visibility_timeout
         deadline = now + (queue.attributes.visibility_timeout if timeout is None else timeout)
         make, number = self._registry.handles.make, queue.number
+        numbers_from = None if queue.groups is None else first_sequence_number(number)
         answer = []
         sequences = []
         for m in picked:
@@ -75,7 +76,7 @@ class Receiving:
             sequences.append(m.sequence)
             handle = make(number, m.sequence, count, now)
             shown = (m.id, handle, body, m.sent_at, count, m.first_received_at or now, m.attributes)
-            answer.append(shown if m.system is None else (*shown, _told(queue, m.sequence, m.system)))
+            answer.append(shown if m.system is None else (*shown, told(m.system, m.sequence, numbers_from)))
         if not answer:
             return bodies(self._registry, queue, (m for m in picked if m.stub), (*expired, *moved))
         attempt = action.attempt if queue.attributes.fifo else None
@@ -92,13 +93,14 @@ class Receiving:
         if any(m.stub for m in held):
             return bodies(self._registry, queue, (m for m in held if m.stub))
         make = self._registry.handles.make
+        numbers_from = None if queue.groups is None else first_sequence_number(queue.number)
         timeout = action.visibility_timeout
         deadline = now + (queue.attributes.visibility_timeout if timeout is None else timeout)
         answer = []
         for m in held:
             handle = make(queue.number, m.sequence, m.receive_count, at)
             shown = (m.id, handle, m.body, m.sent_at, m.receive_count, m.first_received_at, m.attributes)
-            answer.append(shown if m.system is None else (*shown, _told(queue, m.sequence, m.system)))
+            answer.append(shown if m.system is None else (*shown, told(m.system, m.sequence, numbers_from)))
         sequences = [m.sequence for m in held]
         event = e.VisibilityChanged(queue.number, now, sequences, [deadline] * len(held), attempt=True)
         return Decision(answer, (event,))
@@ -187,8 +189,3 @@ class Receiving:
             self._registry.meters.of(queue.number).empty_receives += 1
             return Decision([], events)
         return Wait(queue.number, now + wait, [], events)
-
-
-def _told(queue: Queue, sequence: int, system: System) -> dict[str, str]:
-    """What a consumer is told of it, by name."""
-    return told(system, None if queue.groups is None else sequence_number(queue.number, sequence))

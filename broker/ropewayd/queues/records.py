@@ -27,9 +27,6 @@ MAX_SEQUENCE = (1 << SEQUENCE_BITS) - 1
 MAX_NUMBER = (1 << (63 - SEQUENCE_BITS)) - 1
 VERSION = 1
 
-_FIRST_NUMBER = 10**19
-"""What sequence numbers are counted from."""
-
 
 RUNNING, COMPLETED, CANCELLED, FAILED = "RUNNING", "COMPLETED", "CANCELLED", "FAILED"
 
@@ -80,14 +77,20 @@ def split_row_key(key: int) -> tuple[int, int]:
     return key >> SEQUENCE_BITS, key & MAX_SEQUENCE
 
 
+def first_sequence_number(number: int) -> int:
+    """What to add a message's sequence to, for what AWS calls its sequence number: 20 digits, rising with
+    every message of a FIFO queue, though it be created anew."""
+    return 10**19 + row_key(number, 0)
+
+
 def sequence_number(number: int, sequence: int) -> str:
-    """What AWS calls so: 20 digits, rising with every message of a FIFO queue, though it be created anew."""
-    return str(_FIRST_NUMBER + row_key(number, sequence))
+    """That of one message."""
+    return str(first_sequence_number(number) + sequence)
 
 
 def sequence_numbers(number: int, first: int, count: int) -> list[str]:
     """Those of `count` messages from this sequence on."""
-    at = _FIRST_NUMBER + row_key(number, first)
+    at = first_sequence_number(number) + first
     return list(map(str, range(at, at + count)))
 
 

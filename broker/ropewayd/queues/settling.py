@@ -32,7 +32,7 @@ class Settling:
         if queue is None:
             return missing(action.queue)
         read, number, messages = self._registry.handles.read, queue.number, queue.messages
-        fifo = queue.groups is not None
+        fifo = queue.groups is not None  # see _expired: a call each would cost
         answer: list[RopewayError | None] = []
         found: list[int] = []
         unknown: list[int] = []
@@ -42,8 +42,9 @@ class Settling:
                 answer.append(self._bad_handle(f"handles[{index}]"))
                 continue
             sequence = place[1]
-            if sequence in messages:
-                if fifo and _expired(messages[sequence], place[2]):
+            message = messages.get(sequence)
+            if message is not None:
+                if fifo and (message.state != IN_FLIGHT or message.receive_count != place[2]):
                     answer.append(self._expired_handle(f"handles[{index}]"))
                     continue
                 found.append(sequence)
