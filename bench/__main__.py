@@ -1,4 +1,4 @@
-"""The command line: `python -m bench list`, `run SCENARIO`, `guard`, `compare`, `report`.
+"""The command line: `python -m bench list`, `run SCENARIO`, `size`, `guard`, `compare`, `report`.
 
 Ends with 0 when every target holds, 1 when one does not, 2 when the run itself failed or was asked for
 wrongly.
@@ -11,12 +11,12 @@ import json
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from bench import compare, guard, page, report
+from bench import compare, guard, page, report, size
 from bench.contestants import ContestantFailed
 from bench.machine import machine
 from bench.scenario import Scenario, Settings
@@ -40,20 +40,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return reported(options.runs, options.html)
     settings = Settings(
         seconds=options.seconds,
-        rounds=options.rounds,
+        rounds=getattr(options, "rounds", 1),
         directory=options.directory,
         messages=getattr(options, "messages", Settings.messages),
         polls=getattr(options, "polls", Settings.polls),
     )
-    scenario = guard.scenario(options.against) if options.command == "guard" else SCENARIOS[options.scenario]
     try:
-        return run(scenario, settings, options.json)
+        return run(chosen(options), settings, options.json)
     except (ContestantFailed, NoCompiler, UnexpectedAnswer, OSError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         print("bench: interrupted", file=sys.stderr)
         return 130
+
+
+def chosen(options: argparse.Namespace) -> Scenario:
+    """What is to be measured."""
+    if options.command == "guard":
+        return guard.scenario(options.against)
+    if options.command == "size":
+        return size.scenario(size.Load(options.rate, options.message, options.backlog))
+    return SCENARIOS[options.scenario]
 
 
 def run(scenario: Scenario, settings: Settings, target: Path | None) -> int:
@@ -140,7 +148,29 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="COMMIT",
         help="the commit (default: HEAD~1, the last one's parent)",
     )
+    sizing = commands.add_parser("size", help="what a load would take on this box, and what room there is")
+    sizing.add_argument(
+        "--rate", type=rate, required=True, metavar="N", help="messages a second, sent, received and deleted"
+    )
+    sizing.add_argument(
+        "--message",
+        type=parsable(size.size),
+        default=1024,
+        metavar="SIZE",
+        help="as 512, 2KiB (default: 1KiB)",
+    )
+    sizing.add_argument(
+        "--backlog",
+        type=parsable(size.duration),
+        default=3600.0,
+        metavar="TIME",
+        help="messages of so long may have to wait, as 30s, 15m, 1h, 2d (default: 1h)",
+    )
     for each in (running, guarding):
+        each.add_argument(
+            "--rounds", type=whole, default=5, metavar="N", help="matches of each kind (default: 5)"
+        )
+    for each in (running, guarding, sizing):
         measuring(each)
     return parser.parse_args(arguments)
 
@@ -150,9 +180,6 @@ def measuring(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured to a file")
     parser.add_argument(
         "--seconds", type=positive, default=3.0, metavar="N", help="length of a match (default: 3)"
-    )
-    parser.add_argument(
-        "--rounds", type=whole, default=5, metavar="N", help="matches of each kind (default: 5)"
     )
     parser.add_argument(
         "--directory",
@@ -169,6 +196,26 @@ def positive(text: str) -> float:
     if not 0 < number <= 3600:
         raise argparse.ArgumentTypeError("must be more than 0 and at most 3600")
     return number
+
+
+def rate(text: str) -> float:
+    """A number of messages a second."""
+    number = float(text)
+    if not 1 <= number <= 1_000_000_000:
+        raise argparse.ArgumentTypeError("must be from 1 to 1000000000")
+    return number
+
+
+def parsable(read: Callable[[str], float]) -> Callable[[str], float]:
+    """The same, its complaint shown as it is."""
+
+    def parse(text: str) -> float:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return parse
 
 
 def whole(text: str) -> int:

@@ -96,6 +96,8 @@ def show(console: Console, content: dict[str, Any], outcome: Outcome) -> None:
     header(console, content)
     for comparison in outcome.comparisons:
         rates(console, comparison)
+    if outcome.lines:
+        table_or_lines(console, content["scenario"], ("", "value"), [list(line) for line in outcome.lines])
     judged(console, outcome.checks)
 
 

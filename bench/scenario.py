@@ -66,6 +66,8 @@ class Outcome:
     figures: dict[str, Any] = field(default_factory=dict)
     """What it measured beside its workloads."""
     checks: list[Check] = field(default_factory=list)
+    lines: list[tuple[str, str]] = field(default_factory=list)
+    """What a person wants to read of the figures: a name and a value each."""
 
 
 @dataclass(frozen=True)

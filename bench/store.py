@@ -49,16 +49,23 @@ class Moved:
 class Store:
     """A daemon on data of its own, which it finds again when it has ended, and loads for it.
 
-    `crew` and `batch`: connections, requests outstanding and messages a request of each load.
+    `crew`, `batch` and `body`: connections, requests outstanding, messages a request and bytes a message of
+    each load.
     """
 
     def __init__(
-        self, directory: Path, daemon: Daemon | None = None, crew: Crew = CREW, batch: int = 10
+        self,
+        directory: Path,
+        daemon: Daemon | None = None,
+        crew: Crew = CREW,
+        batch: int = 10,
+        body: int = BODY,
     ) -> None:
         self._daemon = daemon or Daemon()
         self._directory = directory
         self._crew = crew
         self._batch = batch
+        self._body = body
         self._peak = 0
         self.server = self._daemon.start(directory)
 
@@ -131,7 +138,7 @@ class Store:
             connections=self._crew.connections,
             outstanding=self._crew.outstanding * (self.server.consumer_commits if role == "consume" else 1),
             batch=batch or self._batch,
-            body=BODY,
+            body=self._body,
             backlog=NEVER if own else BACKLOG,
             tally=str(tally),
             ids="",
