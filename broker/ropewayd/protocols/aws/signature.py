@@ -33,6 +33,8 @@ MAX_EXPIRES: Final = 604_800
 _STAMP = re.compile(r"\d{8}T\d{6}Z\Z", re.ASCII)
 _HEX = re.compile(r"[0-9a-f]{64}\Z")
 _EXPIRES = re.compile(r"[0-9]{1,6}\Z", re.ASCII)
+_ODD: Final = b"\t\r\f\v"
+"""Space that is not the blank."""
 _SPACES = re.compile(rb"[ \t\r\n\f\v]+")
 _PLAIN_PATH = re.compile(r"(/[A-Za-z0-9_.~-]*[A-Za-z0-9_~-])*/?\Z")
 _NOBODY: Final = "no access key has this secret"
@@ -71,12 +73,21 @@ class Scope(msgspec.Struct, frozen=True, gc=False):
     service: str
 
 
-class _Signed(msgspec.Struct, frozen=True, gc=False):
-    """What a request says about its signature."""
+class _Terms(msgspec.Struct, frozen=True):
+    """What a day of requests says alike about their signatures."""
 
     scope: Scope
+    names: tuple[str, ...]
+    """The signed headers."""
+    lines: tuple[tuple[str, bytes], ...]
+    """Of each, what its line begins with in the canonical request."""
+
+
+class _Signed(msgspec.Struct, frozen=True):
+    """What a request says about its signature."""
+
+    terms: _Terms
     stamp: str
-    headers: tuple[str, ...]
     signature: str
     token: str
     expires: int | None = None
@@ -105,24 +116,24 @@ def verify(
     """
     path, _, query = request.target.partition("?")
     pairs = _pairs(query) if query else []
-    headers = request.fields
-    signed = _read(headers, pairs)
-    key = keys.get(signed.scope.key)
+    fields = request.fields
+    signed = _read(fields, pairs)
+    scope = signed.terms.scope
+    key = keys.get(scope.key)
     _check_time(signed, now, skew)
-    _check_scope(signed, services)
-    _check_headers(signed, headers)
+    if scope.service not in services:
+        raise SignatureDoesNotMatch(
+            f"Credential should be scoped to correct service: {', '.join(services)!r}."
+        )
+    _check_headers(signed.terms.names, fields)
     payload = hashlib.sha256(request.body).hexdigest()
-    claimed = headers.get("x-amz-content-sha256")
+    claimed = fields.get("x-amz-content-sha256")
     if claimed is not None and claimed != [payload.encode()]:
         raise SignatureDoesNotMatch("The header x-amz-content-sha256 is not the hash of the body.")
-    canonical = canonical_request(
-        request.method,
-        path,
-        canonical_query(pairs, "X-Amz-Signature" if signed.expires is not None else None) if pairs else "",
-        [(name, headers[name]) for name in signed.headers],
-        payload,
-    )
-    expected = sign(key.secret if key else _NOBODY, signed.scope, signed.stamp, canonical)
+    said = canonical_query(pairs, "X-Amz-Signature" if signed.expires is not None else None) if pairs else ""
+    lines = header_lines(signed.terms.lines, fields)
+    canonical = canonical_request(request.method, path, said, lines, signed.terms.names, payload)
+    expected = sign(key.secret if key else _NOBODY, scope, signed.stamp, canonical)
     right = hmac.compare_digest(expected, signed.signature)
     if key is None:
         raise InvalidClientTokenId("The security token included in the request is invalid.")
@@ -135,12 +146,12 @@ def verify(
         key.token.encode(), signed.token.encode("utf-8", "surrogateescape")
     ):
         raise InvalidClientTokenId("The security token included in the request is invalid.")
-    return signed.scope
+    return scope
 
 
-def sign(secret: str, scope: Scope, stamp: str, canonical: str) -> str:
+def sign(secret: str, scope: Scope, stamp: str, canonical: bytes) -> str:
     """The signature of a canonical request."""
-    digest = hashlib.sha256(canonical.encode("latin-1")).hexdigest()
+    digest = hashlib.sha256(canonical).hexdigest()
     said = f"{ALGORITHM}\n{stamp}\n{scope.date}/{scope.region}/{scope.service}/aws4_request\n{digest}"
     key = _signing_key(secret, scope.date, scope.region, scope.service)
     return hmac.digest(key, said.encode(), "sha256").hex()
@@ -159,17 +170,31 @@ def _signing_key(secret: str, date: str, region: str, service: str) -> bytes:
 
 
 def canonical_request(
-    method: str, path: str, query: str, headers: Iterable[tuple[str, Sequence[bytes]]], payload: str
-) -> str:
-    """The canonical request. `path` is as it came, `query` canonical, `headers` in order."""
-    lines, names = "", []
-    for name, values in headers:
-        # Latin-1 says each byte as it is, and is the quickest to read and to write.
-        value = _trimmed(values[0]) if len(values) == 1 else b",".join(map(_trimmed, values))
-        lines += f"{name}:{value.decode('latin-1')}\n"
-        names.append(name)
+    method: str, path: str, query: str, lines: bytes, names: Iterable[str], payload: str
+) -> bytes:
+    """The canonical request. `path` is as it came, `query` and the headers' `lines` are canonical."""
     path = "/" if path == "/" else canonical_path(path)
-    return f"{method}\n{path}\n{query}\n{lines}\n{';'.join(names)}\n{payload}"
+    head = f"{method}\n{path}\n{query}\n".encode("latin-1")
+    return head + lines + f"\n{';'.join(names)}\n{payload}".encode("latin-1")
+
+
+def header_lines(names: Iterable[tuple[str, bytes]], fields: Mapping[str, Sequence[bytes]]) -> bytes:
+    """The canonical lines of these headers, each given with what its line begins with."""
+    parts: list[bytes] = []
+    for name, begin in names:
+        values = fields[name]
+        parts += (begin, values[0] if len(values) == 1 else b",".join(map(_trimmed, values)), b"\n")
+    lines = b"".join(parts)
+    if b"  " in lines or b": " in lines or b" \n" in lines or len(lines.translate(None, _ODD)) < len(lines):
+        # There may be space that does not count. Most clients send none.
+        parts = [begin + b",".join(map(_trimmed, fields[name])) + b"\n" for name, begin in names]
+        lines = b"".join(parts)
+    return lines
+
+
+def begin_of(name: str) -> tuple[str, bytes]:
+    """A header's name, and what its canonical line begins with."""
+    return name, f"{name}:".encode("latin-1", "replace")  # what Latin-1 has not is no header's name
 
 
 def _trimmed(value: bytes) -> bytes:
@@ -234,17 +259,17 @@ def _from_headers(authorization: str, headers: Mapping[str, list[bytes]]) -> _Si
     if "," in signature:  # the signature may stand anywhere: then it is put at the end
         signature, _, rest = signature.partition(",")
         head = f"{head.rstrip(', ')}, {rest}" if "=" in head else f"{head}{rest}"
-    scope, names = _parts(head.rstrip(", "))
+    terms = _parts(head.rstrip(", "))
     if not equals or not signature:
         raise IncompleteSignature("Authorization header requires 'Signature' parameter.")
     tokens = headers.get("x-amz-security-token")
     token = b",".join(tokens).decode("utf-8", "surrogateescape") if tokens else ""
-    return _Signed(scope, _stamp(headers), names, _signature(signature.strip()), token)
+    return _Signed(terms, _stamp(headers), _signature(signature.strip()), token)
 
 
 @functools.lru_cache(maxsize=256)
-def _parts(head: str) -> tuple[Scope, tuple[str, ...]]:
-    """What an Authorization header says besides its signature, which is the same for a day of calls."""
+def _parts(head: str) -> _Terms:
+    """What an Authorization header says besides its signature."""
     algorithm, _, rest = head.partition(" ")
     if algorithm != ALGORITHM:
         raise IncompleteSignature(f"The Authorization header must begin with {ALGORITHM}.")
@@ -259,7 +284,12 @@ def _parts(head: str) -> tuple[Scope, tuple[str, ...]]:
     for name in ("Credential", "SignedHeaders"):
         if not parts.get(name):
             raise IncompleteSignature(f"Authorization header requires '{name}' parameter.")
-    return _scope(parts["Credential"]), _names(parts["SignedHeaders"])
+    return _terms(parts["Credential"], parts["SignedHeaders"])
+
+
+def _terms(credential: str, names: str) -> _Terms:
+    scope, signed = _scope(credential), _names(names)
+    return _Terms(scope, signed, tuple(map(begin_of, signed)))
 
 
 def _stamp(headers: Mapping[str, list[bytes]]) -> str:
@@ -295,9 +325,8 @@ def _from_query(parameters: Mapping[str, str]) -> _Signed:
     if not _EXPIRES.match(expires) or not 0 < int(expires) <= MAX_EXPIRES:
         raise IncompleteSignature(f"X-Amz-Expires must be between 1 and {MAX_EXPIRES} seconds.")
     return _Signed(
-        _scope(given["X-Amz-Credential"]),
+        _terms(given["X-Amz-Credential"], given["X-Amz-SignedHeaders"]),
         given["X-Amz-Date"],
-        _names(given["X-Amz-SignedHeaders"]),
         _signature(given["X-Amz-Signature"]),
         given.get("X-Amz-Security-Token", ""),
         int(expires),
@@ -331,7 +360,7 @@ def _signature(text: str) -> str:
 
 
 def _check_time(signed: _Signed, now: int, skew: int) -> None:
-    if signed.stamp[:8] != signed.scope.date:
+    if signed.stamp[:8] != signed.terms.scope.date:
         raise SignatureDoesNotMatch(
             "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date."
         )
@@ -352,23 +381,16 @@ def _seconds(stamp: str) -> float:
         raise IncompleteSignature("Date must be in ISO-8601 'basic format'.") from None
 
 
-def _check_scope(signed: _Signed, services: Iterable[str]) -> None:
-    if signed.scope.service not in services:
-        raise SignatureDoesNotMatch(
-            f"Credential should be scoped to correct service: {', '.join(services)!r}."
-        )
-
-
-def _check_headers(signed: _Signed, headers: Mapping[str, list[bytes]]) -> None:
-    for name in signed.headers:
-        if name not in headers:
+def _check_headers(signed: Sequence[str], fields: Mapping[str, list[bytes]]) -> None:
+    for name in signed:
+        if name not in fields:
             raise SignatureDoesNotMatch(f"The signed header {name!r} is not in the request.")
-    if "host" not in signed.headers:
+    if "host" not in signed:
         raise SignatureDoesNotMatch(
             "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."
         )
-    unsigned = [name for name in headers if name.startswith("x-amz-") and name not in signed.headers]
-    if unsigned:
-        raise SignatureDoesNotMatch(
-            f"There were headers present in the request which were not signed: {unsigned[0]}"
-        )
+    for name in fields:
+        if name[:6] == "x-amz-" and name not in signed:
+            raise SignatureDoesNotMatch(
+                f"There were headers present in the request which were not signed: {name}"
+            )
