@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ropewayd.protocols.binary.merging import Merger
+from ropewayd.protocols.merging import Merger
 from ropewayd.queues import actions as a
 from ropewayd.queues.settings import QueueLimits
 from ropewayd.vocabulary.action import Action

@@ -40,6 +40,7 @@ from . import body as bodies
 from .call import Call, Caller, Operation, Protocol
 from .errors import RequestTimeout, RequestTooLarge, fault_of, text_of
 from .exchange import Exchange
+from .gathering import Gathering
 from .origins import METHODS, Origins
 from .request import Request
 from .response import Response
@@ -73,6 +74,7 @@ class Gateway:
         self._keys = keys
         self._home = names.Scope(account, region)
         self._origins = Origins(limits)
+        self._calls = Gathering(kernel.submit)
         self.metrics: Callable[[], Awaitable[bytes]] | None = None
         """Gives the page /metrics."""
         self._loop = asyncio.get_running_loop()
@@ -92,7 +94,7 @@ class Gateway:
                 if action is None:
                     exchange.deliver(exchange.prepare(None))
                 else:
-                    self._kernel.submit(action, exchange)
+                    self._calls.add(action, exchange, len(exchange.request.body))
         except Exception as error:  # noqa: BLE001  # Rule 2: the caller gets an answer, and the log the reason
             exchange.deliver(self._failed(exchange, error))
 

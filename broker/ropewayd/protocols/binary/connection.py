@@ -24,6 +24,7 @@ import msgspec
 from ropewayd.kernel.meter import Distribution
 from ropewayd.kernel.wheel import Timer
 from ropewayd.protocols.catalogue import ACTIONS
+from ropewayd.protocols.merging import Merger
 from ropewayd.vocabulary.action import decode
 from ropewayd.vocabulary.errors import (
     AccessDenied,
@@ -37,7 +38,6 @@ from ropewayd.vocabulary.fitting import explain
 
 from .frame import HEADER, Frames, FrameTooLong
 from .handshake import Handshake, Hello
-from .merging import Merger
 
 if TYPE_CHECKING:
     from .server import BinaryServer
