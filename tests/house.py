@@ -1,4 +1,4 @@
-"""The kernel with its queues on the memory store, in virtual time: what most tests of meaning need."""
+"""The kernel with its services on the memory store, in virtual time: what most tests of meaning need."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from ropewayd.queues.service import Queues
 from ropewayd.queues.settings import QueueLimits
 from ropewayd.store.memory import Disk, Fate, Faults, MemoryStore
 from ropewayd.store.protocol import Slice
+from ropewayd.topics.service import Topics
+from ropewayd.topics.settings import TopicLimits
 from ropewayd.vocabulary.action import Action
 from ropewayd.vocabulary.errors import RopewayError
 
@@ -80,7 +82,9 @@ class House:
         limits: QueueLimits | None = None,
         disk: Disk | None = None,
         clock: StillClock | None = None,
+        topic_limits: TopicLimits | None = None,
     ) -> None:
+        self.topic_limits = topic_limits
         self.settings = settings
         self.limits = limits
         self.disk = disk or Disk()
@@ -93,8 +97,14 @@ class House:
         self.store = MemoryStore(self.disk, self.faults)
         self.wheel = Wheel(self.clock.now())
         self.queues = Queues(self.wheel, self.limits, self._entropy)
+        self.topics = Topics(self.wheel, self.queues.fanning, self.topic_limits, self._entropy)
         self.kernel = Kernel(
-            self.store, self.clock, [self.queues], self.wheel, self.settings, gates=self.queues.gates()
+            self.store,
+            self.clock,
+            [self.queues, self.topics],
+            self.wheel,
+            self.settings,
+            gates=self.queues.gates(),
         )
 
     async def start(self) -> Report:

@@ -24,6 +24,7 @@ from ropewayd import __version__, descriptors, heap, logs
 from ropewayd.ending import Ending, exit_for, frames
 from ropewayd.exits import CLEAN, IO, SOFTWARE, Exit, Misconfigured
 from ropewayd.kernel.kernel import Kernel, Report
+from ropewayd.kernel.service import Service
 from ropewayd.kernel.settings import KernelSettings
 from ropewayd.kernel.wheel import Wheel
 from ropewayd.keys import access_keys
@@ -40,6 +41,8 @@ from ropewayd.sources import Configuration
 from ropewayd.store.protocol import StoreError
 from ropewayd.store.sqlite import SqliteStore
 from ropewayd.tls import server_context
+from ropewayd.topics.service import Topics
+from ropewayd.topics.settings import TopicLimits
 from ropewayd.upkeep.service import Upkeep
 from ropewayd.vocabulary.clock import SystemClock
 
@@ -113,7 +116,9 @@ class Daemon:
         owner = f"ropewayd/{__version__} on {socket.gethostname()}"
         upkeep = Upkeep(lambda: {"journal_bytes": kernel.tail_bytes, **queues.held()})
         limits = kernel_settings(self._settings)
-        kernel = Kernel(self._store, clock, [queues, upkeep], wheel, limits, owner, queues.gates())
+        topics = Topics(wheel, queues.fanning, topic_limits(self._settings))
+        services: list[Service] = [queues, topics, upkeep]
+        kernel = Kernel(self._store, clock, services, wheel, limits, owner, queues.gates())
         server = BinaryServer(
             kernel,
             binary_limits(self._settings),
@@ -309,6 +314,22 @@ def queue_limits(settings: Settings) -> QueueLimits:
         max_move_rate=settings.queues.max_move_rate,
         memory_bytes=settings.queues.memory_bytes,
         max_answer_bytes=settings.protocol.max_frame - (64 << 10),
+    )
+
+
+def topic_limits(settings: Settings) -> TopicLimits:
+    """The topics' part."""
+    topics = settings.topics
+    return TopicLimits(
+        account=settings.daemon.account,
+        region=settings.daemon.region,
+        max_topics=topics.max_topics,
+        max_fifo_topics=topics.max_fifo_topics,
+        max_subscriptions=topics.max_subscriptions,
+        max_fifo_subscriptions=topics.max_fifo_subscriptions,
+        max_topic_policies=topics.max_topic_policies,
+        max_policies=topics.max_policies,
+        memory_bytes=topics.memory_bytes,
     )
 
 

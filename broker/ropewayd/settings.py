@@ -375,6 +375,44 @@ class Queues(msgspec.Struct, frozen=True, kw_only=True):
     ] = 128 * MIB
 
 
+class Topics(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits on topics. Those on a topic's attributes are fixed, and AWS's."""
+
+    max_topics: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="Standard topics that may exist at one time.")
+    ] = 100_000
+    max_fifo_topics: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="FIFO topics that may exist at one time.")
+    ] = 1_000
+    max_subscriptions: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=12_500_000,
+            description="Subscriptions of one standard topic. AWS has 12_500_000; each costs its share of "
+            "every publish.",
+        ),
+    ] = 100_000
+    max_fifo_subscriptions: Annotated[
+        int, Meta(ge=1, le=100_000, description="Subscriptions of one FIFO topic.")
+    ] = 100
+    max_topic_policies: Annotated[
+        int, Meta(ge=0, le=12_500_000, description="Filter policies of one topic.")
+    ] = 200
+    max_policies: Annotated[int, Meta(ge=0, le=12_500_000, description="Filter policies of one account.")] = (
+        10_000
+    )
+    memory_bytes: Annotated[
+        int,
+        Meta(
+            ge=MIB,
+            le=1024 * 1024 * MIB,
+            description="Deduplication ids of FIFO topics held in memory; beyond it, what is on disk stays "
+            "there until needed.",
+        ),
+    ] = 16 * MIB
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All of it. Immutable: a change takes a restart."""
 
@@ -387,6 +425,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     kernel: Kernel = Kernel()
     store: Store = Store()
     queues: Queues = Queues()
+    topics: Topics = Topics()
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):

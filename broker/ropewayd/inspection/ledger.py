@@ -24,6 +24,7 @@ from ropewayd.queues import events as e
 from ropewayd.queues.records import VERSION, QueueRecord, split_row_key
 from ropewayd.queues.service import Queues
 from ropewayd.store.protocol import Newer
+from ropewayd.topics.service import Topics
 from ropewayd.vocabulary.names import Scope
 
 
@@ -69,7 +70,8 @@ class Ledger:
         self._findings = findings
         self._waiting: set[int] = set()
         self._complete = True
-        kinds = tuple(Queues(Wheel(0)).appliers())
+        queues = Queues(Wheel(0))
+        kinds = (*queues.appliers(), *Topics(Wheel(0), queues.fanning).appliers())
         rows: Any = tuple[int, int, list[Union[kinds]]]  # type: ignore[valid-type]  # noqa: UP007 - known at run time
         self._decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(rows)
         self._tell: Mapping[type[Any], Callable[[Any], None]] = {
@@ -88,6 +90,7 @@ class Ledger:
             e.QueueTagged: lambda _: None,
             e.MoveStarted: lambda _: None,
             e.MoveEnded: lambda _: None,
+            e.MessagesFanned: self._fanned,
         }
 
     def account(self, number: int) -> Account:
@@ -109,7 +112,9 @@ class Ledger:
         version, _, events = self._decoder.decode(row)
         known(version, batch.VERSION)
         for event in events:
-            self._tell[type(event)](event)
+            tell = self._tell.get(type(event))
+            if tell is not None:  # else it is the topics', which have no messages
+                tell(event)
 
     def _created(self, event: e.QueueCreated) -> None:
         self.account(event.number).name = _called(event)
@@ -124,6 +129,10 @@ class Ledger:
 
     def _sent(self, event: e.MessagesSent) -> None:
         self._arrived(event.number, event.first, len(event.bodies))
+
+    def _fanned(self, event: e.MessagesFanned) -> None:
+        for number, sequences in event.ranges():
+            self._arrived(number, sequences.start, len(sequences))
 
     def _arrived(self, number: int, first: int, count: int) -> None:
         account = self.account(number)

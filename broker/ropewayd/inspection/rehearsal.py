@@ -34,6 +34,7 @@ from ropewayd.store.protocol import (
     Unplaced,
 )
 from ropewayd.store.records import Records
+from ropewayd.topics.service import Topics
 from ropewayd.vocabulary.action import Action
 from ropewayd.vocabulary.clock import SystemClock
 
@@ -55,7 +56,7 @@ async def _rehearse(store: Opened) -> Rehearsed:
     clock = SystemClock()
     wheel = Wheel(clock.now())
     service = Queues(wheel)
-    kernel = Kernel(Stage(store), clock, [service], wheel)
+    kernel = Kernel(Stage(store), clock, [service, Topics(wheel, service.fanning)], wheel)
     report = await kernel.start()
     queues: dict[str, dict[str, Any]] = {}
     for account, region in service.scopes():

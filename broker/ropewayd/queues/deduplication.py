@@ -168,7 +168,7 @@ class Slice:
 
 
 class Ids:
-    """What one queue remembers. Times are carried milliseconds."""
+    """What one queue remembers (or a FIFO topic, in a space of its own). Times are carried milliseconds."""
 
     __slots__ = (
         "_checked",
@@ -176,14 +176,16 @@ class Ids:
         "_number",
         "_read",
         "_slices",
+        "_space",
         "epochs",
         "reading",
         "timer",
         "unknown_until",
     )
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, space: Space = IDS) -> None:
         self._number = number
+        self._space = space
         self._slices: deque[Slice] = deque()
         self._checked: AbstractSet[bytes] = frozenset()
         self._cleared = 0
@@ -321,19 +323,21 @@ class Ids:
                 sends = {send.first: send for each in beside for send in each.sends(key)}
                 entries = (entry for send in sends.values() for entry in send.entries(key))
                 value = b"".join(_FORM.pack(*entry) for entry in entries)
-            into.put(IDS, place | key, _VERSION + value)
+            into.put(self._space, place | key, _VERSION + value)
         return self.epochs != before
 
     def _drop(self, epoch: int, into: SliceBuilder) -> None:
         for old in [each for each in self.epochs if each < epoch - 1]:
             self.epochs.remove(old)
-            into.drop_range(IDS, _key(self._number, old, 0), _key(self._number, old, (1 << _HASH_BITS) - 1))
+            into.drop_range(
+                self._space, _key(self._number, old, 0), _key(self._number, old, (1 << _HASH_BITS) - 1)
+            )
 
 
-def drop_all(number: int, into: SliceBuilder) -> None:
+def drop_all(number: int, into: SliceBuilder, space: Space = IDS) -> None:
     """The queue is no more, and so is all that it remembers."""
     first = number << SEQUENCE_BITS
-    into.drop_range(IDS, first, first | ((1 << SEQUENCE_BITS) - 1))
+    into.drop_range(space, first, first | ((1 << SEQUENCE_BITS) - 1))
 
 
 def _counting(entries: Iterable[Any], digest: bytes, now: int, floor: int) -> Accepted | None:

@@ -6,6 +6,7 @@ change is a new event with a new tag, and the old one stays readable.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -133,6 +134,61 @@ class MessagesMoved(msgspec.Struct, array_like=True, tag=30, gc=False, frozen=Tr
     task: int = 0
 
 
+class Content(msgspec.Struct, array_like=True, gc=False, frozen=True, omit_defaults=True):
+    """What a message holds that goes to several queues. A body in two parts has the queue's own text between
+    them."""
+
+    body: Any
+    attributes: Any = None
+    system: System | None = None
+
+
+class MessagesFanned(msgspec.Struct, array_like=True, tag=33, gc=False, frozen=True):
+    """Messages to several queues, each content here once. To the queue `numbers[n]`, as its sequences from
+    `firsts[n]` on, go the contents that `picks[n]` names; without `picks` all of them. `ids` are theirs in
+    this order, 16 bytes each. `own`: each queue's own text. `visible_at` and `digests` are as in
+    MessagesSent, the former one for each queue; nil where nobody has any."""
+
+    at: int
+    numbers: list[int]
+    firsts: list[int]
+    ids: bytes
+    contents: list[Content]
+    picks: list[list[int]] | None = None
+    own: list[str] | None = None
+    visible_at: list[int] | None = None
+    digests: list[bytes | None] | None = None
+
+    def ranges(self) -> Iterator[tuple[int, range]]:
+        """Each queue's number with its sequences."""
+        for place, (number, first) in enumerate(zip(self.numbers, self.firsts, strict=True)):
+            count = len(self.contents) if self.picks is None else len(self.picks[place])
+            yield number, range(first, first + count)
+
+    def sent(self) -> Iterator[MessagesSent]:
+        """The same as a send to each of the queues."""
+        contents, own, at = self.contents, self.own, 0
+        everything = range(len(contents))
+        for place, number in enumerate(self.numbers):
+            picked = [contents[n] for n in (everything if self.picks is None else self.picks[place])]
+            count = len(picked)
+            text = own[place] if own is not None else ""
+            bodies = [c.body if type(c.body) is not list else f"{c.body[0]}{text}{c.body[1]}" for c in picked]
+            visible_at = 0 if self.visible_at is None else self.visible_at[place]
+            yield MessagesSent(
+                number,
+                self.firsts[place],
+                self.at,
+                self.ids[at : at + 16 * count],
+                bodies,
+                [visible_at] * count if visible_at > self.at else None,
+                [c.attributes for c in picked] if any(c.attributes is not None for c in picked) else None,
+                [c.system for c in picked] if any(c.system is not None for c in picked) else None,
+                None if self.digests is None else self.digests[place],
+            )
+            at += 16 * count
+
+
 class QueueTagged(msgspec.Struct, array_like=True, tag=20, gc=False, frozen=True):
     """All tags that it has from now on."""
 
@@ -179,4 +235,5 @@ QueueEvent = (
     | QueueTagged
     | MoveStarted
     | MoveEnded
+    | MessagesFanned
 )

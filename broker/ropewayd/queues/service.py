@@ -27,6 +27,7 @@ from .actions import Expire, Found, Move, QueueAttributes, Wake
 from .attributes import shared
 from .decide import deciders
 from .deduplication import IDS, Forget
+from .fanning import Fanning
 from .message import OVERHEAD
 from .meter import Meter
 from .movetask import Pace
@@ -36,7 +37,7 @@ from .records import MESSAGES, QUEUES, WAITING
 from .registry import Registry
 from .remains import PIECE, Remains
 from .settings import QueueLimits
-from .spilling import Both, Ended, Own, Purged, Spilling
+from .spilling import Both, Ended, Own, Purged, Several, Spilling
 from .throttle import Throttle
 
 _EXPIRY_PACE = 100
@@ -84,6 +85,8 @@ class Queues:
         self._due: deque[Any] = deque()
         self._remains: deque[Remains] = deque()
         self._going_on = False
+        self.fanning = Fanning(self._registry, entropy)
+        """For who sends to many queues at once."""
         self.meters = self._registry.meters
         self.spill = self._spilling.spill
         self.spilled = self._spilling.spilled
@@ -112,6 +115,7 @@ class Queues:
             e.QueueTagged: self._tagged,
             e.MoveStarted: self._move_started,
             e.MoveEnded: self._move_ended,
+            e.MessagesFanned: self._fanned,
         }
 
     def feeds(self, event: Any) -> Iterable[object]:
@@ -122,6 +126,8 @@ class Queues:
             return (event.number,)
         if type(event) is e.MessagesMoved:
             return (event.destination,)
+        if type(event) is e.MessagesFanned:
+            return event.numbers
         if type(event) in _UNBLOCKING:
             queue = self._registry.by_number.get(event.number)
             if queue is not None and queue.groups is not None:
@@ -274,6 +280,10 @@ class Queues:
             meter.sent += count
             meter.bill(count, self._registry.memory.used - before - OVERHEAD * count)
         return touch if event.digests is None else Both(touch, queue.remember(event))
+
+    def _fanned(self, event: e.MessagesFanned, lsn: int) -> Touch:
+        touches = [self._sent(each, lsn) for each in event.sent()]
+        return Several([each for each in touches if each is not None])
 
     def _received(self, event: e.MessagesReceived, lsn: int) -> Touch:
         queue = self._registry.by_number.get(event.number)
@@ -432,6 +442,9 @@ def _named(event: Any) -> Iterator[tuple[int, Iterable[int]]]:
     """Of which queues it names which messages."""
     if type(event) is e.MessagesSent:
         yield event.number, range(event.first, event.first + len(event.bodies))
+        return
+    if type(event) is e.MessagesFanned:
+        yield from event.ranges()
         return
     yield getattr(event, "number", 0), getattr(event, "sequences", ())
     if type(event) is e.MessagesMoved:

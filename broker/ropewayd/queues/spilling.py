@@ -39,6 +39,8 @@ from .registry import Registry, message_of
 from .remains import PIECE, Remains
 
 _encode = msgspec.msgpack.Encoder().encode
+_AT_ONCE = 50
+"""Queues of one event that are written before the slice's size is looked at again."""
 _queues = msgspec.msgpack.Decoder(QueueRecord)
 _waiting = msgspec.msgpack.Decoder(WaitingRecord)
 
@@ -73,6 +75,12 @@ class Both(msgspec.Struct, gc=False, frozen=True):
     destination: Any
 
 
+class Several(msgspec.Struct, gc=False):
+    """One event changed many queues: the touch of each that is not written yet."""
+
+    touches: list[Any]
+
+
 class Spilling:
     """See the module."""
 
@@ -83,7 +91,7 @@ class Spilling:
 
     # Out
 
-    def spill(self, touch: Any, into: SliceBuilder) -> Any:
+    def spill(self, touch: Any, into: SliceBuilder) -> Any:  # noqa: C901  # one branch a kind of touch
         """Gives the touch again where it was too much for one piece of a slice."""
         if type(touch) is tuple:
             queue = self._registry.by_number.get(touch[0])
@@ -97,6 +105,10 @@ class Spilling:
             for each in (touch.source, touch.destination):
                 if each is not None:
                     self.spill(each, into)
+        elif isinstance(touch, Several):
+            for _ in range(min(len(touch.touches), _AT_ONCE)):
+                self.spill(touch.touches.pop(), into)
+            return touch if touch.touches else None
         elif isinstance(touch, Purged):
             into.drop_range(MESSAGES, row_key(touch.number, 0), row_key(touch.number, touch.floor))
             self._own(touch.number, into)

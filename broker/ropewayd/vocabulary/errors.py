@@ -151,6 +151,12 @@ class ResourceNotFoundException(RopewayError):
     code = "ResourceNotFoundException"
 
 
+class NotFound(RopewayError):
+    """A topic or a subscription that was named is not there."""
+
+    code = "NotFound"
+
+
 class UnsupportedOperation(RopewayError):
     """This cannot be done to it as it is."""
 

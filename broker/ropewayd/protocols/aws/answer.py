@@ -47,7 +47,7 @@ def result(members: Mapping[str, Any], call: Call, *, has_result: bool) -> bytes
         inner: dict[str, Any] = {f"{name}Result": members} if has_result else {}
         inner["ResponseMetadata"] = {"RequestId": call.request_id}
         return _encoder.encode({f"{name}Response": inner})
-    inside = "".join(_members(members, call.operation))
+    inside = "".join(_nested(members) if call.nested else _members(members, call.operation))
     if has_result:
         inside = f"<{name}Result>{inside}</{name}Result>" if inside else f"<{name}Result/>"
     return (
@@ -61,12 +61,13 @@ def error(fault: Fault, text: str, call: Call) -> bytes:
     if call.protocol is Protocol.JSON:
         return _encoder.encode({"__type": type_of(fault, call), "message": text})
     side = "Sender" if fault.sender else "Receiver"
+    detail = "" if call.nested else "<Detail/>"
     if call.protocol is Protocol.QUERY_JSON:
         told = {"Code": fault.code, "Message": text, "Type": side}
         return _encoder.encode({"Error": told, "RequestId": call.request_id})
     return (
         f'<?xml version="1.0"?><ErrorResponse xmlns="{call.namespace}"><Error><Type>{side}</Type>'
-        f"<Code>{fault.code}</Code><Message>{escape(text)}</Message><Detail/></Error>"
+        f"<Code>{fault.code}</Code><Message>{escape(text)}</Message>{detail}</Error>"
         f"<RequestId>{call.request_id}</RequestId></ErrorResponse>"
     ).encode()
 
@@ -93,6 +94,25 @@ def _members(members: Mapping[str, Any], operation: str) -> Iterator[str]:
                 )
         else:
             yield f"<{name}>{_inside(value, operation)}</{name}>"
+
+
+def _nested(members: Mapping[str, Any]) -> Iterator[str]:
+    """Members whose lists and maps are not flattened."""
+    for name, value in members.items():
+        if isinstance(value, list):
+            inside = "".join(f"<member>{_inside_nested(each)}</member>" for each in value)
+        elif isinstance(value, dict) and name in MAPS:
+            inside = "".join(
+                f"<entry><key>{escape(each)}</key><value>{_inside_nested(its)}</value></entry>"
+                for each, its in value.items()
+            )
+        else:
+            inside = _inside_nested(value)
+        yield f"<{name}>{inside}</{name}>"
+
+
+def _inside_nested(value: Any) -> str:
+    return "".join(_nested(value)) if isinstance(value, Mapping) else _inside(value, "")
 
 
 def _inside(value: Any, operation: str) -> str:

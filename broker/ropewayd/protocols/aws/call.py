@@ -50,6 +50,10 @@ class Call(msgspec.Struct, kw_only=True):
     """The service's XML namespace."""
     prefix: str = ""
     """What the service's error types begin with."""
+    nested: bool = False
+    """Whether lists and maps of the Query protocol are elements with members inside, and not flattened."""
+    tell: Callable[[RopewayError, Call, Operation | None], tuple[Any, str]] | None = None
+    """How the service tells an error: its line of errors.FAULTS, and its text. None: as SQS does."""
     path_queue: str = ""
     """The request's own path, if it is a queue's."""
     trace: str | None = None
@@ -93,6 +97,8 @@ class Operation(msgspec.Struct, rename=pascal, kw_only=True):
     """AWS's words for a value that is out of its parameter's range."""
     entry: ClassVar[str] = ""
     """What the Query protocol calls an entry of `Entries`."""
+    about_tags: ClassVar[bool] = False
+    """Whether it is about the tags of something: SNS tells then in other words that it is not there."""
     needs_queue: ClassVar[bool] = False
     """Whether it belongs to a queue, and so to a queue's URL."""
 

@@ -54,6 +54,7 @@ FAULTS: Final[dict[str, Fault]] = {
     "InvalidAttributeName": Fault("InvalidAttributeName", "InvalidAttributeName"),
     "InvalidAttributeValue": Fault("InvalidAttributeValue", "InvalidAttributeValue"),
     "InvalidParameterValue": Fault("InvalidParameterValueException", "InvalidParameterValue"),
+    "NotFound": Fault("NotFound", "NotFound", 404),
     "MissingParameter": Fault("MissingRequiredParameterException", "MissingParameter"),
     "InvalidAddress": Fault("InvalidAddress", "InvalidAddress", 404),
     "InvalidSecurity": Fault("InvalidSecurity", "InvalidSecurity", 403),

@@ -243,9 +243,12 @@ class Gateway:
         self._enter(call, service, name)
         kind = service.operations.get(name)
         if kind is None or (call.path_queue and not kind.needs_queue and name != "GetQueueUrl"):
+            later = service.later.get(name)
+            if later is not None:
+                raise InvalidAction(f"The action {name} is not served by this version of Ropeway: {later}.")
             raise InvalidAction(f"The action {name[:100]} is not valid for this endpoint.")
         try:
-            return msgspec.convert(query.members(kind, asked), kind, strict=False)
+            return msgspec.convert(query.members(kind, asked, nested=service.nested), kind, strict=False)
         except msgspec.ValidationError as error:
             wrong = _unfit(str(error))
             raise wrong if isinstance(wrong, MissingParameter) else _unlike(str(error)) from None
@@ -258,6 +261,8 @@ class Gateway:
         call.operation = name
         call.namespace = service.namespace
         call.prefix = service.prefix
+        call.nested = service.nested
+        call.tell = service.tell
 
     # The answer
 
@@ -303,11 +308,14 @@ class Gateway:
         if isinstance(error, NoAction):
             return Response(404, b"<UnknownOperationException/>\n", answer.XML_TYPE, call.request_id)
         self._kernel.meter.errors[METERED, error.code] += 1
-        fault = fault_of(error)
+        if call.tell is not None:
+            fault, text = call.tell(error, call, operation)
+        else:
+            fault, text = fault_of(error), text_of(error, call, operation)
         status = fault.status
         if call.protocol is Protocol.JSON and not call.query_mode and status in {403, 404}:
             status = 400
-        response = _response(status, answer.error(fault, text_of(error, call, operation), call), call)
+        response = _response(status, answer.error(fault, text, call), call)
         if call.protocol is Protocol.JSON:
             side = "Sender" if fault.sender else "Receiver"
             response.add("x-amzn-query-error", f"{fault.code};{side}")

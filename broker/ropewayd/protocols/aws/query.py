@@ -1,7 +1,7 @@
 """The Query protocol's parameters: `Attribute.1.Name=...` and the like, as the operation's members.
 
 Lists and maps are flattened: their elements are numbered, and called by the singular that the model gives
-them. What the model does not know is passed over, as AWS does.
+them. Some services (SNS) do not flatten theirs. What the model does not know is passed over, as AWS does.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _decoded(raw: bytes) -> str:
         raise MalformedRequest("A parameter is not UTF-8.") from None
 
 
-def members(kind: type[Operation], parameters: Mapping[str, str]) -> dict[str, Any]:
+def members(kind: type[Operation], parameters: Mapping[str, str], *, nested: bool = False) -> dict[str, Any]:
     """The operation's members, as plain objects that msgspec.convert takes. Raises MalformedRequest."""
     tree: dict[str, Any] = {}
     for name, value in parameters.items():
@@ -83,7 +83,37 @@ def members(kind: type[Operation], parameters: Mapping[str, str]) -> dict[str, A
                 below = at[part] = {}
             at = below
         at.setdefault(parts[-1], value)
-    return _struct(kind, tree, kind.entry)
+    return _nested(kind, tree) if nested else _struct(kind, tree, kind.entry)
+
+
+def _nested(kind: type[msgspec.Struct] | None, tree: Mapping[str, Any]) -> dict[str, Any]:
+    """A struct where lists and maps are not flattened: `Tags.member.1.Key`, `Attributes.entry.1.key`."""
+    found: dict[str, Any] = {}
+    for field, name in _fields(kind) if kind is not None else ():
+        value = tree.get(name)
+        if isinstance(value, str):
+            found[name] = value
+        elif isinstance(value, dict):
+            assert kind is not None
+            found[name] = _inside(_inner(kind, field), value)
+    return found
+
+
+def _inside(inner: type[msgspec.Struct] | None, value: dict[str, Any]) -> Any:
+    """A list, a map or a struct."""
+    if "member" in value:
+        return [_element(inner, each) for each in _numbered(value["member"])]
+    if "entry" in value:
+        pairs = [each for each in _numbered(value["entry"]) if isinstance(each, dict)]
+        return {
+            str(each.get("key", each.get("Name"))): _element(inner, each.get("value", each.get("Value", "")))
+            for each in pairs
+        }
+    return _nested(inner, value)
+
+
+def _element(inner: type[msgspec.Struct] | None, each: Any) -> Any:
+    return _nested(inner, each) if isinstance(each, dict) else each
 
 
 def _struct(kind: type[msgspec.Struct], tree: Mapping[str, Any], entry: str = "") -> dict[str, Any]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
 
 import msgspec
 
+from ropewayd.vocabulary.errors import RopewayError
+
 from . import sts
-from .call import Operation
+from .call import Call, Operation
+from .errors import Fault
+from .sns import publishing, subscriptions, topics
+from .sns.errors import LATER, told
 from .sqs import messages, moves, queues
 
 
@@ -21,6 +26,12 @@ class Service(msgspec.Struct, frozen=True):
     namespace: str
     prefix: str
     operations: Mapping[str, type[Operation]]
+    nested: bool = False
+    """See Call."""
+    tell: Callable[[RopewayError, Call, Operation | None], tuple[Fault, str]] | None = None
+    """See Call."""
+    later: Mapping[str, str] = {}
+    """Operations that AWS has and this daemon does not serve, and why."""
 
 
 def _operations(*modules: ModuleType) -> dict[str, type[Operation]]:
@@ -44,6 +55,17 @@ SQS = Service(
     "com.amazonaws.sqs",
     _operations(queues, messages, moves),
 )
+SNS = Service(
+    "sns",
+    "AmazonSimpleNotificationService",
+    "2010-03-31",
+    "http://sns.amazonaws.com/doc/2010-03-31/",
+    "com.amazonaws.sns",
+    _operations(topics, subscriptions, publishing),
+    nested=True,
+    tell=told,
+    later=LATER,
+)
 STS = Service(
     "sts",
     "AWSSecurityTokenServiceV20110615",
@@ -52,7 +74,7 @@ STS = Service(
     "com.amazonaws.sts",
     _operations(sts),
 )
-SERVICES = (SQS, STS)
-BY_TARGET = {each.target: each for each in SERVICES}
+SERVICES = (SQS, SNS, STS)
+BY_TARGET = {each.target: each for each in SERVICES if not each.nested}
 BY_VERSION = {each.version: each for each in SERVICES}
 BY_SCOPE = {each.scope: each for each in SERVICES}

@@ -1,0 +1,166 @@
+"""Every error as SNS tells it: its code, its status, and its text.
+
+A parameter at fault is told in AWS's manner, `Invalid parameter: NAME Reason: ...`. What AWS says after
+`Reason:` stands in the services' messages, after the same word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from ropewayd.protocols.aws.call import Call, Operation
+from ropewayd.protocols.aws.errors import Fault, fault_of
+from ropewayd.vocabulary.errors import RopewayError
+
+_PUSH: Final = "it does not deliver to mobile devices"
+_SMS: Final = "it does not deliver to telephones"
+_DATA: Final = "it has no data protection policies"
+LATER: Final[Mapping[str, str]] = {
+    **dict.fromkeys(
+        (
+            "CreatePlatformApplication",
+            "CreatePlatformEndpoint",
+            "DeleteEndpoint",
+            "DeletePlatformApplication",
+            "GetEndpointAttributes",
+            "GetPlatformApplicationAttributes",
+            "ListEndpointsByPlatformApplication",
+            "ListPlatformApplications",
+            "SetEndpointAttributes",
+            "SetPlatformApplicationAttributes",
+        ),
+        _PUSH,
+    ),
+    **dict.fromkeys(
+        (
+            "CheckIfPhoneNumberIsOptedOut",
+            "CreateSMSSandboxPhoneNumber",
+            "DeleteSMSSandboxPhoneNumber",
+            "GetSMSAttributes",
+            "GetSMSSandboxAccountStatus",
+            "ListOriginationNumbers",
+            "ListPhoneNumbersOptedOut",
+            "ListSMSSandboxPhoneNumbers",
+            "OptInPhoneNumber",
+            "SetSMSAttributes",
+            "VerifySMSSandboxPhoneNumber",
+        ),
+        _SMS,
+    ),
+    "GetDataProtectionPolicy": _DATA,
+    "PutDataProtectionPolicy": _DATA,
+}
+"""Operations that are not served, and why."""
+
+INVALID: Final = Fault("InvalidParameter", "InvalidParameter")
+FAULTS: Final[dict[str, Fault]] = {
+    "InvalidParameterValue": INVALID,
+    "InvalidAttributeName": INVALID,
+    "InvalidAttributeValue": INVALID,
+    "InvalidMessageContents": INVALID,
+    "UnsupportedOperation": INVALID,
+    "MissingParameter": Fault("ValidationError", "ValidationError"),
+    "MalformedRequest": Fault("MalformedQueryString", "MalformedQueryString", 404),
+    "NotFound": Fault("NotFoundException", "NotFound", 404),
+    "AccessDenied": Fault("AuthorizationErrorException", "AuthorizationError", 403),
+    "InternalFailure": Fault("InternalErrorException", "InternalError", 500),
+    "RequestThrottled": Fault("ThrottledException", "Throttled", 429),
+    "BatchEntryIdsNotDistinct": Fault("BatchEntryIdsNotDistinctException", "BatchEntryIdsNotDistinct"),
+    "BatchRequestTooLong": Fault("BatchRequestTooLongException", "BatchRequestTooLong"),
+    "EmptyBatchRequest": Fault("EmptyBatchRequestException", "EmptyBatchRequest"),
+    "InvalidBatchEntryId": Fault("InvalidBatchEntryIdException", "InvalidBatchEntryId"),
+    "TooManyEntriesInBatchRequest": Fault(
+        "TooManyEntriesInBatchRequestException", "TooManyEntriesInBatchRequest"
+    ),
+}
+"""By the daemon's code, where SNS has another than SQS."""
+ATTRIBUTE: Final = Fault("InvalidParameterValueException", "ParameterValueInvalid")
+NO_RESOURCE: Final = Fault("ResourceNotFoundException", "ResourceNotFound", 404)
+LIMITS: Final = {
+    "topic": Fault("TopicLimitExceededException", "TopicLimitExceeded", 403),
+    "subscription": Fault("SubscriptionLimitExceededException", "SubscriptionLimitExceeded", 403),
+    "filter_policy": Fault("FilterPolicyLimitExceededException", "FilterPolicyLimitExceeded", 403),
+    "tags": Fault("TagLimitExceededException", "TagLimitExceeded"),
+}
+"""What is too many of, by the field."""
+
+_ENTRY = re.compile(r"\Aentries\[\d+\]\.")
+_ALONE = frozenset(("attributes.filter_policy", "attributes.redrive_policy", "body"))
+"""Fields whose reason says all."""
+_NAMES: Final = {
+    "attributes": "Attributes",
+    "tags": "Tags",
+    "endpoint": "Invalid parameter: Endpoint",
+    "group": "MessageGroupId",
+    "deduplication_id": "MessageDeduplicationId",
+    "protocol": "Protocol",
+    "subject": "Subject",
+    "body": "Message",
+}
+_TEXTS: Final = {"endpoint": "SQS endpoint ARN", "topic": "Topic Name", "subject": "Subject"}
+"""What is said of a field where there is no reason."""
+_FIFO_NAME: Final = (
+    "Fifo Topic names must end with .fifo and must be made up of only uppercase and lowercase ASCII letters, "
+    "numbers, underscores, and hyphens, and must be between 1 and 256 characters long."
+)
+_NO_DEDUPLICATION: Final = (
+    "The topic should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided "
+    "explicitly"
+)
+
+
+def told(error: RopewayError, _: Call, operation: Operation | None) -> tuple[Fault, str]:
+    """An error's line of the table, and its text."""
+    code, field = error.code, _ENTRY.sub("", error.field or "")
+    if code == "NotFound":
+        if operation is not None and operation.about_tags:
+            return NO_RESOURCE, "Resource does not exist"
+        return FAULTS[code], "Topic does not exist" if field == "topic" else "Subscription does not exist"
+    if code == "OverLimit" and field in LIMITS:
+        return LIMITS[field], error.message
+    if code == "MissingParameter" and field != "group":
+        name = error.message.removeprefix("The request must contain the parameter ").removesuffix(".")
+        return FAULTS[code], (
+            f"1 validation error detected: Value null at '{name[:1].lower()}{name[1:]}' failed to satisfy "
+            "constraint: Member must not be null"
+        )
+    if field.startswith("attributes.") and (error.field or "").startswith("entries["):
+        return ATTRIBUTE, error.message
+    if code in ("AccessDenied", "InternalFailure") or FAULTS.get(code, INVALID) is not INVALID:
+        fault = INVALID if field == "group" else FAULTS[code]
+        return fault, _invalid(error, field) if fault is INVALID else error.message
+    if code in FAULTS:
+        return INVALID, _invalid(error, field)
+    return fault_of(error), error.message
+
+
+def _invalid(error: RopewayError, field: str) -> str:
+    return f"Invalid parameter: {_about(error, field)}"
+
+
+def _about(error: RopewayError, field: str) -> str:
+    message, _, reason = error.message.partition(" Reason: ")
+    if field == "group" and error.code == "MissingParameter":
+        return "The MessageGroupId parameter is required for FIFO topics"
+    if field == "deduplication_id" and "should either have" in message:
+        return _NO_DEDUPLICATION
+    if field == "body" and not reason:
+        if error.code == "InvalidMessageContents":
+            return "Empty message"
+        return "Message too long" if "takes at most" in message else "Message"
+    if field == "protocol" and message.startswith("There is no"):
+        said = re.sub(r"There is no protocol (.*); queues have sqs\.", r"\1", message)
+        return f"Amazon SNS does not support this protocol string: {said}"
+    if field == "topic" and "FIFO topic" in message:
+        return _FIFO_NAME
+    if reason and field in _ALONE:
+        return reason
+    if reason:
+        return f"{_NAMES.get(field, field)} Reason: {reason}"
+    if error.code == "UnsupportedOperation":
+        return f"{field[:1].upper()}{field[1:]} Reason: {message}"
+    if field.startswith("attributes."):
+        return f"Attributes Reason: {message}"
+    return _TEXTS.get(field) or (f"{_NAMES.get(field, field)} Reason: {message}" if field else message)

@@ -1,0 +1,405 @@
+"""The topic actions: parameters, ranges, defaults, errors and documentation, written once.
+
+Times are milliseconds. The ranges are AWS's unless the text says otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+from msgspec import Meta
+
+from ropewayd.queues.actions import MessageAttribute, TagKey, Token, TraceHeader
+from ropewayd.vocabulary.action import Action, BatchEntry, BatchSize
+from ropewayd.vocabulary.errors import (
+    EmptyBatchRequest,
+    InvalidAttributeName,
+    InvalidAttributeValue,
+    InvalidMessageContents,
+    InvalidParameterValue,
+    NotFound,
+    OverLimit,
+    RopewayError,
+    TooManyEntriesInBatchRequest,
+    UnsupportedOperation,
+)
+from ropewayd.vocabulary.names import ACCOUNT, MAX_TOPIC_REFERENCE, REGION
+
+TopicName = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=MAX_TOPIC_REFERENCE,
+        description="The topic's name, 1 to 256 of A-Z a-z 0-9 _ and - (.fifo ends a FIFO topic's); or its "
+        "ARN, where it belongs to another account or region than the daemon's own.",
+    ),
+]
+SubscriptionName = Annotated[
+    str, Meta(min_length=1, max_length=400, description="The subscription's ARN, as Subscribe told it.")
+]
+_OWN = "Without it, the daemon's own."
+
+
+class TopicAttributes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False, omit_defaults=True):
+    """What can be set on a topic."""
+
+    display_name: Annotated[str, Meta(max_length=100, description="What people are shown.")] = ""
+    policy: Annotated[
+        str | None, Meta(description="The access policy, JSON of up to 30,720 bytes. Empty text removes it.")
+    ] = None
+    delivery_policy: Annotated[
+        str | None,
+        Meta(description="The delivery policy, a JSON object, kept and told. Empty text removes it."),
+    ] = None
+    kms_master_key_id: (
+        Annotated[str, Meta(max_length=2048, description="A KMS key's id, kept and told.")] | None
+    ) = None
+    signature_version: (
+        Annotated[Literal["1", "2"], Meta(description="Kept and told: nothing is signed yet.")] | None
+    ) = None
+    tracing_config: Annotated[Literal["PassThrough", "Active"], Meta(description="Kept and told.")] | None = (
+        None
+    )
+    maximum_message_size: (
+        Annotated[
+            int,
+            Meta(
+                ge=1024,
+                le=1_048_576,
+                description="Bytes of body and attributes of one message, and of all in a batch. Without it "
+                "262,144.",
+            ),
+        ]
+        | None
+    ) = None
+    fifo: Annotated[
+        bool,
+        Meta(
+            description="A FIFO topic: order within each message group, and no duplicates. Only at its "
+            "creation, and its name ends in `.fifo` exactly then."
+        ),
+    ] = False
+    content_based_deduplication: Annotated[
+        bool,
+        Meta(
+            description="FIFO only: a message without a deduplication id has the SHA-256 of its body, in hex."
+        ),
+    ] = False
+    fifo_throughput_scope: Annotated[
+        Literal["Topic", "MessageGroup"],
+        Meta(description="FIFO only: where a deduplication id is the same message, in the topic or a group."),
+    ] = "Topic"
+    feedback: Annotated[
+        dict[
+            Annotated[str, Meta(pattern=r"^[A-Za-z]{1,64}\Z")],
+            Annotated[str, Meta(max_length=2048)],
+        ],
+        Meta(max_length=15, description="The delivery status attributes of AWS by name, kept and told."),
+    ] = msgspec.field(default_factory=dict)
+
+
+class DeadLetters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """Where a subscription's messages go that it cannot deliver."""
+
+    dead_letter_target_arn: Annotated[
+        str, Meta(min_length=1, max_length=160, description="The dead-letter queue: its ARN, or its name.")
+    ]
+
+
+class SubscriptionAttributes(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False, omit_defaults=True
+):
+    """What can be set on a subscription."""
+
+    raw_message_delivery: Annotated[
+        bool,
+        Meta(description="The message as it was published, with its attributes, in place of the envelope."),
+    ] = False
+    filter_policy: Annotated[
+        str | None,
+        Meta(description="Which messages it wants: a filter policy as JSON. Empty text removes it."),
+    ] = None
+    filter_policy_scope: Annotated[
+        Literal["MessageAttributes", "MessageBody"],
+        Meta(description="What of a message the filter policy looks at."),
+    ] = "MessageAttributes"
+    redrive_policy: Annotated[
+        DeadLetters | None,
+        Meta(description="Where messages go that its queue does not take; see below."),
+    ] = None
+
+
+GivenAttributes = Annotated[
+    dict[str, Any], Meta(description="Attributes by name, each within its range.", max_length=100)
+]
+Tags = Annotated[
+    dict[TagKey, Annotated[str, Meta(max_length=256)]],
+    Meta(description="Key to value: 1 to 128 and 0 to 256 characters. A topic has up to 50.", max_length=50),
+]
+
+_ATTRIBUTES = (InvalidAttributeName, InvalidAttributeValue, InvalidParameterValue)
+
+
+class CreateTopic(Action):
+    """Create a topic, or find it. A topic that is there already is fine if each attribute and all tags that
+    are given are as they are."""
+
+    code: ClassVar[int] = 60
+    grows: ClassVar[bool] = True
+    answer: ClassVar[str] = "A map: `topic` (what it is called), `arn`, `created` (false if it was there)."
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (*_ATTRIBUTES, OverLimit)
+
+    topic: TopicName
+    attributes: GivenAttributes = msgspec.field(default_factory=dict)
+    tags: Tags | None = None
+
+
+class DeleteTopic(Action):
+    """Delete a topic and every subscription to it. One that is not there is fine."""
+
+    code: ClassVar[int] = 61
+    answer: ClassVar[str] = "An empty map."
+
+    topic: TopicName
+
+
+class ListTopics(Action):
+    """List the topics of one account and region by name, in pages."""
+
+    code: ClassVar[int] = 62
+    answer: ClassVar[str] = (
+        "A map: `topics` (what each is called, in order of their names), `next` (what to give as `after`, "
+        "nil at the end)."
+    )
+
+    prefix: Annotated[str, Meta(max_length=256, description="Only names that begin with this.")] = ""
+    limit: Annotated[int, Meta(ge=1, le=1000, description="Names in one answer.")] = 1000
+    after: Annotated[
+        Annotated[str, Meta(max_length=256)] | None, Meta(description="Only names after this one.")
+    ] = None
+    account: Annotated[str, Meta(pattern=f"^{ACCOUNT}$", description=_OWN)] | None = None
+    region: Annotated[str, Meta(pattern=f"^{REGION}$", description=_OWN)] | None = None
+
+
+class GetTopicAttributes(Action):
+    """Tell everything about a topic."""
+
+    code: ClassVar[int] = 63
+    answer: ClassVar[str] = (
+        "A map: every attribute that is set, and `arn`, `owner` (an account), `created_at`, `confirmed` and "
+        "`deleted` (numbers of subscriptions)."
+    )
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (NotFound,)
+
+    topic: TopicName
+
+
+class SetTopicAttributes(Action):
+    """Change attributes of a topic."""
+
+    code: ClassVar[int] = 64
+    answer: ClassVar[str] = "An empty map."
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (NotFound, *_ATTRIBUTES)
+
+    topic: TopicName
+    attributes: GivenAttributes
+
+
+class TagTopic(Action):
+    """Put tags on a topic. A key that it has already gets the new value."""
+
+    code: ClassVar[int] = 65
+    grows: ClassVar[bool] = True
+    answer: ClassVar[str] = "An empty map."
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (NotFound, InvalidParameterValue)
+
+    topic: TopicName
+    tags: Tags
+
+
+class UntagTopic(Action):
+    """Take tags from a topic. A key that it does not have is fine."""
+
+    code: ClassVar[int] = 66
+    answer: ClassVar[str] = "An empty map."
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (NotFound,)
+
+    topic: TopicName
+    keys: Annotated[list[TagKey], Meta(max_length=50, description="The keys.")]
+
+
+class ListTopicTags(Action):
+    """Tell a topic's tags."""
+
+    code: ClassVar[int] = 67
+    answer: ClassVar[str] = "A map: each key with its value."
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (NotFound,)
+
+    topic: TopicName
+
+
+class Subscribe(Action):
+    """Subscribe a queue to a topic: what is published from now on goes there too. A subscription that is
+    there already is fine if each attribute that is given is as it is."""
+
+    code: ClassVar[int] = 70
+    grows: ClassVar[bool] = True
+    answer: ClassVar[str] = "A map: `subscription` (its ARN), `created` (false if it was there)."
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (
+        NotFound,
+        *_ATTRIBUTES,
+        OverLimit,
+        UnsupportedOperation,
+    )
+
+    topic: TopicName
+    endpoint: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=2048,
+            description="A queue's ARN or name. It need not be there (yet).",
+        ),
+    ]
+    protocol: Annotated[
+        str, Meta(max_length=32, description="`sqs`: a queue. No other is delivered by this version.")
+    ] = "sqs"
+    attributes: GivenAttributes = msgspec.field(default_factory=dict)
+
+
+class Unsubscribe(Action):
+    """End a subscription. One that is not there is fine."""
+
+    code: ClassVar[int] = 71
+    answer: ClassVar[str] = "An empty map."
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (InvalidParameterValue,)
+
+    subscription: SubscriptionName
+
+
+class ListSubscriptions(Action):
+    """List subscriptions, those of one topic or all of one account and region, in pages."""
+
+    code: ClassVar[int] = 72
+    answer: ClassVar[str] = (
+        "A map: `subscriptions` (a list of maps: `subscription` and `topic` (their ARNs), `protocol`, "
+        "`endpoint`, `owner`), `next` (what to give as `after`, nil at the end)."
+    )
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (NotFound,)
+
+    topic: TopicName | None = None
+    limit: Annotated[int, Meta(ge=1, le=1000, description="Subscriptions in one answer.")] = 1000
+    after: Annotated[
+        Annotated[str, Meta(max_length=400)] | None,
+        Meta(description="Only those after the one of this ARN."),
+    ] = None
+    account: Annotated[str, Meta(pattern=f"^{ACCOUNT}$", description=_OWN)] | None = None
+    region: Annotated[str, Meta(pattern=f"^{REGION}$", description=_OWN)] | None = None
+
+
+class GetSubscriptionAttributes(Action):
+    """Tell everything about a subscription."""
+
+    code: ClassVar[int] = 73
+    answer: ClassVar[str] = (
+        "A map: every attribute that is set or has a default, and `subscription` and `topic` (their ARNs), "
+        "`protocol`, `endpoint`, `owner`, `created_at`; and, since the daemon started, `delivered`, "
+        "`filtered`, `dead_lettered` and `failed` (numbers of messages)."
+    )
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (NotFound, InvalidParameterValue)
+
+    subscription: SubscriptionName
+
+
+class SetSubscriptionAttributes(Action):
+    """Change attributes of a subscription. They count for what is published from now on."""
+
+    code: ClassVar[int] = 74
+    answer: ClassVar[str] = "An empty map."
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (NotFound, *_ATTRIBUTES, OverLimit)
+
+    subscription: SubscriptionName
+    attributes: GivenAttributes
+
+
+class PublishEntry(BatchEntry):
+    """One message to publish."""
+
+    body: Annotated[Any, Meta(description="Text or bytes, at least one character or byte.")]
+    subject: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^[^\x00-\x1f\x7f]{1,99}\Z",
+                description="Told in the envelope. Fewer than 100 characters, none of them a control one.",
+            ),
+        ]
+        | None
+    ) = None
+    attributes: (
+        Annotated[
+            dict[Annotated[str, Meta(min_length=1, max_length=256)], MessageAttribute],
+            Meta(
+                max_length=100,
+                description="Name to [type, value]; the type begins with String, Number or Binary.",
+            ),
+        ]
+        | None
+    ) = None
+    structure: (
+        Annotated[
+            Literal["json"],
+            Meta(
+                description="The body is a JSON object: a text for each protocol by its name, and `default`."
+            ),
+        ]
+        | None
+    ) = None
+    trace_header: TraceHeader | None = None
+    group: (
+        Annotated[Token, Meta(description="The message group: required on a FIFO topic, whose order it is.")]
+        | None
+    ) = None
+    deduplication_id: (
+        Annotated[
+            Token,
+            Meta(
+                description="FIFO only: a message with the same one within 5 minutes is accepted, and not "
+                "delivered again."
+            ),
+        ]
+        | None
+    ) = None
+
+
+class PublishMessage(Action):
+    """Publish messages, in order. Each is accepted, or refused with a reason of its own. All that are
+    accepted are delivered to every queue that wants them before the answer comes, in one commit. What a queue
+    does not take goes to the subscription's dead-letter queue, or is counted as failed where there is
+    none."""
+
+    code: ClassVar[int] = 75
+    grows: ClassVar[bool] = True
+    batch: ClassVar[str | None] = "entries"
+    answer: ClassVar[str] = (
+        "A list, one for each entry: the message's id (16 bytes), or an error. Of a FIFO topic a list of the "
+        "id and the sequence number (20 digits)."
+    )
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (
+        NotFound,
+        EmptyBatchRequest,
+        TooManyEntriesInBatchRequest,
+        InvalidMessageContents,
+        InvalidParameterValue,
+    )
+
+    topic: TopicName
+    entries: Annotated[list[PublishEntry], BatchSize, Meta(description="The messages, in order.")]
+
+
+class PublishTogether(PublishMessage):
+    """The daemon's own, for AWS's PublishBatch: as PublishMessage, but the messages together are no larger
+    than one may be, and without a group or a deduplication id that the topic asks for none is accepted."""
+
+    code: ClassVar[int] = -60

@@ -1,0 +1,146 @@
+"""Topics as such: made, listed, described, changed, tagged, deleted. State is read, never changed."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from ropewayd.kernel.service import Decision, Outcome
+from ropewayd.queues.owning import check_tags
+from ropewayd.vocabulary.action import Action
+from ropewayd.vocabulary.errors import InvalidParameterValue, OverLimit, RopewayError
+from ropewayd.vocabulary.names import Scope
+
+from . import actions as a
+from . import events as e
+from .attributes import name_problem, read_topic
+from .records import MAX_NUMBER
+from .registry import Registry, missing
+from .topic import Topic
+
+
+class Administration:
+    """Decides what is asked of a topic as a whole."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    def table(self) -> Mapping[type[Action], Callable[[Any, int], Outcome]]:
+        return {
+            a.CreateTopic: self.create,
+            a.DeleteTopic: self.delete,
+            a.ListTopics: self.list_topics,
+            a.GetTopicAttributes: self.attributes,
+            a.SetTopicAttributes: self.set_attributes,
+            a.TagTopic: self.tag,
+            a.UntagTopic: self.untag,
+            a.ListTopicTags: self.tags,
+        }
+
+    def create(self, action: a.CreateTopic, now: int) -> Outcome:
+        registry = self._registry
+        scope, name = registry.place(action.topic)
+        given = read_topic(action.attributes, None)
+        if isinstance(given, RopewayError):
+            return given
+        fifo = given.get("fifo", False)
+        problem = name_problem(name, fifo)
+        if problem is not None:
+            return problem
+        called = scope.topic_called(name, registry.home)
+        answer = {"topic": called, "arn": scope.topic_arn(name), "created": False}
+        topic = registry.by_name.get(called)
+        if topic is not None:
+            if any(_plain(topic, attribute) != value for attribute, value in given.items()):
+                return InvalidParameterValue(
+                    "The topic cannot be made so. Reason: Topic already exists with different attributes",
+                    "attributes",
+                )
+            if action.tags is not None and action.tags != (topic.tags or {}):
+                return InvalidParameterValue(
+                    "The topic cannot be made so. Reason: Topic already exists with different tags", "tags"
+                )
+            return Decision(answer)
+        most = registry.limits.max_fifo_topics if fifo else registry.limits.max_topics
+        if (registry.fifo if fifo else len(registry.by_number) - registry.fifo) >= most:
+            kind = "FIFO" if fifo else "standard"
+            return OverLimit(f"There are {most} {kind} topics, and that is the limit.", "topic")
+        problem = check_tags(action.tags or {})
+        if problem is not None:
+            return problem
+        number = registry.next_number
+        if number > MAX_NUMBER:
+            return OverLimit("This store has no topic numbers left: move to a new one.", "topic")
+        answer["created"] = True
+        return Decision(answer, (e.TopicCreated(number, name, *scope, now, given, action.tags or None),))
+
+    def delete(self, action: a.DeleteTopic, now: int) -> Outcome:
+        topic = self._registry.find(action.topic)
+        return Decision({}) if topic is None else Decision({}, (e.TopicDeleted(topic.number),))
+
+    def list_topics(self, action: a.ListTopics, now: int) -> Outcome:
+        home = self._registry.home
+        scope = Scope(action.account or home.account, action.region or home.region)
+        names = self._registry.names.get(scope, [])
+        at = bisect_left(names, action.prefix)
+        if action.after is not None:
+            at = max(at, bisect_right(names, action.after))
+        found: list[str] = []
+        for name in names[at : at + action.limit + 1]:
+            if not name.startswith(action.prefix):
+                break
+            found.append(name)
+        called = [scope.topic_called(name, home) for name in found[: action.limit]]
+        more = found[action.limit - 1] if len(found) > action.limit else None
+        return Decision({"topics": called, "next": more})
+
+    def attributes(self, action: a.GetTopicAttributes, now: int) -> Outcome:
+        topic = self._registry.find(action.topic)
+        if topic is None:
+            return missing(action.topic)
+        answer = msgspec.to_builtins(topic.attributes)
+        answer["arn"] = topic.arn
+        answer["owner"] = topic.scope.account
+        answer["created_at"] = topic.created_at
+        answer["confirmed"] = len(topic.subscriptions)
+        answer["deleted"] = topic.deleted
+        return Decision(answer)
+
+    def set_attributes(self, action: a.SetTopicAttributes, now: int) -> Outcome:
+        topic = self._registry.find(action.topic)
+        if topic is None:
+            return missing(action.topic)
+        given = read_topic(action.attributes, topic.attributes)
+        if isinstance(given, RopewayError):
+            return given
+        changed = {name: value for name, value in given.items() if _plain(topic, name) != value}
+        return Decision({}, (e.TopicAttributesSet(topic.number, changed),) if changed else ())
+
+    def tag(self, action: a.TagTopic, now: int) -> Outcome:
+        topic = self._registry.find(action.topic)
+        if topic is None:
+            return missing(action.topic)
+        tags = {**(topic.tags or {}), **action.tags}
+        problem = check_tags(tags)
+        return self._tagged(topic, tags) if problem is None else problem
+
+    def untag(self, action: a.UntagTopic, now: int) -> Outcome:
+        topic = self._registry.find(action.topic)
+        if topic is None:
+            return missing(action.topic)
+        gone = set(action.keys)
+        return self._tagged(topic, {k: v for k, v in (topic.tags or {}).items() if k not in gone})
+
+    def _tagged(self, topic: Topic, tags: dict[str, str]) -> Outcome:
+        return Decision({}, () if tags == (topic.tags or {}) else (e.TopicTagged(topic.number, tags),))
+
+    def tags(self, action: a.ListTopicTags, now: int) -> Outcome:
+        topic = self._registry.find(action.topic)
+        return missing(action.topic) if topic is None else Decision(dict(topic.tags or {}))
+
+
+def _plain(topic: Topic, name: str) -> Any:
+    return msgspec.to_builtins(getattr(topic.attributes, name))

@@ -1,0 +1,81 @@
+"""What can happen to topics. What a publish does to queues is an event of the queues (MessagesFanned).
+
+A tag is fixed for ever (40 to 59 are the topics'). A field can be added at the end with a default; any other
+change is a new event with a new tag, and the old one stays readable.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class TopicCreated(msgspec.Struct, array_like=True, tag=40, gc=False, frozen=True):
+    """A new incarnation, with the attributes that were given."""
+
+    number: int
+    name: str
+    account: str
+    region: str
+    at: int
+    attributes: dict[str, Any]
+    tags: dict[str, str] | None = None
+
+
+class TopicDeleted(msgspec.Struct, array_like=True, tag=41, gc=False, frozen=True):
+    """The incarnation is over, and every subscription to it."""
+
+    number: int
+
+
+class TopicAttributesSet(msgspec.Struct, array_like=True, tag=42, gc=False, frozen=True):
+    """Those that changed, with their new values."""
+
+    number: int
+    attributes: dict[str, Any]
+
+
+class TopicTagged(msgspec.Struct, array_like=True, tag=43, gc=False, frozen=True):
+    """All tags that it has from now on."""
+
+    number: int
+    tags: dict[str, str]
+
+
+class Subscribed(msgspec.Struct, array_like=True, tag=44, gc=False, frozen=True):
+    """A new subscription, with the attributes that were given."""
+
+    number: int
+    id: bytes
+    at: int
+    protocol: str
+    endpoint: str
+    owner: str
+    attributes: dict[str, Any]
+
+
+class Unsubscribed(msgspec.Struct, array_like=True, tag=45, gc=False, frozen=True):
+    """The subscription is over."""
+
+    number: int
+    id: bytes
+
+
+class SubscriptionAttributesSet(msgspec.Struct, array_like=True, tag=46, gc=False, frozen=True):
+    """Those that changed, with their new values."""
+
+    number: int
+    id: bytes
+    attributes: dict[str, Any]
+
+
+class Published(msgspec.Struct, array_like=True, tag=47, gc=False, frozen=True):
+    """A FIFO topic accepted messages `first`, `first + 1`, ... of these ids (16 bytes each) and digests of
+    deduplication ids. It delivers nothing: an event of the queues in the same commit does."""
+
+    number: int
+    first: int
+    at: int
+    ids: bytes
+    digests: bytes

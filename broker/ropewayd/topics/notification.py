@@ -1,0 +1,134 @@
+"""One message that was published, and what it looks like in a queue: raw, or in the envelope.
+
+The envelope is a JSON object, as AWS's, but nothing in it is signed. Its UnsubscribeURL is the one thing in
+it that differs between subscriptions, so an envelope is made once, with a place for the subscription's id.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from ropewayd.queues.events import Content
+from ropewayd.queues.message import System
+from ropewayd.vocabulary.errors import InvalidParameterValue, RopewayError
+from ropewayd.vocabulary.names import show_message_id
+
+from .actions import PublishEntry
+from .filter_policy import FilterPolicy, read_body
+
+ENCODING: Final = "Ropeway.BodyEncoding"
+"""The attribute of the envelope that says that a message of bytes is in it in base64."""
+_encode = msgspec.json.Encoder().encode
+_UNREAD = object()
+
+
+class Notification:
+    """See the module. `body` is what queues get of it."""
+
+    __slots__ = ("_json", "attributes", "body", "deduplication_id", "entry", "group", "id", "sequence_number")
+
+    def __init__(self, entry: PublishEntry, body: str | bytes) -> None:
+        self.entry = entry
+        self.body = body
+        self.attributes = entry.attributes or None
+        self.group = entry.group
+        self.deduplication_id = entry.deduplication_id
+        self.id = b""
+        self.sequence_number: str | None = None
+        self._json: Any = _UNREAD
+
+    def wanted(self, policy: FilterPolicy) -> bool:
+        """Whether a filter policy takes it."""
+        if not policy.by_body:
+            return policy.takes_attributes(self.attributes or {})
+        if self._json is _UNREAD:
+            self._json = read_body(self.body)
+        return policy.takes_body(self._json)
+
+    def content(self, arn: str, address: str, now: int, *, raw: bool, fifo: bool, grouped: bool) -> Content:
+        """What a queue gets. `fifo`: the queue is one; `grouped`: it is told the message's group."""
+        trace = self.entry.trace_header
+        system: System | None = None
+        if fifo:
+            system = System(self.group, self.deduplication_id, trace)
+        elif trace is not None or (grouped and self.group is not None):
+            system = System(self.group if grouped else None, None, trace)
+        if raw:
+            return Content(self.body, self.attributes, system)
+        return Content(self._envelope(arn, address, now), None, system)
+
+    def _envelope(self, arn: str, address: str, now: int) -> str | list[str]:
+        attributes, message = self.attributes or {}, self.body
+        if isinstance(message, bytes):
+            message = base64.b64encode(message).decode()
+            attributes = {**attributes, ENCODING: ("String", "base64")}
+        told = {"Type": "Notification", "MessageId": show_message_id(self.id)}
+        if self.sequence_number is not None:
+            told["SequenceNumber"] = self.sequence_number
+        told["TopicArn"] = arn
+        if self.entry.subject is not None:
+            told["Subject"] = self.entry.subject
+        told["Message"] = message
+        told["Timestamp"] = _shown(now)
+        head = _encode(told).decode()[:-1]
+        tail = "}"
+        if attributes:
+            shown = {
+                name: {"Type": kind, "Value": _text(value)} for name, (kind, value) in attributes.items()
+            }
+            tail = f',"MessageAttributes":{_encode(shown).decode()}}}'
+        if not address:
+            return head + tail
+        return [f'{head},"UnsubscribeURL":"{address}/?Action=Unsubscribe&SubscriptionArn={arn}:', f'"{tail}']
+
+
+def body_for_queues(entry: PublishEntry, field: str) -> str | bytes | RopewayError:
+    """What queues get of a message: with the structure json what it says for them."""
+    body: str | bytes = entry.body
+    if entry.structure is None:
+        return body
+    try:
+        said = json.loads(body, object_pairs_hook=_unique)
+    except (ValueError, RecursionError):
+        return _wrong("JSON message body failed to parse", field)
+    if type(said) is not dict:
+        return _wrong("JSON message body failed to parse", field)
+    if type(said.get("default")) is not str:
+        return _wrong("No default entry in JSON message body", field)
+    chosen = said.get("sqs", said["default"])
+    if type(chosen) is not str or not chosen:
+        return _wrong("JSON message body failed to parse", field)
+    return chosen
+
+
+def _wrong(reason: str, field: str) -> InvalidParameterValue:
+    return InvalidParameterValue(
+        f"The body is not what its structure says. Reason: Message Structure - {reason}", field
+    )
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name is there twice")
+    return found
+
+
+def content_id(body: str | bytes) -> str:
+    """The deduplication id of a message that is known by its content."""
+    return hashlib.sha256(body if isinstance(body, bytes) else body.encode()).hexdigest()
+
+
+def _text(value: str | bytes) -> str:
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else value
+
+
+def _shown(now: int) -> str:
+    at = datetime.fromtimestamp(now // 1000, UTC)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{now % 1000:03}Z"

@@ -1,0 +1,270 @@
+"""Publishing: each message is accepted, or refused with a reason of its own, and goes to every queue that
+wants it. State is read only.
+
+Rule 1  All deliveries of a publish are one event: they happened, or the publish did not.
+Rule 2  A queue that does not take its copy never fails the publish. The copy goes to the subscription's
+        dead-letter queue, by the same event, or is counted as failed.
+Rule 3  A FIFO topic deduplicates before it delivers. What it accepted is remembered by an event of its own,
+        in the same commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from ropewayd.kernel.service import Decision, Event, Needs, Outcome
+from ropewayd.queues.fanning import Fan, Fanning
+from ropewayd.queues.message import size_of
+from ropewayd.queues.records import MAX_SEQUENCE
+from ropewayd.vocabulary.action import Action
+from ropewayd.vocabulary.errors import (
+    InvalidMessageContents,
+    InvalidParameterValue,
+    MissingParameter,
+    OverLimit,
+    RopewayError,
+)
+
+from . import actions as a
+from . import events as e
+from .message_attributes import check_message_attributes
+from .notification import Notification, body_for_queues, content_id
+from .records import sequence_number
+from .registry import Registry, missing
+from .screening import Screen
+from .topic import Meter, Subscription, Topic
+
+DEFAULT_SIZE: Final = 262_144
+"""Bytes of one message, where the topic does not say."""
+
+
+class Publishing:
+    """Decides publishes. `entropy(n)` gives n unguessable bytes."""
+
+    def __init__(self, registry: Registry, fanning: Fanning, entropy: Callable[[int], bytes]) -> None:
+        self._registry = registry
+        self._fanning = fanning
+        self._entropy = entropy
+        self.address = ""
+        """What UnsubscribeURLs begin with; without it envelopes have none."""
+
+    def table(self) -> Mapping[type[Action], Callable[[Any, int], Outcome]]:
+        return {a.PublishMessage: self.publish, a.PublishTogether: self.publish_together}
+
+    def publish_together(self, action: a.PublishTogether, now: int) -> Outcome:
+        """As AWS's PublishBatch: what is wrong with the group or the size of one is wrong with all."""
+        topic = self._registry.find(action.topic)
+        if topic is None:
+            return missing(action.topic)
+        for index, entry in enumerate(action.entries):
+            problem = None if isinstance(entry.body, RopewayError) else _order_problem(topic, entry, index)
+            if problem is not None:
+                return problem
+        sizes = [
+            size_of(entry.body, entry.attributes)
+            for entry in action.entries
+            if type(entry.body) in (str, bytes)
+        ]
+        maximum = topic.attributes.maximum_message_size or DEFAULT_SIZE
+        if len(sizes) > 1 and sum(sizes) > maximum:
+            return InvalidParameterValue(
+                f"The messages have {sum(sizes)} bytes together; this topic takes {maximum} at one time.",
+                "entries",
+            )
+        return self.publish(action, now)
+
+    def publish(self, action: a.PublishMessage, now: int) -> Outcome:  # one loop, as sending
+        topic = self._registry.find(action.topic)
+        if topic is None:
+            return missing(action.topic)
+        errors: dict[int, RopewayError] = {}
+        notes: dict[int, Notification] = {}
+        for index, entry in enumerate(action.entries):
+            read = _read(topic, entry, index)
+            if isinstance(read, RopewayError):
+                errors[index] = read
+            else:
+                notes[index] = read
+        accepted = list(notes.values())
+        screen: Screen | None = None
+        if topic.attributes.fifo and accepted:
+            screen = Screen(
+                topic, [(note.group or "", note.deduplication_id or "") for note in accepted], now
+            )
+            if (needs := screen.needs(self._registry)) is not None:
+                return needs
+            accepted = [note for at, note in enumerate(accepted) if at not in screen.repeats]
+        count = len(accepted)
+        first, ids = topic.next_sequence, self._entropy(16 * count) if count else b""
+        if first + count > MAX_SEQUENCE:
+            return OverLimit("This topic has no sequences left: delete it and create it anew.", "topic")
+        for at, note in enumerate(accepted):
+            note.id = ids[16 * at : 16 * at + 16]
+            if screen is not None:
+                note.sequence_number = sequence_number(topic.number, first + at)
+        events = self._deliver(topic, accepted, now) if count and topic.subscriptions else ()
+        if isinstance(events, Needs):
+            return events
+        if screen is not None and count:
+            events = (*events, e.Published(topic.number, first, now, ids, screen.column()))
+        return Decision(_answer(topic, notes, accepted, errors, screen), events)
+
+    def _deliver(self, topic: Topic, notes: Sequence[Notification], now: int) -> tuple[Event, ...] | Needs:
+        fan = self._fanning.begin(now)
+        copies = _Copies(fan, topic, notes, self.address, now)
+        everything = list(range(len(notes)))
+        told: list[tuple[Meter, int, int, int]] = []
+        for subscription in topic.subscriptions.values():
+            policy = subscription.filter
+            wanted = everything
+            if policy is not None:
+                wanted = [n for n in everything if notes[n].wanted(policy)]
+                if not wanted:
+                    told.append((subscription.meter, 0, 0, 0))
+                    continue
+            lettered, failed = self._copy(fan, copies, subscription, wanted)
+            if fan.needs is not None:
+                return fan.needs
+            told.append((subscription.meter, len(wanted), lettered, failed))
+        event = fan.event()
+        for meter, wanted_of_it, lettered, failed in told:
+            meter.filtered += len(notes) - wanted_of_it
+            meter.delivered += wanted_of_it - lettered - failed
+            meter.dead_lettered += lettered
+            meter.failed += failed
+        return (event,) if event is not None else ()
+
+    def _copy(
+        self, fan: Fan, copies: _Copies, subscription: Subscription, wanted: list[int]
+    ) -> tuple[int, int]:
+        """Deliver to one queue; how many became dead letters, and how many failed."""
+        raw = subscription.attributes.raw_message_delivery
+        own = "" if raw or not copies.address else subscription.own
+        picks = copies.of(wanted, raw=raw, fifo=subscription.fifo)
+        refused = fan.add(subscription.queue, picks, own)
+        if not refused or fan.needs is not None:
+            return 0, 0
+        if subscription.letters is None:
+            return 0, len(refused)
+        places = dict(zip(picks, wanted, strict=True))
+        letters = copies.of([places[n] for n in refused], raw=raw, fifo=copies.fifo)
+        failed = len(fan.add(subscription.letters, letters, own, letters=True))
+        return len(refused) - failed, failed
+
+
+class _Copies:
+    """The forms in which messages go to queues, each made once, when it is first needed."""
+
+    __slots__ = ("_fan", "_forms", "_notes", "_now", "_topic", "address", "fifo")
+
+    def __init__(self, fan: Fan, topic: Topic, notes: Sequence[Notification], address: str, now: int) -> None:
+        self.address = address
+        self.fifo = topic.attributes.fifo
+        self._fan = fan
+        self._topic = topic
+        self._notes = notes
+        self._now = now
+        self._forms: dict[tuple[bool, bool], list[int]] = {}
+
+    def of(self, wanted: list[int], *, raw: bool, fifo: bool) -> list[int]:
+        """These messages in this form, as the fan-out calls them."""
+        form = self._forms.get((raw, fifo))
+        if form is None:
+            form = self._forms[raw, fifo] = [
+                self._fan.put(
+                    note.content(
+                        *(self._topic.arn, self.address, self._now),
+                        raw=raw,
+                        fifo=fifo,
+                        grouped=not self.fifo,
+                    )
+                )
+                for note in self._notes
+            ]
+        return form if len(wanted) == len(form) else [form[n] for n in wanted]
+
+
+def _read(topic: Topic, entry: a.PublishEntry, index: int) -> Notification | RopewayError:
+    """A message of a publish, checked."""
+    body = entry.body
+    if isinstance(body, RopewayError):
+        return body
+    field = f"entries[{index}].body"
+    if type(body) is not str and type(body) is not bytes:
+        return InvalidMessageContents(f"The field {field} is neither text nor bytes.", field)
+    if not body:
+        return InvalidMessageContents(f"The field {field} is empty; it has at least one character.", field)
+    if entry.attributes:
+        problem = check_message_attributes(entry.attributes, f"entries[{index}].attributes")
+        if problem is not None:
+            return problem
+    size, maximum = size_of(body, entry.attributes), topic.attributes.maximum_message_size or DEFAULT_SIZE
+    if size > maximum:
+        return InvalidParameterValue(
+            f"The message {field} counts {size} bytes with its attributes; this topic takes at most "
+            f"{maximum}.",
+            field,
+        )
+    problem = _order_problem(topic, entry, index)
+    if problem is not None:
+        return problem
+    shown = body_for_queues(entry, field)
+    if isinstance(shown, RopewayError):
+        return shown
+    note = Notification(entry, shown)
+    if topic.attributes.fifo and note.deduplication_id is None:
+        note.deduplication_id = content_id(body)
+    return note
+
+
+def _order_problem(topic: Topic, entry: a.PublishEntry, index: int) -> RopewayError | None:
+    """What is wrong with a message's group or deduplication id."""
+    if not topic.attributes.fifo:
+        if entry.deduplication_id is None:
+            return None
+        return InvalidParameterValue(
+            f"The field entries[{index}].deduplication_id is not valid. Reason: The request includes "
+            "MessageDeduplicationId parameter that is not valid for this topic type",
+            f"entries[{index}].deduplication_id",
+        )
+    if entry.group is None:
+        field = f"entries[{index}].group"
+        return MissingParameter(
+            f"The field {field} is missing: a message of a FIFO topic has a group.", field
+        )
+    if entry.deduplication_id is None and not topic.attributes.content_based_deduplication:
+        return InvalidParameterValue(
+            "The topic should either have content_based_deduplication enabled or deduplication_id provided "
+            "explicitly.",
+            f"entries[{index}].deduplication_id",
+        )
+    return None
+
+
+def _answer(
+    topic: Topic,
+    notes: Mapping[int, Notification],
+    accepted: Sequence[Notification],
+    errors: Mapping[int, RopewayError],
+    screen: Screen | None,
+) -> list[Any]:
+    """An answer for each message: its error, what it repeats, or what it has become."""
+    if screen is None:
+        fresh: list[Any] = [note.id for note in accepted]
+    else:
+        fresh = [(note.id, note.sequence_number) for note in accepted]
+    repeats = screen.repeats if screen is not None else {}
+    if not errors and not repeats:
+        return fresh
+    rest = iter(fresh)
+    answers: dict[int, Any] = dict(errors)
+    for place, index in enumerate(notes):
+        repeat = repeats.get(place)
+        if repeat is None:
+            answers[index] = next(rest)
+        elif isinstance(repeat, int):
+            answers[index] = fresh[repeat]
+        else:
+            answers[index] = (repeat.id, sequence_number(topic.number, repeat.sequence))
+    return [answers[index] for index in sorted(answers)]

@@ -1,0 +1,201 @@
+"""The topic service: what the kernel sees of it.
+
+It owns the state of all topics and subscriptions and changes it by events alone. What a publish does to
+queues is an event of the queues, in the same decision, and so in the same commit.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from ropewayd.kernel.service import Event, Outcome, SliceBuilder, Touch
+from ropewayd.kernel.wheel import Wheel
+from ropewayd.queues.fanning import Fanning
+from ropewayd.store.protocol import Key, Record, Slice, Space
+from ropewayd.vocabulary.action import Action
+from ropewayd.vocabulary.names import Scope
+
+from . import events as e
+from .administration import Administration
+from .publishing import Publishing
+from .records import IDS, TOPICS
+from .registry import Registry
+from .settings import TopicLimits
+from .spilling import Ended, Own, Remembered, Spilling, Subscriber
+from .subscribing import Subscribing
+from .topic import Subscription, Topic
+
+
+class Topics:
+    """See the module. `fanning` is the queues' own; `entropy(n)` gives n unguessable bytes."""
+
+    name = "topics"
+    spaces: Sequence[Space] = (TOPICS, IDS)
+
+    def __init__(
+        self,
+        wheel: Wheel,
+        fanning: Fanning,
+        limits: TopicLimits | None = None,
+        entropy: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self._wheel = wheel
+        self._registry = Registry(limits or TopicLimits())
+        self.publishing = Publishing(self._registry, fanning, entropy)
+        self._deciders = {
+            **Administration(self._registry).table(),
+            **Subscribing(self._registry, entropy).table(),
+            **self.publishing.table(),
+        }
+        self._spilling = Spilling(self._registry)
+        self.spill: Callable[[Touch, SliceBuilder], Touch] = self._spilling.spill
+
+    def deciders(self) -> Mapping[type[Action], Callable[[Any, int], Outcome]]:
+        return self._deciders
+
+    def appliers(self) -> Mapping[type[Event], Callable[[Any, int], Touch]]:
+        return {
+            e.TopicCreated: self._created,
+            e.TopicDeleted: self._deleted,
+            e.TopicAttributesSet: self._attributes_set,
+            e.TopicTagged: self._tagged,
+            e.Subscribed: self._subscribed,
+            e.Unsubscribed: self._unsubscribed,
+            e.SubscriptionAttributesSet: self._subscription_set,
+            e.Published: self._published,
+        }
+
+    def feeds(self, event: Event) -> Iterable[object]:
+        return ()
+
+    def due(self, payloads: list[Any], now: int) -> Iterable[Action]:
+        """Deduplication ids may be over. Nothing that follows from it is an action."""
+        for number in payloads:
+            topic = self._registry.by_number.get(number)
+            if topic is not None:
+                self._forget(topic, now)
+        return ()
+
+    def _forget(self, topic: Topic, now: int) -> None:
+        ids = topic.ids
+        assert ids is not None
+        self._registry.memory_used -= ids.forget(now)
+        over_at = ids.over_at
+        ids.timer = None if over_at is None else self._wheel.add(over_at, self, topic.number)
+
+    # Events
+
+    def _created(self, event: e.TopicCreated, lsn: int) -> Touch:
+        registry = self._registry
+        registry.next_number = max(registry.next_number, event.number + 1)
+        if event.number not in registry.by_number:
+            scope = Scope(event.account, event.region)
+            topic = registry.add(event.number, event.name, scope, event.attributes, event.at)
+            topic.tags = event.tags
+        return Own(event.number)
+
+    def _deleted(self, event: e.TopicDeleted, lsn: int) -> Touch:
+        topic = self._registry.by_number.get(event.number)
+        if topic is None:
+            return None
+        self._registry.remove(topic)
+        if topic.ids is not None and topic.ids.timer is not None:
+            self._wheel.cancel(topic.ids.timer)
+        return Ended(event.number, list(topic.subscriptions), topic.ids is not None)
+
+    def _attributes_set(self, event: e.TopicAttributesSet, lsn: int) -> Touch:
+        topic = self._registry.by_number.get(event.number)
+        if topic is None:
+            return None
+        if lsn > topic.stored:
+            topic.set(event.attributes)
+        return Own(event.number)
+
+    def _tagged(self, event: e.TopicTagged, lsn: int) -> Touch:
+        topic = self._registry.by_number.get(event.number)
+        if topic is None:
+            return None
+        if lsn > topic.stored:
+            topic.tags = event.tags or None
+        return Own(event.number)
+
+    def _subscribed(self, event: e.Subscribed, lsn: int) -> Touch:
+        topic = self._registry.by_number.get(event.number)
+        if topic is None:
+            return None
+        if event.id not in topic.subscriptions:
+            made = Subscription(event.id, event.protocol, event.endpoint, event.owner, event.at)
+            made.set(event.attributes, self._registry.home)
+            topic.add(made)
+        return Subscriber(event.number, event.id)
+
+    def _unsubscribed(self, event: e.Unsubscribed, lsn: int) -> Touch:
+        topic = self._registry.by_number.get(event.number)
+        if topic is None:
+            return None
+        subscription = topic.subscriptions.get(event.id)
+        if subscription is not None:
+            topic.remove(subscription)
+        if lsn > topic.stored:
+            topic.deleted += 1
+        return Subscriber(event.number, event.id)
+
+    def _subscription_set(self, event: e.SubscriptionAttributesSet, lsn: int) -> Touch:
+        topic = self._registry.by_number.get(event.number)
+        subscription = None if topic is None else topic.subscriptions.get(event.id)
+        if topic is None or subscription is None:
+            return None
+        if lsn > subscription.stored:
+            topic.policies -= subscription.filter is not None
+            subscription.set(event.attributes, self._registry.home)
+            topic.policies += subscription.filter is not None
+        return Subscriber(event.number, event.id)
+
+    def _published(self, event: e.Published, lsn: int) -> Touch:
+        topic = self._registry.by_number.get(event.number)
+        if topic is None:
+            return None
+        self._registry.memory_used += topic.published(event, lsn)
+        if topic.ids is not None and topic.ids.timer is None:
+            self._forget(topic, event.at)
+        return Remembered(event.number, event.first, event.at, event.ids, event.digests)
+
+    # Recovery and spilling
+
+    def load(self, records: Iterable[Record]) -> None:
+        self._spilling.load(records)
+
+    def named(self, events: Iterable[Event]) -> Iterable[tuple[Space, Key]]:
+        """Every topic and subscription is loaded already; ids are looked up when they are asked for."""
+        return ()
+
+    def recovered(self, now: int) -> None:
+        self._registry.settle()
+
+    def opening(self) -> Iterable[Action]:
+        return ()
+
+    def spilled(self, slice: Slice) -> None:
+        if slice.puts:
+            self._registry.let_go(slice.puts[0].lsn)
+
+    # Looking in
+
+    def counts(self) -> tuple[int, int]:
+        """(topics, subscriptions to them)."""
+        topics = self._registry.by_number.values()
+        return len(topics), sum(len(topic.subscriptions) for topic in topics)
+
+    def snapshot(self) -> dict[str, Any]:
+        """The state in memory as plain objects."""
+        return {
+            "next_number": self._registry.next_number,
+            "topics": {
+                number: msgspec.to_builtins(topic.snapshot())
+                for number, topic in self._registry.by_number.items()
+            },
+        }

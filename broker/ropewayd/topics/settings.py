@@ -1,0 +1,28 @@
+"""The topics' limits, with what each is for."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ropewayd.vocabulary.names import DEFAULT_ACCOUNT, DEFAULT_REGION
+
+
+class TopicLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Numbers and bytes. What AWS limits has AWS's value, where that fits one machine."""
+
+    account: str = DEFAULT_ACCOUNT
+    region: str = DEFAULT_REGION
+    max_topics: int = 100_000
+    """Standard topics at one time."""
+    max_fifo_topics: int = 1_000
+    """FIFO topics at one time."""
+    max_subscriptions: int = 100_000
+    """Subscriptions of one standard topic."""
+    max_fifo_subscriptions: int = 100
+    """Subscriptions of one FIFO topic."""
+    max_topic_policies: int = 200
+    """Filter policies of one topic."""
+    max_policies: int = 10_000
+    """Filter policies of one account."""
+    memory_bytes: int = 16 << 20
+    """Deduplication ids held in memory; beyond it what the disk has is left to the disk."""

@@ -1,0 +1,172 @@
+"""One incarnation of a topic, and the subscriptions to it: what events do to them.
+
+Each event method skips what a loaded record already knows (`lsn` at or below it), so run time and recovery
+share it. A filter policy is compiled once, when it is set or loaded.
+"""
+
+from __future__ import annotations
+
+import uuid
+from bisect import bisect_left, insort
+from typing import Any
+
+import msgspec
+
+from ropewayd.queues.deduplication import Ids, Remembered
+from ropewayd.vocabulary.names import Scope, read_queue_arn
+
+from . import events as e
+from .actions import SubscriptionAttributes, TopicAttributes
+from .filter_policy import FilterPolicy
+from .records import IDS
+
+
+class Meter(msgspec.Struct, gc=False):
+    """What became of messages at one subscription since the daemon started."""
+
+    delivered: int = 0
+    filtered: int = 0
+    dead_lettered: int = 0
+    failed: int = 0
+
+
+class Subscription:
+    """See the module. `queue` and `letters` are what the queues call its queue and its dead-letter queue."""
+
+    __slots__ = (
+        "at",
+        "attributes",
+        "endpoint",
+        "fifo",
+        "filter",
+        "id",
+        "letters",
+        "meter",
+        "own",
+        "owner",
+        "protocol",
+        "queue",
+        "stored",
+    )
+
+    def __init__(self, id_: bytes, protocol: str, endpoint: str, owner: str, at: int) -> None:
+        self.id = id_
+        self.own = str(uuid.UUID(bytes=id_))
+        """The id as its ARN ends with it."""
+        self.protocol = protocol
+        self.endpoint = endpoint
+        self.owner = owner
+        self.at = at
+        self.attributes = SubscriptionAttributes()
+        self.filter: FilterPolicy | None = None
+        self.queue = ""
+        self.fifo = endpoint.endswith(".fifo")
+        self.letters: str | None = None
+        self.meter = Meter()
+        self.stored = 0
+
+    def set(self, attributes: dict[str, Any], home: Scope) -> None:
+        """These have new values."""
+        told = {**msgspec.to_builtins(self.attributes), **attributes}
+        self.attributes = given = msgspec.convert(told, SubscriptionAttributes)
+        self.queue = _called(self.endpoint, home)
+        policy = given.redrive_policy
+        self.letters = None if policy is None else _called(policy.dead_letter_target_arn, home)
+        self.filter = None
+        if given.filter_policy is not None:
+            self.filter = FilterPolicy.compiled(given.filter_policy, given.filter_policy_scope)
+
+
+class Topic:
+    """See the module. Times are carried milliseconds."""
+
+    __slots__ = (
+        "arn",
+        "attributes",
+        "by_endpoint",
+        "created_at",
+        "deleted",
+        "ids",
+        "name",
+        "next_sequence",
+        "number",
+        "order",
+        "policies",
+        "scope",
+        "stored",
+        "subscriptions",
+        "tags",
+    )
+
+    def __init__(self, number: int, name: str, scope: Scope, attributes: dict[str, Any], at: int) -> None:
+        self.number = number
+        self.name = name
+        self.scope = scope
+        self.arn = scope.topic_arn(name)
+        self.attributes = msgspec.convert(attributes, TopicAttributes)
+        self.created_at = at
+        self.tags: dict[str, str] | None = None
+        self.subscriptions: dict[bytes, Subscription] = {}
+        self.by_endpoint: dict[tuple[str, str], Subscription] = {}
+        self.order: list[bytes] = []
+        """The ids of all subscriptions, in order."""
+        self.deleted = 0
+        self.policies = 0
+        """Subscriptions that have a filter policy."""
+        self.next_sequence = 1
+        self.ids = Ids(number, IDS) if self.attributes.fifo else None
+        self.stored = 0
+
+    def arn_of(self, subscription: Subscription) -> str:
+        """The subscription's."""
+        return f"{self.arn}:{subscription.own}"
+
+    def set(self, attributes: dict[str, Any]) -> None:
+        """These have new values."""
+        told = {**msgspec.to_builtins(self.attributes), **attributes}
+        self.attributes = msgspec.convert(told, TopicAttributes)
+
+    def add(self, subscription: Subscription) -> None:
+        """Subscribe it."""
+        self.subscriptions[subscription.id] = subscription
+        self.by_endpoint[subscription.protocol, subscription.endpoint] = subscription
+        insort(self.order, subscription.id)
+        self.policies += subscription.filter is not None
+
+    def remove(self, subscription: Subscription) -> None:
+        """It is over."""
+        del self.subscriptions[subscription.id]
+        place = subscription.protocol, subscription.endpoint
+        if self.by_endpoint.get(place) is subscription:  # in recovery the next one may be there already
+            del self.by_endpoint[place]
+        del self.order[bisect_left(self.order, subscription.id)]
+        self.policies -= subscription.filter is not None
+
+    def published(self, event: e.Published, lsn: int) -> int:
+        """Gives by how many bytes memory grows."""
+        assert self.ids is not None
+        if lsn > self.stored:
+            self.next_sequence = event.first + len(event.ids) // 16
+        return self.ids.remember(Remembered(self.number, event.first, event.at, event.ids, event.digests))
+
+    def snapshot(self) -> dict[str, Any]:
+        """The state as plain objects, to be compared."""
+        return {
+            "name": self.name,
+            "scope": tuple(self.scope),
+            "attributes": msgspec.to_builtins(self.attributes),
+            "created_at": self.created_at,
+            "tags": self.tags,
+            "next_sequence": self.next_sequence,
+            "deleted": self.deleted,
+            "subscriptions": {
+                each.own: (each.protocol, each.endpoint, each.owner, each.at, each.attributes)
+                for each in (self.subscriptions[id_] for id_ in self.order)
+            },
+        }
+
+
+def _called(arn: str, home: Scope) -> str:
+    place = read_queue_arn(arn)
+    assert place is not None, "an endpoint was read when it was given"
+    return place[0].called(place[1], home)
