@@ -134,6 +134,7 @@ class Daemon:
                 kernel.ring_by_itself()
                 self._say_start(report)
                 await self._listen(server, http)
+                topics.publishing.address = self._address()
                 assert kernel.failed is not None
                 kernel.failed.add_done_callback(lambda failed: ending.fail(failed.result()))
                 await self._serve(ending)
@@ -209,6 +210,15 @@ class Daemon:
         for each in self._http_listeners.sockets:
             assert http is not None
             await http.listen(each, None if each.family == socket.AF_UNIX else self._tls)
+
+    def _address(self) -> str:
+        """Where the AWS face can be asked without a signature, as messages tell it; empty if nowhere."""
+        if self._keys:
+            return ""
+        if self._settings.http.public_url:
+            return self._settings.http.public_url
+        found = [each for each in self._http_listeners.sockets if each.family != socket.AF_UNIX]
+        return f"http://{shown(found[0])}" if found else ""
 
     async def _serve(self, ending: Ending) -> None:
         addresses = [shown(each) for each in self._listeners.sockets]

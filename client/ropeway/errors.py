@@ -160,6 +160,12 @@ class ResourceNotFoundException(DaemonError):
     code = "ResourceNotFoundException"
 
 
+class NotFound(DaemonError):
+    """A topic or a subscription that was named is not there."""
+
+    code = "NotFound"
+
+
 class UnsupportedOperation(DaemonError):
     """This cannot be done to it as it is."""
 

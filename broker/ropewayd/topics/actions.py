@@ -239,6 +239,40 @@ class ListTopicTags(Action):
     topic: TopicName
 
 
+Label = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,80}\Z", description="What the permission is called.")]
+
+
+class AddTopicPermission(Action):
+    """Allow other accounts some actions on a topic: a statement in its policy."""
+
+    code: ClassVar[int] = 68
+    grows: ClassVar[bool] = True
+    answer: ClassVar[str] = "An empty map."
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (NotFound, InvalidParameterValue)
+
+    topic: TopicName
+    label: Label
+    accounts: Annotated[
+        list[Annotated[str, Meta(pattern=f"^{ACCOUNT}$")]],
+        Meta(min_length=1, max_length=50, description="Twelve digits each."),
+    ]
+    actions: Annotated[
+        list[Annotated[str, Meta(max_length=80)]],
+        Meta(min_length=1, max_length=20, description="Names of AWS's actions, as Publish."),
+    ]
+
+
+class RemoveTopicPermission(Action):
+    """Take back what was allowed by this label. One that is not there is fine."""
+
+    code: ClassVar[int] = 69
+    answer: ClassVar[str] = "An empty map."
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (NotFound,)
+
+    topic: TopicName
+    label: Label
+
+
 class Subscribe(Action):
     """Subscribe a queue to a topic: what is published from now on goes there too. A subscription that is
     there already is fine if each attribute that is given is as it is."""

@@ -17,6 +17,7 @@ from ropewayd.vocabulary.names import Scope
 from . import actions as a
 from . import events as e
 from .attributes import name_problem, read_topic
+from .policy import default_policy, forbid, permit
 from .records import MAX_NUMBER
 from .registry import Registry, missing
 from .topic import Topic
@@ -38,6 +39,8 @@ class Administration:
             a.TagTopic: self.tag,
             a.UntagTopic: self.untag,
             a.ListTopicTags: self.tags,
+            a.AddTopicPermission: self.permit,
+            a.RemoveTopicPermission: self.forbid,
         }
 
     def create(self, action: a.CreateTopic, now: int) -> Outcome:
@@ -140,6 +143,26 @@ class Administration:
     def tags(self, action: a.ListTopicTags, now: int) -> Outcome:
         topic = self._registry.find(action.topic)
         return missing(action.topic) if topic is None else Decision(dict(topic.tags or {}))
+
+    def permit(self, action: a.AddTopicPermission, now: int) -> Outcome:
+        topic = self._registry.find(action.topic)
+        if topic is None:
+            return missing(action.topic)
+        policy = permit(_policy(topic), topic.arn, action.label, action.accounts, action.actions)
+        if isinstance(policy, RopewayError):
+            return policy
+        return Decision({}, (e.TopicAttributesSet(topic.number, {"policy": policy}),))
+
+    def forbid(self, action: a.RemoveTopicPermission, now: int) -> Outcome:
+        topic = self._registry.find(action.topic)
+        if topic is None:
+            return missing(action.topic)
+        policy = forbid(_policy(topic), action.label)
+        return Decision({}, (e.TopicAttributesSet(topic.number, {"policy": policy}),))
+
+
+def _policy(topic: Topic) -> str:
+    return topic.attributes.policy or default_policy(topic.arn, topic.scope.account)
 
 
 def _plain(topic: Topic, name: str) -> Any:

@@ -18,8 +18,8 @@ from ropewayd.vocabulary.names import TOPIC_NAME, Scope, read_queue_arn
 
 from .actions import SubscriptionAttributes, TopicAttributes
 from .filter_policy import FilterPolicy
+from .policy import MAX_BYTES, is_object
 
-MAX_POLICY = 30_720
 _FIFO_ONLY = ("content_based_deduplication", "fifo_throughput_scope")
 _REMOVABLE = frozenset(
     ("policy", "delivery_policy", "kms_master_key_id", "signature_version", "filter_policy", "redrive_policy")
@@ -42,9 +42,9 @@ def read_topic(given: dict[str, Any], now: TopicAttributes | None) -> dict[str, 
                 f"You can specify the attribute {name} only for a FIFO topic.", f"attributes.{name}"
             )
     for name in ("policy", "delivery_policy"):
-        if read.get(name) is not None and not _is_object(read[name]):
+        if read.get(name) is not None and not is_object(read[name]):
             return InvalidAttributeValue(
-                f"The attribute {name} is not valid: it is a JSON object of up to {MAX_POLICY} bytes.",
+                f"The attribute {name} is not valid: it is a JSON object of up to {MAX_BYTES} bytes.",
                 f"attributes.{name}",
             )
     return read
@@ -94,22 +94,6 @@ def read_subscription(
     return read
 
 
-def default_policy(arn: str, owner: str) -> str:
-    """What a topic's policy says where none is set, as AWS tells it."""
-    actions = ("GetTopicAttributes", "SetTopicAttributes", "AddPermission", "RemovePermission")
-    more = ("DeleteTopic", "Subscribe", "ListSubscriptionsByTopic", "Publish")
-    statement = {
-        "Effect": "Allow",
-        "Sid": "__default_statement_ID",
-        "Principal": {"AWS": "*"},
-        "Action": [f"SNS:{each}" for each in (*actions, *more)],
-        "Resource": arn,
-        "Condition": {"StringEquals": {"AWS:SourceOwner": owner}},
-    }
-    document = {"Version": "2008-10-17", "Id": "__default_policy_ID", "Statement": [statement]}
-    return msgspec.json.encode(document).decode()
-
-
 def name_problem(name: str, fifo: bool) -> RopewayError | None:
     """Whether a topic can be called so."""
     plain = name[: -len(SUFFIX)] if fifo and name.endswith(SUFFIX) and len(name) <= 256 else name
@@ -140,10 +124,3 @@ def _read(given: dict[str, Any], kind: type[msgspec.Struct], what: str) -> dict[
             found.message.replace("The field", "The attribute"), f"attributes.{found.field}"
         )
     return {name: msgspec.to_builtins(getattr(read, name)) for name in given}
-
-
-def _is_object(text: str) -> bool:
-    try:
-        return len(text.encode()) <= MAX_POLICY and type(msgspec.json.decode(text)) is dict
-    except (msgspec.DecodeError, RecursionError):
-        return False

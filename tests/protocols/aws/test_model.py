@@ -13,13 +13,17 @@ import pytest
 
 from ropewayd.protocols.aws import answer, query
 from ropewayd.protocols.aws.errors import FAULTS
-from ropewayd.protocols.aws.services import SQS
+from ropewayd.protocols.aws.services import SNS, SQS
+from ropewayd.protocols.aws.sns import attributes as of_topics
+from ropewayd.protocols.aws.sns import errors as of_sns
 from ropewayd.protocols.aws.sqs.attributes import KNOWN
 from ropewayd.protocols.aws.sqs.messages import SYSTEM_NAMES
+from ropewayd.topics import actions as topics
 from ropewayd.vocabulary.errors import catalogue
 from tests.protocols.aws.wheels import old_boto3
 
 MODEL: Any = botocore.session.get_session().get_service_model("sqs")
+TOPICS: Any = botocore.session.get_session().get_service_model("sns")
 NOT_SERVED: dict[str, str] = {}
 """Operations and errors that the model has and this daemon does not, with the reason. It is empty."""
 
@@ -50,6 +54,57 @@ def test_each_operation_takes_each_member_of_its_input(name: str) -> None:
 def test_there_is_no_other_operation() -> None:
     assert set(SQS.operations) == set(MODEL.operation_names)
     assert NOT_SERVED == {}
+
+
+@pytest.mark.parametrize("name", TOPICS.operation_names)
+def test_each_operation_of_sns_takes_each_member_of_its_input_or_says_why_not(name: str) -> None:
+    if name in SNS.later:
+        assert name not in SNS.operations
+        return
+    kind = SNS.operations[name]
+    shape = TOPICS.operation_model(name).input_shape
+    found = fields(kind)
+    assert set(found) == set(shape.members)
+    assert {member for member, needed in found.items() if needed} == set(shape.required_members)
+    assert kind.has_result == (TOPICS.operation_model(name).output_shape is not None)
+
+
+def test_there_is_no_other_operation_of_sns() -> None:
+    assert set(SNS.operations) | set(SNS.later) == set(TOPICS.operation_names)
+
+
+def test_each_error_of_each_served_operation_of_sns_has_its_code() -> None:
+    """But those of what is not served: keys, archives, policies about tags."""
+    faults = [*of_sns.FAULTS.values(), *of_sns.LIMITS.values(), of_sns.ATTRIBUTE, of_sns.NO_RESOURCE]
+    known = {fault.type: (fault.code, fault.status) for fault in faults}
+    missing = set()
+    for name in SNS.operations:
+        for shape in TOPICS.operation_model(name).error_shapes:
+            error = shape.metadata["error"]
+            if shape.name in known:
+                assert known[shape.name] == (error["code"], error["httpStatusCode"]), shape.name
+            else:
+                missing.add(shape.name)
+    assert {each for each in missing if not each.startswith("KMS")} == {
+        "ConcurrentAccessException",
+        "EndpointDisabledException",
+        "InvalidSecurityException",
+        "InvalidStateException",
+        "PlatformApplicationDisabledException",
+        "ReplayLimitExceededException",
+        "StaleTagException",
+        "TagPolicyException",
+        "ValidationException",
+        "FilterPolicyLimitExceededException",
+    } - set(known)
+
+
+def test_each_attribute_of_topics_is_read_or_refused_by_its_name() -> None:
+    assert set(of_topics.TOPIC) & of_topics.LATER == set()
+    for name, (ours, _) in of_topics.TOPIC.items():
+        assert ours in topics.TopicAttributes.__struct_fields__, name
+    for name, (ours, _) in of_topics.SUBSCRIPTION.items():
+        assert ours in topics.SubscriptionAttributes.__struct_fields__, name
 
 
 @pytest.mark.parametrize(

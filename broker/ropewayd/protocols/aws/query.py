@@ -7,7 +7,7 @@ them. Some services (SNS) do not flatten theirs. What the model does not know is
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, get_args, get_type_hints
+from typing import Any, Final, get_args, get_origin, get_type_hints
 from urllib.parse import unquote_to_bytes
 
 import msgspec
@@ -91,7 +91,9 @@ def _nested(kind: type[msgspec.Struct] | None, tree: Mapping[str, Any]) -> dict[
     found: dict[str, Any] = {}
     for field, name in _fields(kind) if kind is not None else ():
         value = tree.get(name)
-        if isinstance(value, str):
+        if value == "" and kind is not None and _is_list(kind, field):
+            found[name] = []  # as an SDK says that a list is empty
+        elif isinstance(value, str):
             found[name] = value
         elif isinstance(value, dict):
             assert kind is not None
@@ -175,6 +177,11 @@ def _inner(kind: type[msgspec.Struct], field: str) -> Any:
     if key not in _inners:
         _inners[key] = _struct_in(get_type_hints(kind)[field])
     return _inners[key]
+
+
+def _is_list(kind: type[msgspec.Struct], field: str) -> bool:
+    hint = get_type_hints(kind)[field]
+    return any(get_origin(each) is list for each in (hint, *get_args(hint)))
 
 
 def _struct_in(hint: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ropewayd.topics.attributes import default_policy
+from ropewayd.topics.policy import default_policy
 from ropewayd.vocabulary.errors import InvalidParameterValue
 
 FEEDBACK: Final = frozenset(
@@ -71,8 +71,8 @@ SUBSCRIPTION: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "FilterPolicyScope": ("filter_policy_scope", str),
     "RedrivePolicy": ("redrive_policy", _policy),
 }
-LATER: Final = frozenset(("ArchivePolicy", "ReplayPolicy", "SubscriptionRoleArn", "DeliveryPolicy"))
-"""What AWS has (DeliveryPolicy: on subscriptions), and this version does nothing with."""
+LATER: Final = frozenset(("ArchivePolicy", "ReplayPolicy", "SubscriptionRoleArn"))
+"""What AWS has, and this version does nothing with; of a subscription DeliveryPolicy too."""
 DELIVERY: Final = {
     "defaultHealthyRetryPolicy": {
         "minDelayTarget": 20,
@@ -100,7 +100,7 @@ def read(
             found[ours] = reads(text)
         elif name in FEEDBACK and known is TOPIC:
             found.setdefault("feedback", dict(feedback or {}))[name] = text
-        elif name in LATER:
+        elif name in LATER or name == "DeliveryPolicy":
             raise InvalidParameterValue(
                 f"It is not valid. Reason: {name} is not supported by this version of Ropeway", "attributes"
             )

@@ -54,7 +54,7 @@ LATER: Final[Mapping[str, str]] = {
 }
 """Operations that are not served, and why."""
 
-INVALID: Final = Fault("InvalidParameter", "InvalidParameter")
+INVALID: Final = Fault("InvalidParameterException", "InvalidParameter")
 FAULTS: Final[dict[str, Fault]] = {
     "InvalidParameterValue": INVALID,
     "InvalidAttributeName": INVALID,
@@ -96,6 +96,10 @@ _NAMES: Final = {
     "group": "MessageGroupId",
     "deduplication_id": "MessageDeduplicationId",
     "protocol": "Protocol",
+    "label": "Label",
+    "accounts": "AWSAccountId",
+    "actions": "ActionName",
+    "policy": "Policy",
     "subject": "Subject",
     "body": "Message",
 }
@@ -125,6 +129,10 @@ def told(error: RopewayError, _: Call, operation: Operation | None) -> tuple[Fau
         return FAULTS[code], (
             f"1 validation error detected: Value null at '{name[:1].lower()}{name[1:]}' failed to satisfy "
             "constraint: Member must not be null"
+        )
+    if error.field == "entries":
+        return FAULTS["BatchRequestTooLong"], (
+            "The length of all the messages put together is more than the limit."
         )
     if field.startswith("attributes.") and (error.field or "").startswith("entries["):
         return ATTRIBUTE, error.message

@@ -121,6 +121,32 @@ class SetTopicAttributes(TopicOperation, kw_only=True):
         return convert(a.SetTopicAttributes, {"topic": self.topic(call), "attributes": given})
 
 
+class AddPermission(TopicOperation, kw_only=True):
+    """Allow other accounts some actions on a topic."""
+
+    label: str
+    aws_account_ids: list[str] = msgspec.field(name="AWSAccountId")
+    action_names: list[str] = msgspec.field(name="ActionName")
+
+    def action(self, call: Call) -> Action:
+        asked = {
+            "topic": self.topic(call),
+            "label": self.label,
+            "accounts": self.aws_account_ids,
+            "actions": self.action_names,
+        }
+        return convert(a.AddTopicPermission, asked)
+
+
+class RemovePermission(TopicOperation, kw_only=True):
+    """Take back what was allowed by a label."""
+
+    label: str
+
+    def action(self, call: Call) -> Action:
+        return convert(a.RemoveTopicPermission, {"topic": self.topic(call), "label": self.label})
+
+
 class ResourceOperation(Operation, kw_only=True):
     """What is about the tags of a topic."""
 
