@@ -320,6 +320,7 @@ def queue_limits(settings: Settings) -> QueueLimits:
         purge_interval=round(settings.queues.purge_interval * 1000),
         recreate_interval=round(settings.queues.recreate_interval * 1000),
         max_queue_messages=settings.queues.max_queue_messages,
+        max_queue_bytes=settings.queues.max_queue_bytes,
         max_messages=settings.queues.max_messages,
         max_move_rate=settings.queues.max_move_rate,
         memory_bytes=settings.queues.memory_bytes,

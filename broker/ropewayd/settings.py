@@ -353,6 +353,14 @@ class Queues(msgspec.Struct, frozen=True, kw_only=True):
             description="Messages of one queue beyond which sends to it are refused; 0: no limit.",
         ),
     ] = 0
+    max_queue_bytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=2**60,
+            description="Bytes of one queue's messages beyond which sends to it are refused; 0: no limit.",
+        ),
+    ] = 0
     max_messages: Annotated[
         int,
         Meta(

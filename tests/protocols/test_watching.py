@@ -20,7 +20,7 @@ def told() -> set[str]:
     """The names of all metrics on a page that has some of each, without what histograms append."""
     meter = DaemonMeter()
     meter.commit(0, 1, 100)
-    queue = Seen(1, "0" * 12, "us-east-1", "jobs", 1, 0, 0, 1.5, Meter())
+    queue = Seen(1, "0" * 12, "us-east-1", "jobs", 1, 0, 0, 3, 1.5, Meter())
     buckets, total = meter.commit_events.buckets(), 1.0
     reading = Reading(
         queues=[queue],

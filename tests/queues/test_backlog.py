@@ -9,6 +9,7 @@ from ropewayd.queues.backlog import Backlog
 from ropewayd.queues.settings import QueueLimits
 from ropewayd.vocabulary.errors import OverLimit
 from tests.house import HANDLE, House
+from tests.topics.talk import publish, subscribe, topic
 
 
 def send(*bodies: Any, queue: str = "jobs") -> a.SendMessage:
@@ -56,6 +57,42 @@ async def test_all_queues_together() -> None:
     assert isinstance(await house.fail(send("five")), OverLimit)
 
 
-@pytest.mark.parametrize("limits", [{}, {"max_queue_messages": 0, "max_messages": 0}])
+async def test_bytes_of_one_queue() -> None:
+    house = House(limits=QueueLimits(max_queue_bytes=16))
+    await house.start()
+    await house.create()
+    await house.create("other")
+    await house.send("four", "\N{EURO SIGN}")
+    refused = await house.fail(send("now", "or", "later"))
+    assert isinstance(refused, OverLimit)
+    assert refused.retryable
+    assert (
+        "holds 7 bytes of messages, and 10 more would exceed 16, the limit (queues.max_queue_bytes)"
+        in str(refused)
+    )
+    await house.send("x", attributes={"n": ("String", "v")})  # what counts as a message's size counts here
+    assert isinstance(await house.fail(send("x")), OverLimit)
+    await house.send("four", "four", queue="other")
+    received = await house.receive(1)
+    await house.delete(received[0][HANDLE])
+    await house.send("four")
+    await house.restart()
+    assert isinstance(await house.fail(send("x")), OverLimit)
+
+
+async def test_a_fan_out_counts_and_is_held_back() -> None:
+    house = House(limits=QueueLimits(max_queue_bytes=10))
+    await house.start()
+    await topic(house)
+    await house.create()
+    await subscribe(house, "jobs", raw_message_delivery=True)
+    await publish(house, "123456")
+    await publish(house, "12345")
+    assert isinstance(await house.fail(send("12345")), OverLimit)
+    await house.send("1234")
+    assert await house.bodies() == ["123456", "1234"]
+
+
+@pytest.mark.parametrize("limits", [{}, {"max_queue_messages": 0, "max_queue_bytes": 0, "max_messages": 0}])
 def test_without_a_limit_nothing_is_looked_at(limits: dict[str, int]) -> None:
-    assert Backlog.of(QueueLimits(**limits), {}) is None  # type: ignore[arg-type]  # both are numbers
+    assert Backlog.of(QueueLimits(**limits), {}) is None  # type: ignore[arg-type]  # all are numbers

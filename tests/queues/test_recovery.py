@@ -51,6 +51,6 @@ def test_what_ends_in_the_tail_never_comes_to_be_in_memory() -> None:
     assert queue.sent(MessagesSent(1, 1, START, b"i" * 32, ["a", "b"]), 3) == (1, range(1, 3))
     assert (queue.live, queue.next_sequence, queue.messages, queue.memory.used) == (2, 3, {}, 0)
     queue.sent(MessagesSent(1, 3, START, b"i" * 16, ["c"]), 4)
-    queue.ended([1, 2], 5)
+    queue.ended([1, 2], 2, 5)
     queue.recovered()
     assert (queue.live, list(queue.messages)) == (1, [3])

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ropewayd.kernel.settings import KernelSettings
 from ropewayd.queues import actions as a
+from ropewayd.queues.message import size_of
 from ropewayd.queues.paging import next_page
 from ropewayd.queues.records import MESSAGES, WAITING, queue_key, row_key
 from ropewayd.queues.settings import QueueLimits
@@ -587,4 +588,5 @@ async def everything(house: House) -> Any:
                 lsn, value = house.disk.records[MESSAGES][row_key(number, sequence)]
                 row = Record(MESSAGES, row_key(number, sequence), lsn, value)
                 queue["messages"][sequence] = with_body(message, row)
+        assert queue["bytes"] == sum(size_of(m[1], m[2]) for m in queue["messages"].values())
     return state

@@ -6,12 +6,12 @@ change is a new event with a new tag, and the old one stays readable.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import msgspec
 
-from .message import System
+from .message import Message, System, weigh
 
 
 class QueueCreated(msgspec.Struct, array_like=True, tag=1, gc=False, frozen=True):
@@ -76,10 +76,11 @@ class MessagesReceived(msgspec.Struct, array_like=True, tag=6, gc=False, frozen=
 
 
 class MessagesDeleted(msgspec.Struct, array_like=True, tag=7, gc=False, frozen=True):
-    """Live until now, by a receipt handle."""
+    """Live until now, by a receipt handle. `size`: their bodies and attributes, in bytes."""
 
     number: int
     sequences: list[int]
+    size: int = 0
 
 
 class VisibilityChanged(msgspec.Struct, array_like=True, tag=8, gc=False, frozen=True):
@@ -101,10 +102,11 @@ class MessagesReturned(msgspec.Struct, array_like=True, tag=9, gc=False, frozen=
 
 
 class MessagesExpired(msgspec.Struct, array_like=True, tag=10, gc=False, frozen=True):
-    """Past the retention period, gone."""
+    """Past the retention period, gone. `size` is as of MessagesDeleted."""
 
     number: int
     sequences: list[int]
+    size: int = 0
 
 
 class StoreFounded(msgspec.Struct, array_like=True, tag=11, gc=False, frozen=True):
@@ -217,6 +219,11 @@ class MoveEnded(msgspec.Struct, array_like=True, tag=32, gc=False, frozen=True):
     at: int
     status: str
     reason: str | None = None
+
+
+def expired(number: int, messages: Collection[Message]) -> MessagesExpired:
+    """These messages of a queue did."""
+    return MessagesExpired(number, [m.sequence for m in messages], weigh(messages))
 
 
 QueueEvent = (

@@ -113,6 +113,9 @@ class Fan:
         first = self._next.get(number, queue.next_sequence)
         if not picks or first + len(picks) > MAX_SEQUENCE:
             return refused + picks
+        more = sum(self._sizes[n] for n in picks) + len(own) * len(picks)
+        if backlog and backlog.bytes_refusal(queue, more) is not None:
+            return refused + picks
         self._next[number] = first + len(picks)
         self._count += len(picks)
         self._numbers.append(number)

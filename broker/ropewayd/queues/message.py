@@ -10,7 +10,7 @@ comes back at start without a look at the rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -172,6 +172,16 @@ def size_of(body: Any, attributes: Mapping[str, Any] | None) -> int:
             size += len(name.encode()) + len(kind.encode())
             size += len(value) if type(value) is bytes else len(value.encode())
     return size
+
+
+def sizes(bodies: Sequence[Any], attributes: Sequence[Any] | None) -> int:
+    """Of all messages of a column together."""
+    return sum(map(size_of, bodies, attributes if attributes is not None else [None] * len(bodies)))
+
+
+def weigh(messages: Iterable[Message]) -> int:
+    """Bytes of their bodies and attributes, wherever they are."""
+    return sum([m.size or m.weight for m in messages])
 
 
 def told(system: System, sequence: int = 0, numbers_from: int | None = None) -> dict[str, str]:

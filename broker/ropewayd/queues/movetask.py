@@ -238,7 +238,7 @@ class Moving:
         found = self._redrive.sift(queue, count, horizon, 0, task.through)
         events: tuple[Any, ...] = ()
         if found.expired:
-            events = (e.MessagesExpired(queue.number, [m.sequence for m in found.expired]),)
+            events = (e.expired(queue.number, found.expired),)
         picked = [m for m in found.picked if m.sequence <= task.through]
         if not picked:
             if not found.picked and queue.on_disk and queue.paged_through < task.through:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from .events import MessagesMoved
 from .fairness import tenant
-from .message import OVERHEAD, Message, size_of
+from .message import OVERHEAD, Message, size_of, sizes
 from .queue import Queue
 
 
@@ -16,6 +16,7 @@ def arrived(queue: Queue, event: MessagesMoved, lsn: int) -> tuple[int, Sequence
     if lsn > queue.stored:
         queue.next_sequence = first + count
         queue.live += count
+        queue.bytes += sizes(event.bodies, event.attributes)
         queue.changed = lsn
         queue.mixed = queue.mixed or min(event.sent_at) < event.at
     touched = range(first, first + count)

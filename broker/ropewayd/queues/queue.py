@@ -2,8 +2,8 @@
 
 Rule 1  Every live message is in exactly one place: visible (in `ready`), in flight, delayed, or on disk
         alone. A FIFO queue has `groups` in the place of `ready`, which hold the invisible ones too.
-Rule 2  `live` counts all four. It follows from events and the queue's own record, never from what is in
-        memory.
+Rule 2  `live` counts all four, and `bytes` theirs. Both follow from events and the queue's own record, never
+        from what is in memory.
 Rule 3  What is on disk alone is visible: whatever is invisible is in memory. Up to `paged_through` nothing is
         on disk alone.
 Rule 4  A message whose row is still on disk after it ended is in `dead`, until a slice has dropped the row.
@@ -30,7 +30,7 @@ from .events import MessagesReceived, MessagesSent, VisibilityChanged
 from .fairness import Fair, tenant
 from .groups import Groups
 from .memory import Memory
-from .message import DELAYED, GONE, IN_FLIGHT, OVERHEAD, VISIBLE, Attempt, Lease, Message, size_of
+from .message import DELAYED, GONE, IN_FLIGHT, OVERHEAD, VISIBLE, Attempt, Lease, Message, size_of, sizes
 from .ready import Ready
 from .records import MAX_SEQUENCE, MoveTask
 from .remains import Remains
@@ -51,6 +51,7 @@ class Queue:
         "absent",
         "attempts",
         "attributes",
+        "bytes",
         "changed",
         "created_at",
         "dead",
@@ -105,6 +106,8 @@ class Queue:
         self.created_at = self.modified_at = at
         self.next_sequence = 1
         self.live = 0
+        self.bytes = 0
+        """Of the bodies and attributes of all that live."""
         self.floor = 0
         self.in_flight = 0
         self.delayed = 0
@@ -190,8 +193,12 @@ class Queue:
         touched = range(first, first + count)
         fresh: Sequence[int] = touched
         if self.replaying:
+            if lsn > self.stored:
+                self.bytes += sizes(bodies, event.attributes)
             fresh = self.missing(touched)
-        self._put(event, fresh)
+            self._put(event, fresh)
+        else:
+            self.bytes += self._put(event, fresh)
         return (self.number, touched) if fresh or lsn > self.stored else None
 
     def missing(self, sequences: Iterable[int]) -> list[int]:
@@ -199,7 +206,8 @@ class Queue:
         floor, messages, ending = self.floor, self.messages, self.ending
         return [s for s in sequences if s not in ending and s > floor and s not in messages]
 
-    def _put(self, event: MessagesSent, fresh: Sequence[int]) -> None:
+    def _put(self, event: MessagesSent, fresh: Sequence[int]) -> int:
+        """Gives the bytes of their bodies and attributes."""
         first, at, ids, bodies = event.first, event.at, event.ids, event.bodies
         groups = self.groups
         if event.systems is not None and groups is None and self.tenants is None:
@@ -238,6 +246,7 @@ class Queue:
         self.memory.used += held + OVERHEAD * len(fresh)
         if self.expiry is None:
             self.expire_at(at + self.attributes.retention_period)
+        return held
 
     def remember(self, event: MessagesSent) -> Remembered:
         """The deduplication ids of messages that were accepted."""
@@ -315,11 +324,13 @@ class Queue:
         for message in taken:
             message.attempt = attempt
 
-    def ended(self, sequences: Sequence[int], lsn: int) -> tuple[int, Sequence[int]]:
-        """Deleted or expired."""
+    def ended(self, sequences: Sequence[int], size: int, lsn: int) -> tuple[int, Sequence[int]]:
+        """Deleted, expired or moved: `size` bytes of bodies and attributes."""
         messages = self.messages
         if lsn > self.stored:
             self.live -= len(sequences)
+            # An older version's events did not say a size: where all is gone, nothing is left of that.
+            self.bytes = self.bytes - size if self.live else 0
             self.changed = lsn
         freed = 0
         gone: list[Message] | None = None if self.groups is None else []
@@ -379,7 +390,7 @@ class Queue:
     def purged(self, floor: int, lsn: int) -> Remains:
         """Everything up to `floor` ended. What is left of it in memory is for others to clear."""
         if lsn > self.stored:
-            self.live = 0
+            self.live = self.bytes = 0
             self.floor = max(self.floor, floor)
             self.changed = lsn
         gone, self.messages = self.messages, {}
@@ -601,6 +612,7 @@ class Queue:
             "modified_at": self.modified_at,
             "next_sequence": self.next_sequence,
             "live": self.live,
+            "bytes": self.bytes,
             "floor": self.floor,
             "mixed": self.mixed,
             "tasks": list(self.tasks),

@@ -151,7 +151,7 @@ class Receiving:
         found = self._redrive.sift(queue, count, horizon, most, fair=True)
         expired: tuple[Any, ...] = ()
         if found.expired:
-            expired = (e.MessagesExpired(queue.number, [m.sequence for m in found.expired]),)
+            expired = (e.expired(queue.number, found.expired),)
         moved: tuple[e.MessagesMoved, ...] = ()
         if found.letters:
             assert target is not None
@@ -167,7 +167,7 @@ class Receiving:
         look = count + self._limits.page_messages
         seen = queue.ready.first(look)
         gone = bisect_right(seen, horizon, key=lambda m: m.sent_at)
-        event = e.MessagesExpired(queue.number, [m.sequence for m in seen[:gone]])
+        event = e.expired(queue.number, seen[:gone])
         return seen[gone : gone + count], (event,), gone < look
 
     def _full(self, queue: Queue, action: a.ReceiveMessage, now: int) -> Outcome:

@@ -48,7 +48,8 @@ class MoveTask(msgspec.Struct, array_like=True, gc=False, frozen=True):
 
 class QueueRecord(msgspec.Struct, array_like=True, gc=False, frozen=True):
     """A queue as of its record's lsn. `spilled_through`: no message with a higher sequence has a row. Without
-    an account and a region it is the daemon's own account's."""
+    an account and a region it is the daemon's own account's. `bytes`: of bodies and attributes. Where it
+    is older than this field, they count from then on."""
 
     version: int
     name: str
@@ -65,6 +66,7 @@ class QueueRecord(msgspec.Struct, array_like=True, gc=False, frozen=True):
     tags: dict[str, str] | None = None
     tasks: list[MoveTask] = []
     epochs: list[int] = []
+    bytes: int = 0
 
 
 def row_key(number: int, sequence: int) -> int:

@@ -180,6 +180,7 @@ class Registry:
         queue.tags = record.tags
         queue.next_sequence = record.next_sequence
         queue.live = record.live
+        queue.bytes = record.bytes
         queue.floor = queue.paged_through = record.floor
         queue.spilled_through = record.spilled_through
         queue.mixed = record.mixed

@@ -19,7 +19,7 @@ from . import events as e
 from .attributes import check_message_attributes
 from .backlog import Backlog
 from .fifo import entry_problem
-from .message import System, size_of
+from .message import System, size_of, sizes
 from .queue import Queue
 from .records import MAX_SEQUENCE, sequence_number, sequence_numbers
 from .registry import Registry, missing
@@ -113,6 +113,10 @@ class Sending:
         screen: Screen | None,
     ) -> Outcome:
         first, ids, count = event.first, event.ids, len(event.bodies)
+        if self._backlog is not None:
+            refusal = self._backlog.bytes_refusal(queue, sizes(event.bodies, event.attributes))
+            if refusal is not None:
+                return refusal
         if first + count > MAX_SEQUENCE:
             return OverLimit("This queue has no sequences left: delete it and create it anew.", "queue")
         answer: list[Any] = [ids[at : at + 16] for at in range(0, 16 * count, 16)]

@@ -28,7 +28,7 @@ from .attributes import shared
 from .decide import deciders
 from .deduplication import IDS, Forget
 from .fanning import Fanning
-from .message import OVERHEAD
+from .message import OVERHEAD, sizes
 from .meter import Meter
 from .movetask import Pace
 from .moving import arrived
@@ -51,7 +51,8 @@ _BLOCKED_PACE = 60_000
 
 
 class Seen(NamedTuple):
-    """A queue at one moment, for who watches. `oldest`: its oldest message's age in seconds, where known."""
+    """A queue at one moment, for who watches. `oldest`: its oldest message's age in seconds, where known.
+    `bytes`: its messages' bodies and attributes."""
 
     number: int
     account: str
@@ -60,6 +61,7 @@ class Seen(NamedTuple):
     visible: int
     in_flight: int
     delayed: int
+    bytes: int
     oldest: float | None
     meter: Meter
 
@@ -307,7 +309,7 @@ class Queues:
                 meter.bill(count)
             else:
                 meter.expired += count
-        return queue.ended(event.sequences, lsn)
+        return queue.ended(event.sequences, event.size, lsn)
 
     def _visibility_changed(self, event: e.VisibilityChanged, lsn: int) -> Touch:
         queue = self._registry.by_number.get(event.number)
@@ -325,7 +327,9 @@ class Queues:
         if source is not None and event.task:
             movetask.moved(source, event, lsn, self._registry)
         return Both(
-            None if source is None else source.ended(event.sequences, lsn),
+            None
+            if source is None
+            else source.ended(event.sequences, sizes(event.bodies, event.attributes), lsn),
             None if destination is None else arrived(destination, event, lsn),
         )
 
@@ -401,7 +405,8 @@ class Queues:
         found = [
             Seen(
                 *(q.number, q.scope.account, q.scope.region, q.name),
-                *(q.visible, q.in_flight, q.delayed, _seconds(now, q.oldest())),
+                *(q.visible, q.in_flight, q.delayed, q.bytes),
+                oldest=_seconds(now, q.oldest()),
                 meter=copy(self.meters.seen(q.number)),
             )
             for q in queues

@@ -28,6 +28,8 @@ class QueueLimits(msgspec.Struct, frozen=True, kw_only=True):
     """A deleted queue's name is free after so many milliseconds (AWS: 60,000)."""
     max_queue_messages: int = 0
     """Messages of one queue beyond which sends to it are refused; 0 is no limit."""
+    max_queue_bytes: int = 0
+    """Bytes of one queue's messages, bodies and attributes, likewise; 0 is no limit."""
     max_messages: int = 0
     """Messages of all queues together beyond which sends are refused; 0 is no limit."""
     max_move_rate: int = 500

@@ -11,7 +11,7 @@ from ropewayd.vocabulary.errors import InvalidParameterValue, ReceiptHandleIsInv
 
 from . import actions as a
 from . import events as e
-from .message import IN_FLIGHT, Message
+from .message import IN_FLIGHT, Message, weigh
 from .paging import fetch, may_be_on_disk
 from .queue import Queue
 from .registry import Registry, missing
@@ -55,7 +55,9 @@ class Settling:
             return fetch(self._registry, queue, unknown)
         if len(found) > 1 and len(set(found)) < len(found):
             found = list(dict.fromkeys(found))
-        return Decision(answer, (e.MessagesDeleted(number, found),) if found else ())
+        if not found:
+            return Decision(answer)
+        return Decision(answer, (e.MessagesDeleted(number, found, weigh([messages[s] for s in found])),))
 
     def _expired_handle(self, field: str) -> InvalidParameterValue:
         return InvalidParameterValue(

@@ -169,6 +169,7 @@ class Spilling:
             queue.tags,
             queue.tasks,
             queue.ids.epochs if queue.ids is not None else [],
+            queue.bytes,
         )
         into.put(QUEUES, queue_key(queue.number), _encode(record))
         queue.stored = into.lsn

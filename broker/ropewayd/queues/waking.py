@@ -12,7 +12,7 @@ from ropewayd.vocabulary.action import Action
 from . import actions as a
 from . import events as e
 from .groups import Groups
-from .message import VISIBLE
+from .message import VISIBLE, Message
 from .paging import next_page
 from .queue import Queue
 from .registry import Registry
@@ -33,8 +33,8 @@ class Waking:
 
         A message can be named by two leases that are due: by the one it has, and by one that it has left.
         """
-        returned: dict[int, dict[int, None]] = {}
-        expired: dict[int, dict[int, None]] = {}
+        returned: dict[int, dict[int, Message]] = {}
+        expired: dict[int, dict[int, Message]] = {}
         for number, sequences in action.due:
             queue = self._registry.by_number.get(number)
             if queue is None:
@@ -45,9 +45,9 @@ class Waking:
                 if message is None or message.state == VISIBLE or message.deadline > now:
                     continue
                 into = expired if message.sent_at <= horizon else returned
-                into.setdefault(number, {})[sequence] = None
+                into.setdefault(number, {})[sequence] = message
         events: list[Any] = [e.MessagesReturned(number, list(s)) for number, s in returned.items()]
-        events += [e.MessagesExpired(number, list(s)) for number, s in expired.items()]
+        events += [e.expired(number, s.values()) for number, s in expired.items()]
         return Decision(None, tuple(events))
 
     def expire(self, action: a.Expire, now: int) -> Outcome:
@@ -65,12 +65,12 @@ class Waking:
         if queue.on_disk and (not seen or seen[0].sequence > queue.paged_through):
             return next_page(self._registry, queue, 1)
         if queue.mixed:
-            gone = [m.sequence for m in seen if m.sent_at <= horizon]
+            gone = [m for m in seen if m.sent_at <= horizon]
         else:
-            gone = [m.sequence for m in seen[: bisect_right(seen, horizon, key=lambda m: m.sent_at)]]
+            gone = seen[: bisect_right(seen, horizon, key=lambda m: m.sent_at)]
         if gone and queue.on_disk and (len(seen) == 1 or seen[1].sequence > queue.paged_through):
             return next_page(self._registry, queue, self._limits.page_messages)
-        return Decision(None, (e.MessagesExpired(queue.number, gone),) if gone else ())
+        return Decision(None, (e.expired(queue.number, gone),) if gone else ())
 
     def _expire_groups(self, queue: Queue, groups: Groups, horizon: int) -> Outcome:
         """Likewise. What is blocked is asked when it is not any more."""
@@ -83,5 +83,5 @@ class Waking:
             return next_page(self._registry, queue, 1)
         if len(gone) == 1 and queue.on_disk:
             return next_page(self._registry, queue, self._limits.page_messages)
-        sequences = [m.sequence for m in gone if m.sequence <= queue.known_through]
-        return Decision(None, (e.MessagesExpired(queue.number, sequences),) if sequences else ())
+        known = [m for m in gone if m.sequence <= queue.known_through]
+        return Decision(None, (e.expired(queue.number, known),) if known else ())

@@ -37,6 +37,7 @@ def _of_queues(reading: Reading) -> Iterator[Metric]:
         ("messages_visible", "Messages that can be received.", [e.visible for e in shown]),
         ("messages_in_flight", "Messages that were received and not deleted.", [e.in_flight for e in shown]),
         ("messages_delayed", "Messages that can be received later.", [e.delayed for e in shown]),
+        ("messages_bytes", "Bodies and attributes of all its messages.", [e.bytes for e in shown]),
         (
             "oldest_message_age_seconds",
             "Since the oldest message was sent; not told where it is on disk alone.",
