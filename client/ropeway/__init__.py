@@ -49,6 +49,7 @@ from ropeway.moves import MoveTask
 from ropeway.peek import Peeked, PeekOptions, State
 from ropeway.queue import Queue, QueueAttributes, QueueSettings, RedriveAllowPolicy, RedrivePolicy
 from ropeway.stream import Stream
+from ropeway.topic import Publication, Subscription, SubscriptionSettings, Topic, TopicSettings
 from ropeway.version import __version__
 from ropeway.worker import Worker, run
 
@@ -71,6 +72,11 @@ __all__ = [
     "PeekOptions",
     "State",
     "Stream",
+    "Topic",
+    "TopicSettings",
+    "Publication",
+    "Subscription",
+    "SubscriptionSettings",
     "Worker",
     "run",
     "sync",

@@ -1,4 +1,4 @@
-"""The daemon, as seen from here: `connect` gives a `Broker`, and that gives queues."""
+"""The daemon, as seen from here: `connect` gives a `Broker`, and that gives queues and topics."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ropeway.errors import BrokerClosed, ProtocolError
 from ropeway.link import Link
 from ropeway.queue import Queue, QueueSettings, wire_settings
 from ropeway.several import PollOfSeveral, receive
+from ropeway.topic import Subscription, Topic, TopicSettings
 from ropeway.version import __version__
 from ropeway.wire import Action
 
@@ -198,6 +199,103 @@ class Broker:
                     raise ProtocolError("the daemon's list of queues does not advance")
                 return [Queue(self, str(name)) for name in names], following
         raise ProtocolError("the daemon's list of queues has the wrong shape")
+
+    def topic(self, name: str) -> Topic:
+        """The topic of this name, or of this ARN if it belongs to another account or region than the daemon's
+        own. Nothing is asked of the daemon; the topic's calls will say if there is no such topic."""
+        return Topic(self, name)
+
+    async def create_topic(
+        self, name: str, *, tags: Mapping[str, str] | None = None, **settings: Unpack[TopicSettings]
+    ) -> Topic:
+        """Make a topic, unless it is there, with `tags` on it. See `TopicSettings`.
+
+        Raises InvalidParameterValue if it is there and differs in a setting or the tags that were given, or
+        for a name that is not 1 to 256 of A-Z, a-z, 0-9, - and _; InvalidAttributeName;
+        InvalidAttributeValue.
+        """
+        params: dict[str, object] = {"topic": name}
+        if settings:
+            params["attributes"] = dict(settings)
+        if tags is not None:
+            params["tags"] = dict(tags)
+        await self.link.call(Action.CreateTopic, params)
+        return Topic(self, name)
+
+    async def list_topics(
+        self, prefix: str = "", *, account: str | None = None, region: str | None = None
+    ) -> AsyncIterator[Topic]:
+        """The topics whose names start so, in order of their names, fetched in pages as needed."""
+        after: str | None = None
+        while True:
+            found, after = await self.page_topics(prefix, after, account=account, region=region)
+            for topic in found:
+                yield topic
+            if after is None:
+                return
+
+    async def page_topics(
+        self,
+        prefix: str = "",
+        after: str | None = None,
+        limit: int | None = None,
+        *,
+        account: str | None = None,
+        region: str | None = None,
+    ) -> tuple[list[Topic], str | None]:
+        """Up to `limit` (1 to 1,000) topics that come after the name `after`, and the name to go on after, if
+        any."""
+        given = {
+            "prefix": prefix or None,
+            "after": after,
+            "limit": limit,
+            "account": account,
+            "region": region,
+        }
+        params: dict[str, object] = {name: value for name, value in given.items() if value is not None}
+        match await self.link.call(Action.ListTopics, params):
+            case {"topics": tuple(names), "next": None | str() as following}:
+                if following is not None and following == after:
+                    raise ProtocolError("the daemon's list of topics does not advance")
+                return [Topic(self, str(name)) for name in names], following
+        raise ProtocolError("the daemon's list of topics has the wrong shape")
+
+    def subscription(self, arn: str) -> Subscription:
+        """The subscription of this ARN. Nothing is asked of the daemon."""
+        return Subscription(self, arn)
+
+    async def list_subscriptions(
+        self, *, topic: str | None = None, account: str | None = None, region: str | None = None
+    ) -> AsyncIterator[Subscription]:
+        """The subscriptions to one topic, or all of an account and region (by default the daemon's own),
+        fetched in pages as needed."""
+        after: str | None = None
+        while True:
+            found, after = await self.page_subscriptions(after, topic=topic, account=account, region=region)
+            for each in found:
+                yield each
+            if after is None:
+                return
+
+    async def page_subscriptions(
+        self,
+        after: str | None = None,
+        limit: int | None = None,
+        *,
+        topic: str | None = None,
+        account: str | None = None,
+        region: str | None = None,
+    ) -> tuple[list[Subscription], str | None]:
+        """Up to `limit` (1 to 1,000) subscriptions after the one of the ARN `after`, and the ARN to go on
+        after, if any."""
+        given = {"topic": topic, "after": after, "limit": limit, "account": account, "region": region}
+        params: dict[str, object] = {name: value for name, value in given.items() if value is not None}
+        match await self.link.call(Action.ListSubscriptions, params):
+            case {"subscriptions": tuple(listed), "next": None | str() as following}:
+                if following is not None and following == after:
+                    raise ProtocolError("the daemon's list of subscriptions does not advance")
+                return [Subscription(self, each["subscription"]) for each in listed], following
+        raise ProtocolError("the daemon's list of subscriptions has the wrong shape")
 
     async def show_store(self) -> dict[str, int]:
         """The daemon's store in figures: what is in it, and what was written to it. docs/protocol.md says

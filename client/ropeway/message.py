@@ -84,7 +84,7 @@ def pack_entry(message: Outgoing, *, exactly_once: bool = False) -> bytes:
     if delay is not None:
         entry["delay"] = milliseconds(delay, "delay")
     if attributes:
-        entry["attributes"] = {name: _typed(name, value) for name, value in attributes.items()}
+        entry["attributes"] = {name: typed(name, value) for name, value in attributes.items()}
     if message.trace_header is not None:
         entry["trace_header"] = message.trace_header
     if message.group is not None:
@@ -98,7 +98,8 @@ def pack_entry(message: Outgoing, *, exactly_once: bool = False) -> bytes:
     return pack(entry)
 
 
-def _typed(name: str, value: AttributeValue | TypedAttribute) -> tuple[str, str | bytes]:
+def typed(name: str, value: AttributeValue | TypedAttribute) -> tuple[str, str | bytes]:
+    """An attribute's value with its type. Raises TypeError for what cannot be one."""
     match value:
         case bool():
             pass

@@ -213,7 +213,7 @@ class Queue:
         once = self.exactly_once
         entry = pack_entry(Outgoing(body, **options), exactly_once=once)
         [result] = await self.broker.coalescer.add(Action.SendMessage, self.name, [entry], exactly_once=once)
-        return _message_id(_or_raise(result))
+        return read_message_id(_or_raise(result))
 
     async def send_many(self, messages: Iterable[Body | Outgoing]) -> list[MessageId]:
         """Send any number of messages, in as few requests as they fit; their ids, in order.
@@ -225,8 +225,8 @@ class Queue:
         outgoing = (each if isinstance(each, Outgoing) else Outgoing(each) for each in messages)
         entries = [pack_entry(each, exactly_once=once) for each in outgoing]
         results = await self._all(Action.SendMessage, entries, exactly_once=once)
-        ids = [each if isinstance(each, RopewayError) else _message_id(each) for each in results]
-        return [each for each in _all_or_raise(ids) if isinstance(each, MessageId)]
+        ids = [each if isinstance(each, RopewayError) else read_message_id(each) for each in results]
+        return [each for each in all_or_raise(ids) if isinstance(each, MessageId)]
 
     async def receive(
         self,
@@ -476,7 +476,8 @@ def _visibility_entries(handles: Iterable[bytes], seconds: float) -> list[bytes]
     return [pack({"handle": handle, "visibility_timeout": timeout}) for handle in handles]
 
 
-def _message_id(result: bytes | Placed | None) -> MessageId:
+def read_message_id(result: bytes | Placed | None) -> MessageId:
+    """What the daemon says that a message has become. Raises ProtocolError."""
     raw, sequence_number = result if isinstance(result, tuple) else (result, None)
     if raw is None or len(raw) != 16:
         raise ProtocolError("the daemon sent a message id that is not 16 bytes long")
@@ -489,7 +490,7 @@ def _or_raise(result: _T | RopewayError) -> _T:
     return result
 
 
-def _all_or_raise(results: Sequence[_T | RopewayError]) -> Sequence[_T | RopewayError]:
+def all_or_raise(results: Sequence[_T | RopewayError]) -> Sequence[_T | RopewayError]:
     """These results if all are good. One reason for all is raised itself, else BatchError."""
     errors = [each for each in results if isinstance(each, RopewayError)]
     if not errors:
@@ -505,4 +506,4 @@ def _same(one: RopewayError, other: RopewayError) -> bool:
 
 
 def _none_or_raise(results: Sequence[Result]) -> None:
-    _all_or_raise(results)
+    all_or_raise(results)

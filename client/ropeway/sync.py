@@ -26,6 +26,7 @@ from ropeway import broker as asynchronous
 from ropeway import worker as working
 from ropeway.backoff import Backoff
 from ropeway.blocking import Message, Queue, Stream
+from ropeway.blocking_topic import Subscription, Topic
 from ropeway.broker import BACKUP_TIMEOUT, DEFAULT_TIMEOUT
 from ropeway.errors import BrokerClosed
 from ropeway.message import MessageId, Outgoing
@@ -33,6 +34,7 @@ from ropeway.peek import Peeked, PeekOptions
 from ropeway.portal import LoopThread, call
 from ropeway.queue import QueueAttributes, QueueSettings
 from ropeway.several import give_back
+from ropeway.topic import Publication, TopicSettings
 from ropeway.worker import Handler, logger
 
 __all__ = [
@@ -46,7 +48,11 @@ __all__ = [
     "Outgoing",
     "Peeked",
     "PeekOptions",
+    "Publication",
     "Stream",
+    "Subscription",
+    "Topic",
+    "TopicSettings",
     "Worker",
     "Backoff",
 ]
@@ -184,6 +190,77 @@ class Broker:
             lambda: self._inner.page_queues(prefix, after, limit, account=account, region=region),
         )
         return [Queue(loop, queue) for queue in found], following
+
+    def topic(self, name: str) -> Topic:
+        """As `ropeway.Broker.topic`."""
+        return Topic(self._loop_thread.loop, self._inner.topic(name))
+
+    def create_topic(
+        self, name: str, *, tags: Mapping[str, str] | None = None, **settings: Unpack[TopicSettings]
+    ) -> Topic:
+        """As `ropeway.Broker.create_topic`."""
+        loop = self._loop_thread.loop
+        return Topic(loop, call(loop, lambda: self._inner.create_topic(name, tags=tags, **settings)))
+
+    def list_topics(
+        self, prefix: str = "", *, account: str | None = None, region: str | None = None
+    ) -> Iterator[Topic]:
+        """As `ropeway.Broker.list_topics`, as an iterator."""
+        after: str | None = None
+        while True:
+            found, after = self.page_topics(prefix, after, account=account, region=region)
+            yield from found
+            if after is None:
+                return
+
+    def page_topics(
+        self,
+        prefix: str = "",
+        after: str | None = None,
+        limit: int | None = None,
+        *,
+        account: str | None = None,
+        region: str | None = None,
+    ) -> tuple[list[Topic], str | None]:
+        """As `ropeway.Broker.page_topics`."""
+        loop = self._loop_thread.loop
+        found, following = call(
+            loop,
+            lambda: self._inner.page_topics(prefix, after, limit, account=account, region=region),
+        )
+        return [Topic(loop, topic) for topic in found], following
+
+    def subscription(self, arn: str) -> Subscription:
+        """As `ropeway.Broker.subscription`."""
+        return Subscription(self._loop_thread.loop, self._inner.subscription(arn))
+
+    def list_subscriptions(
+        self, *, topic: str | None = None, account: str | None = None, region: str | None = None
+    ) -> Iterator[Subscription]:
+        """As `ropeway.Broker.list_subscriptions`, as an iterator."""
+        after: str | None = None
+        while True:
+            found, after = self.page_subscriptions(after, topic=topic, account=account, region=region)
+            yield from found
+            if after is None:
+                return
+
+    def page_subscriptions(
+        self,
+        after: str | None = None,
+        limit: int | None = None,
+        *,
+        topic: str | None = None,
+        account: str | None = None,
+        region: str | None = None,
+    ) -> tuple[list[Subscription], str | None]:
+        """As `ropeway.Broker.page_subscriptions`."""
+        loop = self._loop_thread.loop
+        found, following = call(
+            loop,
+            lambda: self._inner.page_subscriptions(after, limit, topic=topic, account=account, region=region),
+        )
+        return [Subscription(loop, each) for each in found], following
 
     @property
     def _loop_thread(self) -> LoopThread:

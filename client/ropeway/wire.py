@@ -56,6 +56,22 @@ class Action(enum.IntEnum):
     RemovePermission = 44
     PeekMessages = 45
     ReceiveFromQueues = 46
+    CreateTopic = 60
+    DeleteTopic = 61
+    ListTopics = 62
+    GetTopicAttributes = 63
+    SetTopicAttributes = 64
+    TagTopic = 65
+    UntagTopic = 66
+    ListTopicTags = 67
+    AddTopicPermission = 68
+    RemoveTopicPermission = 69
+    Subscribe = 70
+    Unsubscribe = 71
+    ListSubscriptions = 72
+    GetSubscriptionAttributes = 73
+    SetSubscriptionAttributes = 74
+    PublishMessage = 75
 
 
 REPEATABLE = frozenset(Action) - {
@@ -67,6 +83,9 @@ REPEATABLE = frozenset(Action) - {
     Action.AddPermission,
     Action.RemovePermission,
     Action.BackupStore,
+    Action.DeleteTopic,
+    Action.AddTopicPermission,
+    Action.PublishMessage,
 }
 """What may be asked again when its answer was lost. Not the others: a message would be there twice, a queue
 that was made again, or filled again, in between would be deleted or emptied, and what was allowed, taken

@@ -30,6 +30,25 @@ FIXED = {
 }
 """What is always answered to some actions."""
 
+TOPICS: dict[int, Any] = {
+    60: {"topic": "news", "arn": "arn:news", "created": True},
+    61: {},
+    62: {"topics": ["news"], "next": None},
+    63: {"arn": "arn:news", "confirmed": 1},
+    64: {},
+    65: {},
+    66: {},
+    67: {"team": "a"},
+    68: {},
+    69: {},
+    70: {"subscription": "arn:news:1", "created": True},
+    71: {},
+    72: {"subscriptions": [{"subscription": "arn:news:1"}], "next": None},
+    73: {"endpoint": "arn:jobs", "delivered": 2},
+    74: {},
+}
+"""What this peer says of topics, whoever asks."""
+
 Answer = tuple[int, Any]
 """0 and a result, or 1 and an error array."""
 
@@ -231,6 +250,10 @@ class Peer:
             answer = await self._receive(params, number)
         elif action in MOVES:
             answer = 0, MOVES[action]
+        elif action in TOPICS:
+            answer = 0, TOPICS[action]
+        elif action == 75:
+            answer = 0, [self._publish(entry, index) for index, entry in enumerate(params["entries"])]
         elif action == 46:
             _, found = await self._receive({**params, "queue": params["queues"][0]}, number)
             answer = 0, {"queue": 0 if found else None, "messages": found}
@@ -325,6 +348,12 @@ class Peer:
         shelf.messages.append(stored)
         shelf.news.set()
         return stored.id
+
+    def _publish(self, entry: dict[str, Any], index: int) -> Any:
+        if not entry["body"]:
+            return ["InvalidMessageContents", f"entries[{index}].body is empty", f"entries[{index}].body"]
+        raw = uuid.uuid4().bytes
+        return [raw, "1" * 20] if entry.get("group") else raw
 
     def _change(self, shelf: Shelf, entry: dict[str, Any]) -> Any:
         for each in shelf.messages:

@@ -5,7 +5,7 @@ The client never imports the daemon; this test imports both.
 
 import re
 from pathlib import Path
-from typing import get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 
@@ -13,6 +13,7 @@ import ropeway
 from ropeway import wire
 from ropewayd.protocols.catalogue import ACTIONS
 from ropewayd.queues import actions
+from ropewayd.topics import actions as topics
 from ropewayd.vocabulary import action as definitions
 from ropewayd.vocabulary import errors
 from tests.clients.peer import serving
@@ -43,6 +44,12 @@ def test_the_settings_of_a_queue_are_the_daemons() -> None:
     assert set(get_type_hints(ropeway.QueueSettings)) == set(actions.QueueAttributes.__struct_fields__)
     shown = set(get_type_hints(ropeway.QueueAttributes)) - set(get_type_hints(ropeway.QueueSettings))
     assert shown == set(re.findall("`(.*?)`", actions.GetQueueAttributes.answer))
+
+
+def test_the_settings_of_topics_and_subscriptions_are_the_daemons() -> None:
+    assert set(get_type_hints(ropeway.TopicSettings)) == set(topics.TopicAttributes.__struct_fields__)
+    ours = set(get_type_hints(ropeway.SubscriptionSettings))
+    assert ours == set(topics.SubscriptionAttributes.__struct_fields__)
 
 
 async def test_every_parameter_of_every_action_can_be_said(tmp_path: Path) -> None:
@@ -78,6 +85,23 @@ async def test_every_parameter_of_every_action_can_be_said(tmp_path: Path) -> No
         task = await jobs.start_move("other", rate=5)
         await jobs.cancel_move(task)
         await jobs.list_moves(3)
+        news = await broker.create_topic("news", tags={"team": "a"}, display_name="N")
+        await broker.page_topics("n", after="a", limit=10, account="0" * 12, region="eu-1")
+        given: Any = {"structure": "json", "group": "g", "deduplication_id": "d", "trace_header": "Root=1"}
+        await news.publish("{}", subject="s", attributes={"n": 1}, **given)
+        one = await news.subscribe(jobs, filter={"n": [1]}, raw=True, dead_letters="dead")
+        await broker.page_subscriptions("a", 10, topic="news", account="0" * 12, region="eu-1")
+        assert (await one.attributes())["delivered"] == 2
+        await one.set(raw_message_delivery=False)
+        await one.unsubscribe()
+        assert (await news.attributes())["confirmed"] == 1
+        await news.set(display_name="M")
+        await news.tag({"team": "b"})
+        await news.untag(["team"])
+        assert await news.tags() == {"team": "a"}
+        await news.add_permission("all", ["0" * 12], ["Publish"])
+        await news.remove_permission("all")
+        await news.delete()
         assert (await broker.show_store())["last_lsn"] == 7
         assert (await broker.backup_store("/backup/monday"))["records"] == 2
         await jobs.purge()

@@ -85,13 +85,15 @@ def test_a_message_goes_round(place: Place, broker: ropeway.sync.Broker) -> None
 
 
 def test_everything_that_the_library_offers_is_offered_to_plain_code() -> None:
-    for name in ("Broker", "Queue", "Message", "Worker", "Stream"):
+    for name in ("Broker", "Queue", "Message", "Worker", "Stream", "Topic", "Subscription"):
         theirs = {each for each in dir(getattr(ropeway, name)) if not each.startswith("_")}
         ours = {each for each in dir(getattr(ropeway.sync, name)) if not each.startswith("_")}
         internal = {
             "Broker": {"closed", "coalescer", "link"},
             "Queue": {"abandon", "broker", "change_soon", "give_back", "poll"},
             "Message": set(),
+            "Topic": {"broker"},
+            "Subscription": {"broker"},
             "Worker": {"stopping"},
             "Stream": {"aclose"},
         }[name]

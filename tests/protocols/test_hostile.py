@@ -186,7 +186,7 @@ NOT_EVEN_WRONG = [
 ]  # fmt: skip
 
 
-NAMING = ("queue", "queues", "source", "task")
+NAMING = ("queue", "queues", "source", "task", "topic", "subscription")
 """Fields that name what may not be there."""
 
 
@@ -194,6 +194,9 @@ def wrong_requests() -> Iterator[tuple[int, str, Any]]:
     """(action, field, parameters) with each field of each action of each wrong type."""
     good: dict[str, Any] = {
         "queue": "q",
+        "topic": "q",
+        "endpoint": "q",
+        "subscription": "arn:aws:sns:us-east-1:000000000000:q:00000000-0000-0000-0000-000000000000",
         "queues": ["q"],
         "source": "q",
         "task": "t",

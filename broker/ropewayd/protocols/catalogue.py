@@ -4,10 +4,11 @@ actions (references, clients, gateways) starts here."""
 from __future__ import annotations
 
 from ropewayd.queues import actions as queues
+from ropewayd.topics import actions as topics
 from ropewayd.upkeep import actions as upkeep
 from ropewayd.vocabulary.action import Action
 
-_FAMILIES = (queues, upkeep)
+_FAMILIES = (queues, topics, upkeep)
 
 ACTIONS: dict[int, type[Action]] = {
     kind.code: kind

@@ -60,7 +60,7 @@ def permit(
         if action not in GRANTED:
             return InvalidParameterValue(
                 "An action is not one of them. Reason: Policy statement action out of service scope!",
-                "policy",
+                "actions",
             )
     principals = [f"arn:aws:iam::{account}:root" for account in dict.fromkeys(accounts)]
     granted = [f"SNS:{action}" for action in dict.fromkeys(actions)]
@@ -73,7 +73,7 @@ def permit(
     }
     text = msgspec.json.encode({**document, "Statement": [*statements, statement]}).decode()
     if not is_object(text):
-        return InvalidParameterValue(f"The policy would have more than {MAX_BYTES} bytes.", "policy")
+        return InvalidParameterValue(f"The policy would have more than {MAX_BYTES} bytes.", "accounts")
     return text
 
 

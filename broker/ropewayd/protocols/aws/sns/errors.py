@@ -98,8 +98,7 @@ _NAMES: Final = {
     "protocol": "Protocol",
     "label": "Label",
     "accounts": "AWSAccountId",
-    "actions": "ActionName",
-    "policy": "Policy",
+    "actions": "Policy",
     "subject": "Subject",
     "body": "Message",
 }

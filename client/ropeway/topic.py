@@ -1,0 +1,332 @@
+"""A topic and its subscriptions, as seen from here: names, and the calls that concern them. They hold no
+state."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
+
+from ropeway.errors import ProtocolError, RopewayError
+from ropeway.message import Attributes, Body, MessageId, typed
+from ropeway.queue import Queue, all_or_raise, read_message_id
+from ropeway.wire import Action, pack, read_error
+
+if TYPE_CHECKING:
+    from ropeway.broker import Broker
+
+RUN_BYTES = 4 << 20
+"""About how much one request of `publish_many` holds."""
+
+
+class TopicSettings(TypedDict, total=False):
+    """What can be set on a topic."""
+
+    display_name: str
+    """What people are shown: up to 100 characters."""
+    policy: str | None
+    """The access policy, JSON of up to 30,720 bytes; empty removes it. It is kept, not enforced."""
+    delivery_policy: str | None
+    """The delivery policy, a JSON object; kept and told."""
+    kms_master_key_id: str | None
+    """A KMS key's id; kept and told."""
+    signature_version: Literal["1", "2"] | None
+    """Kept and told: nothing is signed."""
+    tracing_config: Literal["PassThrough", "Active"] | None
+    """Kept and told."""
+    maximum_message_size: int | None
+    """Bytes of a message and its attributes: 1,024 to 1,048,576; 262,144."""
+    fifo: bool
+    """Whether it keeps order within message groups, and takes no duplicates. Only when it is made, and its
+    name ends in .fifo exactly then; False."""
+    content_based_deduplication: bool
+    """FIFO: whether the SHA-256 of its body is the deduplication id of a message that has none; False."""
+    fifo_throughput_scope: Literal["Topic", "MessageGroup"]
+    """FIFO: whether a deduplication id means the same message in the topic or in its group; "Topic"."""
+    feedback: Mapping[str, str]
+    """AWS's delivery status attributes by name; kept and told."""
+
+
+class DeadLetters(TypedDict):
+    """Where a subscription's messages go that its queue does not take."""
+
+    dead_letter_target_arn: str
+    """The dead-letter queue: its ARN, or its name."""
+
+
+class SubscriptionSettings(TypedDict, total=False):
+    """What can be set on a subscription."""
+
+    raw_message_delivery: bool
+    """Whether the queue gets the message as it was published, and not the envelope; False."""
+    filter_policy: Mapping[str, Any] | str | None
+    """Which messages it wants; None: all. An object, or its JSON."""
+    filter_policy_scope: Literal["MessageAttributes", "MessageBody"]
+    """What of a message the filter policy looks at; "MessageAttributes"."""
+    redrive_policy: DeadLetters | None
+    """Where messages go that its queue does not take; None: nowhere."""
+
+
+class PublishOptions(TypedDict, total=False):
+    """What can be said of a message besides its body; see `Publication`."""
+
+    subject: str | None
+    attributes: Attributes | None
+    structure: Literal["json"] | None
+    trace_header: str | None
+    group: str | None
+    deduplication_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A message to publish with `Topic.publish_many`: its body, a subject of fewer than 100 characters, its
+    attributes, and an X-Ray trace header to hand on. With the `structure` "json" the body is a JSON object
+    with a text for each protocol by its name, and `default`.
+
+    A FIFO topic keeps the order within each `group`, which it requires. Two messages with the same
+    `deduplication_id` within 5 minutes are one.
+    """
+
+    body: Body
+    subject: str | None = None
+    attributes: Attributes | None = None
+    structure: Literal["json"] | None = None
+    trace_header: str | None = None
+    group: str | None = None
+    deduplication_id: str | None = None
+
+
+class Topic:
+    """Made by `Broker.topic` and `Broker.create_topic`.
+
+    Every call raises NotFound where there is no such topic, DeadlineExceeded where no answer came in time,
+    and BrokerClosed after the broker was closed.
+    """
+
+    __slots__ = ("broker", "name")
+
+    def __init__(self, broker: Broker, name: str) -> None:
+        self.broker = broker
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<Topic {self.name}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Topic) and other.broker is self.broker and other.name == self.name
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    # Messages
+
+    async def publish(self, body: Body, **options: Unpack[PublishOptions]) -> MessageId:
+        """Publish one message; its id is returned when every queue that wants it has it on disk. The options
+        are those of `Publication`.
+
+        Raises InvalidParameterValue and InvalidMessageContents; ConnectionLost if the connection broke before
+        the answer: the message may or may not have been accepted.
+        """
+        [published] = await self._publish([_entry(Publication(body, **options))])
+        if isinstance(published, RopewayError):
+            raise published
+        return published
+
+    async def publish_many(self, messages: Iterable[Body | Publication]) -> list[MessageId]:
+        """Publish any number of messages, in as few requests as they fit, one after the other; their ids, in
+        order.
+
+        Raises BatchError if some were not accepted, with the result of each; if the whole of it was refused
+        for one reason, such as NotFound, that reason.
+        """
+        entries = [_entry(each if isinstance(each, Publication) else Publication(each)) for each in messages]
+        results: list[MessageId | RopewayError] = []
+        for run in _runs(entries):
+            try:
+                results += await self._publish(run)
+            except RopewayError as error:
+                results += [error] * len(run)
+        return [each for each in all_or_raise(results) if isinstance(each, MessageId)]
+
+    async def _publish(self, entries: Sequence[dict[str, object]]) -> list[MessageId | RopewayError]:
+        found = await self._call(Action.PublishMessage, entries=list(entries))
+        if not isinstance(found, tuple) or len(found) != len(entries):
+            raise ProtocolError("the daemon's answer to PublishMessage has the wrong shape")
+        return [_published(each) for each in found]
+
+    # Subscriptions
+
+    async def subscribe(
+        self,
+        queue: Queue | str,
+        *,
+        filter: Mapping[str, Any] | str | None = None,  # noqa: A002  # what it is called everywhere
+        filter_by: Literal["attributes", "body"] = "attributes",
+        raw: bool = False,
+        dead_letters: Queue | str | None = None,
+    ) -> Subscription:
+        """Have a queue get what is published from now on: all of it, or what the filter policy `filter` takes
+        by a message's attributes or its body. The envelope, or with `raw` the message itself.
+        What the queue does not take goes to the queue `dead_letters`, if there is one. A queue that is not
+        there (yet) can be named.
+
+        A subscription that is there already is found, if it is as asked for. Raises InvalidParameterValue;
+        OverLimit.
+        """
+        settings: dict[str, object] = {}
+        if raw:
+            settings["raw_message_delivery"] = True
+        if filter is not None:
+            settings["filter_policy"] = filter if isinstance(filter, str) else dict(filter)
+            settings["filter_policy_scope"] = "MessageBody" if filter_by == "body" else "MessageAttributes"
+        if dead_letters is not None:
+            settings["redrive_policy"] = {"dead_letter_target_arn": _name(dead_letters)}
+        asked = {"endpoint": _name(queue), "protocol": "sqs", "attributes": settings}
+        match await self._call(Action.Subscribe, **asked):
+            case {"subscription": str(arn)}:
+                return Subscription(self.broker, arn)
+        raise ProtocolError("the daemon's answer to Subscribe has the wrong shape")
+
+    async def subscriptions(self) -> AsyncIterator[Subscription]:
+        """All of its subscriptions, fetched in pages as needed."""
+        async for each in self.broker.list_subscriptions(topic=self.name):
+            yield each
+
+    async def page_subscriptions(
+        self, after: str | None = None, limit: int | None = None
+    ) -> tuple[list[Subscription], str | None]:
+        """Up to `limit` (1 to 1,000) subscriptions after the one of the ARN `after`, and the ARN to go on
+        after, if any."""
+        return await self.broker.page_subscriptions(after, limit, topic=self.name)
+
+    # The topic itself
+
+    async def attributes(self) -> dict[str, Any]:
+        """What is known of it: settings that are set, and `arn`, `owner`, `created_at` (milliseconds),
+        `confirmed` and `deleted` (numbers of subscriptions)."""
+        return _map(await self._call(Action.GetTopicAttributes))
+
+    async def set(self, **settings: Unpack[TopicSettings]) -> None:
+        """Change settings; those not named stay. Raises InvalidAttributeName, InvalidAttributeValue."""
+        await self._call(Action.SetTopicAttributes, attributes=dict(settings))
+
+    async def tag(self, tags: Mapping[str, str]) -> None:
+        """Put tags on it, up to 50; a key that it has already gets the new value."""
+        await self._call(Action.TagTopic, tags=dict(tags))
+
+    async def untag(self, keys: Iterable[str]) -> None:
+        """Take tags from it. A key that it does not have is fine."""
+        await self._call(Action.UntagTopic, keys=list(keys))
+
+    async def tags(self) -> dict[str, str]:
+        """Its tags."""
+        return _map(await self._call(Action.ListTopicTags))
+
+    async def add_permission(self, label: str, accounts: Iterable[str], actions: Iterable[str]) -> None:
+        """Allow other accounts some actions: a statement in its policy. Raises InvalidParameterValue."""
+        given: dict[str, object] = {"label": label, "accounts": list(accounts), "actions": list(actions)}
+        await self._call(Action.AddTopicPermission, **given)
+
+    async def remove_permission(self, label: str) -> None:
+        """Take back what was allowed by this label."""
+        await self._call(Action.RemoveTopicPermission, label=label)
+
+    async def delete(self) -> None:
+        """Delete it and every subscription to it. One that is not there is fine."""
+        await self._call(Action.DeleteTopic)
+
+    async def _call(self, action: Action, **params: object) -> object:
+        return await self.broker.link.call(action, {"topic": self.name, **params})
+
+
+class Subscription:
+    """Made by `Topic.subscribe`, `Topic.subscriptions` and `Broker.list_subscriptions`.
+
+    Every call but `unsubscribe` raises NotFound where there is no such subscription.
+    """
+
+    __slots__ = ("arn", "broker")
+
+    def __init__(self, broker: Broker, arn: str) -> None:
+        self.broker = broker
+        self.arn = arn
+
+    def __repr__(self) -> str:
+        return f"<Subscription {self.arn}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Subscription) and other.broker is self.broker and other.arn == self.arn
+
+    def __hash__(self) -> int:
+        return hash(self.arn)
+
+    async def attributes(self) -> dict[str, Any]:
+        """What is known of it: its settings, and `topic` (an ARN), `protocol`, `endpoint`, `owner`,
+        `created_at` (milliseconds); and since the daemon started `delivered`, `filtered`, `dead_lettered` and
+        `failed` (numbers of messages)."""
+        return _map(await self._call(Action.GetSubscriptionAttributes))
+
+    async def set(self, **settings: Unpack[SubscriptionSettings]) -> None:
+        """Change settings; those not named stay. Raises InvalidParameterValue, InvalidAttributeValue."""
+        given: dict[str, object] = dict(settings)
+        await self._call(Action.SetSubscriptionAttributes, attributes=given)
+
+    async def unsubscribe(self) -> None:
+        """End it. One that is not there is fine."""
+        await self._call(Action.Unsubscribe)
+
+    async def _call(self, action: Action, **params: object) -> object:
+        return await self.broker.link.call(action, {"subscription": self.arn, **params})
+
+
+def _name(queue: Queue | str) -> str:
+    return queue.name if isinstance(queue, Queue) else queue
+
+
+def _entry(message: Publication) -> dict[str, object]:
+    if not isinstance(message.body, (str, bytes, bytearray, memoryview)):
+        raise TypeError(f"a body is str or bytes, not {type(message.body).__name__}")
+    attributes = message.attributes
+    given: dict[str, object] = {
+        "body": message.body,
+        "subject": message.subject,
+        "attributes": {name: typed(name, value) for name, value in attributes.items()}
+        if attributes
+        else None,
+        "structure": message.structure,
+        "trace_header": message.trace_header,
+        "group": message.group,
+        "deduplication_id": message.deduplication_id,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _runs(entries: Sequence[dict[str, object]]) -> Iterator[list[dict[str, object]]]:
+    """As many as one request takes."""
+    run: list[dict[str, object]] = []
+    size = 0
+    for each in entries:
+        its = len(pack(each))
+        if run and (size + its > RUN_BYTES or len(run) == 1000):
+            yield run
+            run, size = [], 0
+        run.append(each)
+        size += its
+    if run:
+        yield run
+
+
+def _published(result: object) -> MessageId | RopewayError:
+    match result:
+        case bytes():
+            return read_message_id(result)
+        case (bytes() as raw, str(number)):
+            return read_message_id((raw, number))
+    return read_error(result)
+
+
+def _map(found: object) -> dict[str, Any]:
+    if not isinstance(found, dict):
+        raise ProtocolError("the daemon's answer is no map")
+    return dict(found)
