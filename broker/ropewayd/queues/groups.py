@@ -18,6 +18,7 @@ import heapq
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import msgspec
 
@@ -220,6 +221,19 @@ class Groups:
                 break
         for name in beyond:
             self._put_off(name)
+        return found
+
+    def coming(self, count: int, most: int) -> list[Message]:
+        """About the next `count`, if each receive takes `most` and nothing comes back meanwhile."""
+        found: list[Message] = []
+        for group in self._open.values():
+            for message in islice(group.line, group.head, group.head + most):
+                if message.state == VISIBLE:
+                    found.append(message)
+                elif message.state != GONE:
+                    break
+            if len(found) >= count:
+                break
         return found
 
     def _put_off(self, name: str) -> None:

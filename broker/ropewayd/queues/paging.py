@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 from ropewayd.kernel.service import Needs
 from ropewayd.store.protocol import Record
 
+from .groups import Groups
 from .message import Message
 from .queue import Queue
 from .records import MAX_SEQUENCE, MESSAGES, row_key
@@ -66,6 +68,44 @@ def bodies(registry: Registry, queue: Queue, stubs: Iterable[Message], events: t
         registry.fill_bodies(number, sequences, records)
 
     return Needs(key=(number, "bodies", *keys), space=MESSAGES, fill=fill, keys=keys, events=events)
+
+
+def coming(
+    registry: Registry,
+    queue: Queue,
+    groups: Groups,
+    picked: Iterable[Message],
+    most: int,
+    events: tuple[Any, ...],
+) -> Needs | None:
+    """The bodies of the stubs among these messages, and among those that the next receives of `most` will
+    take; None if there are none. While they are read no others are: who needs one waits for these first."""
+    number = queue.number
+    key = (number, "coming")
+    if queue.fetching:
+        return Needs(key=key, space=MESSAGES, fill=lambda _: None, events=events)
+    sequences: dict[int, None] = {}
+    room = registry.page_bytes()
+    queue.near = 0
+    for message in chain(picked, groups.coming(registry.page_messages(), most)):
+        queue.near += 1
+        if message.stub and message.sequence not in sequences:
+            sequences[message.sequence] = None
+            room -= message.body
+            if room <= 0:
+                break
+    if not sequences:
+        return None
+
+    def begin() -> None:
+        queue.fetching = True
+
+    def fill(records: list[Record]) -> None:
+        queue.fetching = False
+        registry.fill_bodies(number, list(sequences), records)
+
+    keys = [row_key(number, sequence) for sequence in sequences]
+    return Needs(key=key, space=MESSAGES, fill=fill, keys=keys, begin=begin, events=events)
 
 
 def go_on(queue: Queue, events: tuple[Any, ...]) -> Needs:

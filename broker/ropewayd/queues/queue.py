@@ -59,6 +59,7 @@ class Queue:
         "delaying",
         "ending",
         "expiry",
+        "fetching",
         "floor",
         "groups",
         "ids",
@@ -70,6 +71,7 @@ class Queue:
         "mixed",
         "modified_at",
         "name",
+        "near",
         "next_sequence",
         "number",
         "owner",
@@ -132,6 +134,11 @@ class Queue:
         self.changed = 0
         self.unswept = 0
         """Rows written since memory last left bodies of a FIFO queue to the disk."""
+        self.near = 0
+        """Of a FIFO queue, about how many of the next messages have been seen to have their bodies here; 0
+        where nobody has had to wait for one."""
+        self.fetching = False
+        """Whether bodies of the next messages are being read."""
         self.mixed = False
         """Whether messages came from other queues: then their ages are in no order."""
         self.tasks: list[MoveTask] = []

@@ -14,7 +14,7 @@ from . import actions as a
 from . import events as e
 from .attempts import Attempts
 from .message import Message, told
-from .paging import bodies, go_on, next_page
+from .paging import bodies, coming, go_on, next_page
 from .queue import Queue
 from .records import MAX_SEQUENCE, first_sequence_number
 from .redrive import Redrive
@@ -78,11 +78,12 @@ class Receiving:
             shown = (m.id, handle, body, m.sent_at, count, m.first_received_at or now, m.attributes)
             answer.append(shown if m.system is None else (*shown, told(m.system, m.sequence, numbers_from)))
         if not answer:
-            return bodies(self._registry, queue, (m for m in picked if m.stub), (*expired, *moved))
+            return self._bodies(queue, picked, action.max_messages, (*expired, *moved))
         attempt = action.attempt if queue.attributes.fifo else None
         event = e.MessagesReceived(number, now, deadline, sequences, attempt)
         # What moves comes last: it may feed others, and all else has happened then.
-        return Decision(answer, (*expired, event, *moved), self._ahead(queue, picked[len(answer) :]))
+        ahead = self._ahead(queue, picked[len(answer) :], len(answer), action.max_messages)
+        return Decision(answer, (*expired, event, *moved), ahead)
 
     def _again(self, queue: Queue, attempts: Attempts, action: a.ReceiveMessage, now: int) -> Outcome | None:
         """If it is a receive that is asked for again: its messages, as they were given then."""
@@ -105,15 +106,36 @@ class Receiving:
         event = e.VisibilityChanged(queue.number, now, sequences, [deadline] * len(held), attempt=True)
         return Decision(answer, (event,))
 
-    def _ahead(self, queue: Queue, left: list[Message]) -> Needs | None:
-        """What the next receive will want from disk. `left` were picked, but their bodies were not there."""
+    def _bodies(self, queue: Queue, picked: list[Message], most: int, events: tuple[Any, ...]) -> Needs:
+        """Those of these stubs. Of a FIFO queue they stand anywhere, and so do the next ones: those too."""
+        if queue.groups is not None:
+            needs = coming(self._registry, queue, queue.groups, picked, most, events)
+            assert needs is not None
+            return needs
+        return bodies(self._registry, queue, (m for m in picked if m.stub), events)
+
+    def _ahead(self, queue: Queue, left: list[Message], taken: int, most: int) -> Needs | None:
+        """What the next receives will want from disk. `left` were picked, but their bodies were not there;
+        `taken`: how many are handed out."""
+        groups, registry = queue.groups, self._registry
         if left:
-            return bodies(self._registry, queue, (m for m in left if m.stub))
-        if queue.groups is not None or not queue.on_disk:
+            return self._bodies(queue, left, most, ())
+        if groups is not None and queue.near:
+            queue.near = max(1, queue.near - taken)
+            if queue.near < registry.page_messages() // 2 and not queue.fetching:
+                needs = coming(registry, queue, groups, (), most, ())
+                if needs is not None:
+                    return needs
+                if not registry.memory.short:
+                    queue.near = 0
+        if not queue.on_disk:
             return None
-        if queue.ready.window(queue.paged_through) < self._registry.page_messages():
-            return next_page(self._registry, queue, self._limits.page_messages)
-        return None
+        if groups is None:
+            short = queue.ready.window(queue.paged_through) < registry.page_messages()
+        else:
+            known = len(queue.messages)
+            short = known < self._look and known - queue.in_flight - queue.delayed < registry.page_messages()
+        return next_page(registry, queue, self._limits.page_messages) if short else None
 
     def _pick(
         self, queue: Queue, count: int, now: int
