@@ -17,10 +17,10 @@ export PYTHON
 
 bin := .venv/bin
 
-.PHONY: help run test demo bench proof check format matrix simulate model torture constraints
+.PHONY: help run test demo bench bench-peers proof check format matrix simulate model torture constraints
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: ## Serve on the embedded store in ./data
 	@.ci/venv .venv broker,cli
@@ -38,6 +38,11 @@ demo: ## Run the transcoding site: workers, real video, a killed worker and a ki
 bench: ## Measure queues against the bare loop, or what SCENARIO=name says
 	@.ci/venv .venv bench
 	@$(bin)/python -m bench run $(SCENARIO) $(ARGS)
+
+bench-peers: ## Measure beside other brokers; installs them where apt-get can
+	@.ci/venv .venv bench
+	@.ci/peers
+	@$(bin)/python -m bench run peers $(ARGS)
 
 proof: ## Run the long proofs in their CI size
 	@.ci/venv .venv dev,demo

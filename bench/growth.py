@@ -46,7 +46,7 @@ def cycle(server: Server, queue: str, groups: int, turns: int, body: int) -> dic
     with connection:
         send, receive = wire.send(1, [bytes(body)] * BATCH), wire.receive(1, BATCH)
         for _ in range(turns):
-            timed("send", wire.renewed(send))
+            timed("send", send)
             messages = timed("receive", receive)
             assert messages, "a receive found nothing"
             timed("delete", wire.delete(1, wire.ids_and_handles(messages)[1]))

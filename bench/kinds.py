@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 from bench.httpwire import HttpWire, NothingWire
+from bench.peers import beanstalkd, redis
 from bench.wire import QUEUE, BareWire, FifoWire, RopewayWire, Wire, dial
 
 BARE, ROPEWAY, FIFO, HTTP, NOTHING = "bare", "ropeway", "fifo", "http", "nothing"
@@ -13,6 +14,10 @@ BARE, ROPEWAY, FIFO, HTTP, NOTHING = "bare", "ropeway", "fifo", "http", "nothing
 def open_wire(kind: str, port: int, queue: str = QUEUE, groups: int = 1) -> tuple[socket.socket, Wire]:
     """A connection to a port of the loopback that is ready for requests. `groups`: those of a FIFO queue."""
     connection = dial(port)
+    if kind == redis.KIND:
+        return connection, redis.RedisWire(queue)
+    if kind == beanstalkd.KIND:
+        return connection, beanstalkd.BeanstalkdWire()
     if kind == BARE:
         return connection, BareWire()
     if kind == HTTP:

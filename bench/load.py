@@ -307,7 +307,7 @@ class Consumer(Peer):
     def start(self) -> None:
         self.began_at = time.perf_counter()
         self._outstanding = self._plan.outstanding
-        self._transport.write(b"".join(self._requests))
+        self._transport.write(b"".join(map(self._wire.renewed, self._requests)))
 
     def data_received(self, data: bytes) -> None:
         wire, deleting = self._wire, self._deleting
@@ -330,7 +330,7 @@ class Consumer(Peer):
                 self._quota.left -= len(ids)
                 self.answers += 1
                 deleting[slot] = len(ids)
-                requests.append(wire.delete(slot, handles))
+                requests.append(wire.renewed(wire.delete(slot, handles)))
             else:
                 self.empty += 1
                 if wire.empty_pause:
@@ -349,7 +349,7 @@ class Consumer(Peer):
             self._outstanding -= 1
             self._rest()
         else:
-            requests.append(self._requests[slot - 1])
+            requests.append(self._wire.renewed(self._requests[slot - 1]))
 
     def _try_again(self, slot: int) -> None:
         requests: list[bytes] = []

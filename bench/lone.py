@@ -43,7 +43,7 @@ def receives(
             wires.append((connection, wire, wire.send(1, bodies), wire.receive(1, BATCH)))
         for _ in range(turns):
             for (connection, wire, send, receive), each in zip(wires, took, strict=True):
-                call(connection, wire, wire.renewed(send))
+                call(connection, wire, send)
                 began, worked = time.perf_counter(), server.cpu()
                 found = call(connection, wire, receive)
                 each.append((time.perf_counter() - began, server.cpu() - worked))

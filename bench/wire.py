@@ -52,7 +52,8 @@ class Wire(Protocol):
         """A request that deletes what has been received."""
 
     def renewed(self, request: bytes) -> bytes:
-        """What is sent of a request that `send` made; it can be sent any number of times."""
+        """What is sent of a request. It is told of each as it goes out, in order, and can be told of the same
+        one any number of times."""
 
     def sent_ids(self, result: Sequence[Any]) -> Sequence[Any]:
         """The ids in a send's answer, and errors where there are none."""
@@ -68,7 +69,7 @@ class Wire(Protocol):
 
 
 class Plain:
-    """A wire whose sends can be sent again as they are, and are answered with ids."""
+    """A wire whose requests can be sent again as they are, and whose sends are answered with ids."""
 
     def renewed(self, request: bytes) -> bytes:
         return request
@@ -193,8 +194,11 @@ class FifoWire(RopewayWire):
         return request
 
     def renewed(self, request: bytes) -> bytes:
+        places = self._places.get(request)
+        if places is None:
+            return request
         written = bytearray(request)
-        for at in self._places[request]:
+        for at in places:
             self._next += 1
             end = at + GROUP_BYTES
             written[at:end] = b"%08d" % (self._next % self._groups)
@@ -228,7 +232,7 @@ def call(connection: socket.socket, wire: Wire, request: bytes) -> Any:
 
     Raises UnexpectedAnswer for an error, OSError when the server goes away or takes too long.
     """
-    connection.sendall(request)
+    connection.sendall(wire.renewed(request))
     return read_answer(connection, wire)
 
 

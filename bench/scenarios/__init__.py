@@ -16,6 +16,7 @@ from bench.scenarios import (
     long_poll,
     many_queues,
     noisy_tenant,
+    peers,
     queue_cycle,
     sizes,
     slow_disk,
@@ -33,6 +34,7 @@ _MODULES = (
     fifo_groups,
     fifo_limits,
     noisy_tenant,
+    peers,
     cost_growth,
 )
 
