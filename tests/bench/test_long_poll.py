@@ -31,7 +31,7 @@ def test_each_figure_is_judged() -> None:
 
 @pytest.mark.parametrize("face", scenario.FACES, ids=[each.name for each in scenario.FACES])
 def test_consumers_renew_their_polls_and_are_woken(tmp_path: Path, face: Daemon) -> None:
-    settings = Settings(seconds=1, rounds=1, directory=tmp_path, polls=12, idle_seconds=0.5)
+    settings = Settings(seconds=1, rounds=1, directory=tmp_path, polls=12, idle_seconds=1.5)
     found = scenario.one_face(face, settings, wakes=15, poll_ms=1000)
     assert (found.idle.queues, found.idle.polls) == (12, 12)
     assert found.idle.renewals > 0
