@@ -23,8 +23,14 @@ message, however low, does not lower it."""
 _REFUSED = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
+_CONTROLS = bytes(set(range(0x20)) - set(b"\t\n\r"))
+
+
 def fits(text: str) -> bool:
     """Whether AWS would take each character."""
+    if text.isascii():  # the most frequent, and the cheapest to look through
+        raw = text.encode()
+        return raw.translate(None, _CONTROLS) == raw
     return text.isprintable() or _REFUSED.search(text) is None
 
 

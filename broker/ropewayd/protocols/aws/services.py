@@ -75,6 +75,12 @@ STS = Service(
     _operations(sts),
 )
 SERVICES = (SQS, SNS, STS)
-BY_TARGET = {each.target: each for each in SERVICES if not each.nested}
+BY_TARGET = {
+    f"{each.target}.{name}": (each, name, kind)
+    for each in SERVICES
+    if not each.nested
+    for name, kind in each.operations.items()
+}
+"""What an X-Amz-Target means."""
 BY_VERSION = {each.version: each for each in SERVICES}
 BY_SCOPE = {each.scope: each for each in SERVICES}

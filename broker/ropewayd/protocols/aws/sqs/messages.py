@@ -78,11 +78,21 @@ class Outgoing(msgspec.Struct, rename=pascal, kw_only=True):
     message_group_id: str | None = None
 
 
-def entry_of(given: Outgoing | SendMessage, call: Call) -> dict[str, Any]:
-    """A message as the action takes it, before its types are checked. Raises RopewayError."""
+def entry_of(given: Outgoing | SendMessage, call: Call) -> a.SendEntry | dict[str, Any]:
+    """A message as the action takes it; its types are still to be checked, unless it is a body alone. Raises
+    RopewayError."""
     problem = check_text(given.message_body, "MessageBody")
     if problem is not None:
         raise problem
+    if (
+        given.message_attributes is None
+        and given.delay_seconds is None
+        and given.message_group_id is None
+        and given.message_deduplication_id is None
+        and given.message_system_attributes is None
+        and call.trace is None
+    ):
+        return a.SendEntry(given.message_body)
     entry: dict[str, Any] = {"body": given.message_body}
     if given.delay_seconds is not None:
         entry["delay"] = milliseconds(given.delay_seconds)
@@ -96,6 +106,15 @@ def entry_of(given: Outgoing | SendMessage, call: Call) -> dict[str, Any]:
     if given.message_deduplication_id is not None:
         entry["deduplication_id"] = given.message_deduplication_id
     return entry
+
+
+def send(queue: str, entries: list[a.SendEntry | dict[str, Any]]) -> Action:
+    """The action that sends these. Raises RopewayError."""
+    ready = [each for each in entries if type(each) is a.SendEntry]
+    if len(ready) == len(entries):
+        return a.SendMessage(queue=queue, entries=ready)
+    plain = [msgspec.structs.asdict(each) if type(each) is a.SendEntry else each for each in entries]
+    return convert(a.SendMessage, {"queue": queue, "entries": plain})
 
 
 def sent(given: Outgoing | SendMessage, answer: Any) -> dict[str, Any]:
@@ -136,7 +155,7 @@ class SendMessage(QueueOperation, kw_only=True):
     message_group_id: str | None = None
 
     def action(self, call: Call) -> Action:
-        return convert(a.SendMessage, {"queue": self.queue(call), "entries": [entry_of(self, call)]})
+        return send(self.queue(call), [entry_of(self, call)])
 
     def output(self, answer: Any, call: Call) -> dict[str, Any]:
         if isinstance(answer[0], RopewayError):
@@ -335,26 +354,32 @@ class Batch(QueueOperation, kw_only=True):
         good, bad, left = [], [], iter(answers)
         for place, entry in enumerate(entries):
             answer = call.refused[place] if place in call.refused else next(left)
-            if not isinstance(answer, RopewayError):
+            if isinstance(answer, RopewayError):
+                bad.append(self._failure(entry, answer, call))
+            else:
                 good.append({"Id": entry.id, **success(entry, answer)})
-                continue
-            if hasattr(entry, "receipt_handle"):
-                answer = refuse_handle(answer, entry.receipt_handle)
-            fault = fault_of(answer)
-            bad.append(
-                {
-                    "Id": entry.id,
-                    "SenderFault": fault.sender,
-                    "Code": fault.code,
-                    "Message": text_of(answer, call, self),
-                }
-            )
         return {name: each for name, each in (("Successful", good), ("Failed", bad)) if each}
+
+    def _failure(self, entry: Any, error: RopewayError, call: Call) -> dict[str, Any]:
+        if hasattr(entry, "receipt_handle"):
+            error = refuse_handle(error, entry.receipt_handle)
+        fault = fault_of(error)
+        return {
+            "Id": entry.id,
+            "SenderFault": fault.sender,
+            "Code": fault.code,
+            "Message": text_of(error, call, self),
+        }
 
 
 def nothing_more(_entry: Entry, _answer: Any) -> dict[str, Any]:
     """What most successes have besides the entry's id."""
     return {}
+
+
+def _counted(entry: a.SendEntry | dict[str, Any]) -> tuple[str, Any]:
+    """The parts of a message that its size is counted of."""
+    return (entry["body"], entry.get("attributes")) if isinstance(entry, dict) else (entry.body, None)
 
 
 class SendMessageBatch(Batch, kw_only=True):
@@ -372,21 +397,21 @@ class SendMessageBatch(Batch, kw_only=True):
         if queue.endswith(".fifo") and not all(each.message_group_id for each in self.entries):
             # The one mistake in an entry that AWS takes for the whole batch's.
             raise InvalidParameterValue("The request must contain the parameter MessageGroupId.")
-        plain = []
+        entries: list[a.SendEntry | dict[str, Any]] = []
         for place, each in enumerate(self.entries):
             try:
                 entry = entry_of(each, call)
             except RopewayError as error:
                 call.refused[place] = error
                 continue
-            plain.append(entry)
+            entries.append(entry)
             call.taken.append(each)
-        size = batch_bytes((each["body"], each.get("attributes")) for each in plain)
+        size = batch_bytes(map(_counted, entries))
         if size > BATCH_BYTES:
             raise BatchRequestTooLong(
                 f"Batch requests cannot be longer than {BATCH_BYTES} bytes. You have sent {size} bytes."
             )
-        return convert(a.SendMessage, {"queue": queue, "entries": plain}) if plain else None
+        return send(queue, entries) if entries else None
 
     def output(self, answer: Any, call: Call) -> dict[str, Any]:
         return self.told(self.entries, answer or (), call, sent)
