@@ -122,21 +122,22 @@ def verify(
     pairs = _pairs(query) if query else []
     fields = request.fields
     signed = _read(fields, pairs)
-    scope = signed.terms.scope
+    terms = signed.terms
+    scope = terms.scope
     key = keys.get(scope.key)
     _check_time(signed, now, skew)
     if scope.service not in services:
         raise SignatureDoesNotMatch(
             f"Credential should be scoped to correct service: {', '.join(services)!r}."
         )
-    _check_headers(signed.terms.signed, fields)
+    _check_headers(terms.signed, fields)
     payload = hashlib.sha256(request.body).hexdigest()
     claimed = fields.get("x-amz-content-sha256")
     if claimed is not None and claimed != [payload.encode()]:
         raise SignatureDoesNotMatch("The header x-amz-content-sha256 is not the hash of the body.")
     said = canonical_query(pairs, "X-Amz-Signature" if signed.expires is not None else None) if pairs else ""
-    lines = header_lines(signed.terms.lines, request)
-    canonical = canonical_request(request.method, path, said, lines, signed.terms.names, payload)
+    lines = header_lines(terms.lines, request)
+    canonical = canonical_request(request.method, path, said, lines, terms.names, payload)
     expected = sign(key.secret if key else _NOBODY, scope, signed.stamp, canonical)
     right = hmac.compare_digest(expected, signed.signature)
     if key is None:
@@ -190,8 +191,8 @@ def header_lines(names: Iterable[tuple[str, bytes]], request: Request) -> bytes:
     fields = request.fields
     if len(fields) == len(request.headers):  # none is there twice
         lines = b"".join([begin + fields[name][0] + b"\n" for name, begin in names])
-        odd = b"  " in lines or b": " in lines or b" \n" in lines or lines.translate(None, _ODD) != lines
-        if not odd:
+        spaced = b" " in lines and (b"  " in lines or b": " in lines or b" \n" in lines)
+        if not spaced and lines.translate(None, _ODD) == lines:
             return lines
     # There may be space that does not count. Most clients send none.
     return b"".join([begin + b",".join(map(_trimmed, fields[name])) + b"\n" for name, begin in names])
