@@ -46,7 +46,7 @@ bench-peers: ## Measure beside other brokers; installs them where apt-get can
 
 proof: ## Run the long proofs in their CI size
 	@.ci/venv .venv dev,demo
-	@$(bin)/python -m pytest -n auto -m proof $(ARGS)
+	@$(bin)/python -m pytest -n auto --dist worksteal -m proof $(ARGS)
 
 check: ## Lint, format, types, and which floor imports which
 	@.ci/venv .venv dev

@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tests import memory
 from tests.daemon import Daemon
 from tests.durability.deaths import SPILLING, at_work, check, end_queues, in_a_start, in_a_stop, live
 from tests.faults.operations import CHAPTERS, MOMENTS, Script, fail_all
@@ -47,8 +48,7 @@ def tell(text: str) -> None:
 
 def once(harness: str, seed: int) -> Counter[str]:
     """One seed of one harness. Raises what went wrong."""
-    with tempfile.TemporaryDirectory(prefix="ropeway-faults-") as name:
-        directory = Path(name)
+    with memory.directory() as directory:
         if harness == "power":
             return history(seed, directory)
         if harness == "operations":
@@ -176,7 +176,7 @@ async def again(seed: int, number: int, at: int) -> Counter[str]:
     with tempfile.TemporaryDirectory(prefix="ropeway-faults-") as name:
         script = Script(seed, Path(name))
         try:
-            chapter = (await script.write())[number]
+            chapter = (await script.write(number))[number]
             for fault in chapter.faults():
                 if fault.at == at:
                     tell(f"{fault}, a {chapter.operations[at - 1].value}")

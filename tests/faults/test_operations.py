@@ -30,10 +30,10 @@ def test_some_operations_of_a_start_after_a_crash_fail(tmp_path: Path) -> None:
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize("number", range(len(MOMENTS)), ids=[f"{work} {part}" for work, part in MOMENTS])
-def test_each_operation_of_a_start_after_a_crash_fails(tmp_path: Path, number: int) -> None:
-    figures = fail_all(2, tmp_path, range(CHAPTERS + number, CHAPTERS + number + 1))
-    assert figures["Unknown"] + figures["Unusable"] > 10
+@pytest.mark.parametrize("half", range(2))
+def test_each_operation_of_a_start_after_a_crash_fails(tmp_path: Path, half: int) -> None:
+    figures = fail_all(2, tmp_path, range(CHAPTERS + half, CHAPTERS + len(MOMENTS), 2))
+    assert figures["Unknown"] + figures["Unusable"] > 10 * len(MOMENTS) // 2
 
 
 @pytest.mark.proof

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -27,6 +26,7 @@ import msgspec
 from ropewayd.queues.records import MESSAGES
 from ropewayd.store.protocol import Claim, Record, Slice, Space, StoreError
 from ropewayd.store.sqlite import SqliteStore
+from tests import memory
 from tests.faults.disk import Disk, Failed, Operation
 from tests.faults.vfs import Machine
 from tests.simulation.checker import Violation
@@ -220,10 +220,10 @@ def simulate_on_sqlite(
 ) -> SqliteWorld:
     """Live one history on the real store. Raises Violation, or whatever else went wrong."""
     made: list[SqliteWorld] = []
-    with tempfile.TemporaryDirectory(prefix="ropeway-simulation-") as name:
+    with memory.directory() as path:
 
         class Here(kind):  # type: ignore[valid-type, misc]  # a class that is given
-            directory = Path(name)
+            directory = path
 
             def __init__(self, *given: Any) -> None:
                 super().__init__(*given)

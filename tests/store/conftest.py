@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from ropewayd.store.protocol import Claim, Store
+from tests import memory
 from tests.store.places import PLACES, Place
 
 
@@ -42,6 +43,13 @@ class House:
     async def last(self) -> int:
         tail = (await self.store.recover(self.claim)).tail
         return tail[-1].lsn if tail else self.claim.last_lsn
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """As pytest's own, but in memory, and gone after the test."""
+    with memory.directory() as path:
+        yield path
 
 
 @pytest.fixture(params=sorted(PLACES))

@@ -26,6 +26,7 @@ from ropewayd.store.protocol import (
     Space,
     Store,
 )
+from tests import memory
 from tests.store.places import MESSAGES, NAMES, OTHERS, PLACES, TIMES
 
 Result = TypeVar("Result")
@@ -54,7 +55,7 @@ class Life(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.root = Path(tempfile.mkdtemp(prefix="ropeway-life-"))
+        self.root = Path(tempfile.mkdtemp(prefix="ropeway-life-", dir=memory.place()))
         self.place = PLACES[self.kind](self.root)
         self.store: Store = self.place.store()
         self.claims: list[Claim] = []
