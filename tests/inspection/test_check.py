@@ -16,7 +16,7 @@ from ropewayd.inspection.check import Checked
 from ropewayd.inspection.findings import LIMIT, Findings
 from ropewayd.inspection.ledger import Ledger
 from ropewayd.kernel.wheel import Wheel
-from ropewayd.queues.records import MESSAGES, QUEUES, WAITING, queue_key, row_key
+from ropewayd.queues.records import CHUNKS, DELAYS, MESSAGES, QUEUES, WAITING, queue_key, row_key
 from ropewayd.queues.service import Queues
 from ropewayd.store import tables
 from ropewayd.store.checksum import checksum
@@ -66,8 +66,10 @@ def test_it_counts_what_is_there(store: Path) -> None:
     assert {each.name: each.records for each in found.spaces} == {
         "kernel": 1,
         "queues": 4,
-        "waiting": 8,
-        "messages": 42,
+        "waiting": 6,
+        "messages": 40,
+        "delayed": 1,
+        "delays": 1,
     }
     assert found.journal.rows == found.journal.last - found.journal.first + 1 > 0
 
@@ -111,6 +113,10 @@ class Tamper:
         check = checksum(self.state.seed, MESSAGES.number, key, lsn, value)
         self.db.execute("INSERT OR REPLACE INTO space_4 VALUES (?, ?, ?, ?)", (key, lsn, check, value))
 
+    def put_chunk(self, key: int, value: bytes) -> None:
+        check = checksum(self.state.seed, CHUNKS.number, key, 1, value)
+        self.db.execute("INSERT OR REPLACE INTO space_6 VALUES (?, ?, ?, ?)", (key, 1, check, value))
+
 
 def change_queue(tamper: Tamper, **changes: int) -> None:
     from ropewayd.queues.records import QueueRecord
@@ -129,7 +135,7 @@ def waiting_sequence(tamper: Tamper) -> int:
 PLANTED: dict[str, tuple[Callable[[Tamper], object], str]] = {
     "a message is gone": (
         lambda t: t.db.execute("DELETE FROM space_4 WHERE key = ?", (row_key(1, 12),)),
-        "the messages of queue jobs (number 1), 1 of 42 rows is hidden, that of key 12.",
+        "the messages of queue jobs (number 1), 1 of 40 rows is hidden, that of key 12.",
     ),
     "the row of a message in flight is gone": (
         lambda t: t.db.execute("DELETE FROM space_4 WHERE key = ?", (row_key(1, waiting_sequence(t)),)),
@@ -171,7 +177,7 @@ PLANTED: dict[str, tuple[Callable[[Tamper], object], str]] = {
         lambda t: t.db.execute(
             "DELETE FROM small WHERE space = 3 AND key = (SELECT max(key) FROM small WHERE space = 3)"
         ),
-        "The tables small, spaces and dropped are not what was written: 17 of 18 rows are there.",
+        "The tables small, spaces and dropped are not what was written: 19 of 20 rows are there.",
     ),
     "a table is gone": (
         lambda t: t.db.execute("DROP TABLE space_4"),
@@ -196,6 +202,18 @@ PLANTED: dict[str, tuple[Callable[[Tamper], object], str]] = {
     "a message is elsewhere": (
         lambda t: t.db.execute("UPDATE space_4 SET key = ? WHERE key = ?", (row_key(1, 500), row_key(1, 30))),
         "message 500 of queue jobs (number 1), is damaged: its checksum does not match.",
+    ),
+    "a chunk of delayed messages is gone": (
+        lambda t: t.db.execute("DELETE FROM space_6"),
+        "Chunk 1 of the delayed messages of queue jobs (number 1) is missing.",
+    ),
+    "a chunk has an unknown form": (
+        lambda t: t.put_chunk(row_key(1, 1), msgspec.msgpack.encode([9, []])),
+        "of delayed (space 6) is of a kind that this version does not know: it has version 9",
+    ),
+    "a chunk's time has an unknown form": (
+        lambda t: t.put_small(DELAYS, row_key(1, 1).to_bytes(8, "big"), b"\x90"),
+        "of delays (space 7) is of a kind that this version does not know",
     ),
     "a space is another": (
         lambda t: t.db.execute("UPDATE spaces SET name = 'lies' WHERE number = 3"),

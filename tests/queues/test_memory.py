@@ -11,6 +11,7 @@ from ropewayd.kernel.settings import KernelSettings
 from ropewayd.queues import actions as a
 from ropewayd.queues.message import OVERHEAD, VISIBLE, Message
 from ropewayd.queues.settings import QueueLimits
+from tests.house import BODY as BODY_AT
 from tests.house import HANDLE, House
 
 BUDGET, PAGE, SLICE, BODY = 40_000, 3000, 2000, 300
@@ -94,3 +95,36 @@ async def test_memory_is_within_its_budget_after_any_history(seed: int, queues: 
         assert used <= BUDGET + must_hold(house) + SLACK
         most = max(most, sum(queue.live for queue in house.queues._registry.by_number.values()))
     assert most * (BODY // 2 + OVERHEAD) > 2 * BUDGET  # it would not have been without leaving it to the disk
+
+
+async def test_memory_is_within_its_budget_however_many_are_delayed() -> None:
+    limits = QueueLimits(memory_bytes=100 * BUDGET, page_messages=100)
+    house = House(KernelSettings(tail_bytes=600_000, slice_bytes=60_000), limits)
+    await house.start()
+    await house.create(visibility_timeout=60_000)
+    dice = random.Random(4565)
+    count, most = 30_000, 0
+    for at in range(count // 100):
+        entries = [
+            a.SendEntry(f"{100 * at + n}".rjust(30), 300_000 + dice.randrange(600_000)) for n in range(100)
+        ]
+        await house.call(a.SendMessage(queue="jobs", entries=entries))
+        most = max(most, house.queues.memory_used)
+    while house.disk.journal:
+        await house.wait(1000)
+    [queue] = house.queues._registry.by_number.values()
+    assert queue.delays is not None
+    assert (queue.delays.alone, len(queue.messages), house.queues.memory_used) == (count, 0, 0)
+    assert len(queue.delays.chunks) < count / 20
+    assert len(house.wheel) < 10
+    await house.restart()
+    assert await house.counts() == (0, 0, count)
+    got: set[str] = set()
+    while len(got) < count:
+        await house.wait(5000)
+        most = max(most, house.queues.memory_used)
+        while found := await house.receive(1000):
+            got.update(message[BODY_AT] for message in found)
+            await house.delete(*(message[HANDLE] for message in found))
+    assert most < 100 * BUDGET
+    assert await house.counts() == (0, 0, 0)

@@ -324,7 +324,7 @@ class Model:
             return
         queue = self.queues.get(name)
         if queue is not None:
-            differs = any(queue.attributes[k] != v for k, v in given.items())
+            differs = any(plain(queue.attributes[k]) != plain(v) for k, v in given.items())
             if differs:
                 require(isinstance(op.answer, QueueNameExists), op, "the queue exists and differs")
                 return

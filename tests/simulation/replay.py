@@ -7,8 +7,9 @@ from typing import Any, Union
 
 import msgspec
 
-from ropewayd.queues.message import VISIBLE
-from ropewayd.queues.records import MESSAGES, row_key
+from ropewayd.queues.delays import messages_of
+from ropewayd.queues.message import DELAYED, VISIBLE
+from ropewayd.queues.records import CHUNKS, MESSAGES, row_key, split_row_key
 from ropewayd.queues.registry import message_of
 from ropewayd.queues.service import Queues
 from ropewayd.store.protocol import Record
@@ -74,11 +75,23 @@ def compare(queues: Queues, disk: Any, must: dict[str, Any]) -> None:
     )
     same("queues", sorted(found["queues"]), sorted(must["queues"]))
     rows = disk.records.get(MESSAGES, {})
+    delayed = {
+        (split_row_key(key)[0], m.sequence): m
+        for key, (lsn, value) in disk.records.get(CHUNKS, {}).items()
+        for m in messages_of(Record(CHUNKS, key, lsn, value))
+    }
     for number, queue in must["queues"].items():
         mine = found["queues"][number]
         here, there = mine.pop("messages"), queue.pop("messages")
         paged = set(there) - set(here)
         for sequence in sorted(paged):
+            d = delayed.get((number, sequence))
+            if d is not None:
+                here[sequence] = (
+                    *(d.id, d.body, d.attributes, d.system, d.sent_at, 0, 0),
+                    *(DELAYED, d.deadline),
+                )
+                continue
             lsn, value = rows.get(row_key(number, sequence), (0, None))
             if value is None:
                 raise Violation(f"message {sequence} of queue {number} is neither in memory nor on disk")

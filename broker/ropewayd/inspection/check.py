@@ -23,12 +23,16 @@ from ropewayd.inspection.ledger import Ledger, known
 from ropewayd.inspection.opening import Opened
 from ropewayd.inspection.progress import Progress
 from ropewayd.inspection.rehearsal import rehearse
+from ropewayd.queues.delays import ChunkRecord, DelayRecord
 from ropewayd.queues.message import RECORD_VERSION, MessageRecord, WaitingRecord
 from ropewayd.queues.records import (
+    CHUNKS,
+    DELAYS,
     HANDLE_KEY,
     MESSAGES,
     NEXT_NUMBER,
     QUEUES,
+    VERSION,
     WAITING,
     split_row_key,
 )
@@ -117,6 +121,7 @@ class _Check:
         self._bytes = 0
         self._all_bytes = max(1, store.database.stat().st_size)
         self._row = msgspec.msgpack.Decoder(MessageRecord)
+        self._chunks = msgspec.msgpack.Decoder(ChunkRecord)
 
     def run(self) -> Checked:
         for look in (self._look_at_spaces, self._look_at_ranges, self._look_at_small):
@@ -253,6 +258,10 @@ class _Check:
             if space == WAITING:
                 known(msgspec.msgpack.decode(value, type=WaitingRecord).version, RECORD_VERSION)
                 ledger.waiting(int.from_bytes(key, "big"))
+            elif space == DELAYS:
+                said = msgspec.msgpack.decode(value, type=DelayRecord)
+                known(said.version, VERSION)
+                ledger.delay(int.from_bytes(key, "big"), said.last)
             elif space == QUEUES and key == NEXT_NUMBER:
                 ledger.next_number = msgspec.msgpack.decode(value, type=int)
             elif space == QUEUES and key == HANDLE_KEY:
@@ -289,13 +298,28 @@ class _Check:
                 self._ledger.row(key)
                 if sound:
                     self._message(key, value)
+            elif space == CHUNKS and sound:
+                self._chunk(key, value)
 
     def _message(self, key: int, value: bytes) -> None:
         try:
             known(self._row.decode(value).version, RECORD_VERSION)
         except (msgspec.DecodeError, Newer) as error:
-            called = self._called(MESSAGES, key)
-            self._findings.add(f"Record {called} is of a kind that this version does not know: {error}.")
+            self._unknown(MESSAGES, key, error)
+
+    def _chunk(self, key: int, value: bytes) -> None:
+        """Delayed messages: each counts as if it had a row."""
+        try:
+            chunk = self._chunks.decode(value)
+            known(chunk.version, VERSION)
+        except (msgspec.DecodeError, Newer) as error:
+            self._unknown(CHUNKS, key, error)
+        else:
+            self._ledger.chunk(key, [m.sequence for m in chunk.messages])
+
+    def _unknown(self, space: Space, key: int, error: Exception) -> None:
+        called = self._called(space, key)
+        self._findings.add(f"Record {called} is of a kind that this version does not know: {error}.")
 
     # The journal
 

@@ -12,7 +12,7 @@ Rule 3  What hangs in the air because a record or a part of the tail could not b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Union
 
 import msgspec
@@ -21,7 +21,7 @@ from ropewayd.inspection.findings import Findings
 from ropewayd.kernel import batch
 from ropewayd.kernel.wheel import Wheel
 from ropewayd.queues import events as e
-from ropewayd.queues.records import VERSION, QueueRecord, split_row_key
+from ropewayd.queues.records import VERSION, QueueRecord, row_key, split_row_key
 from ropewayd.queues.service import Queues
 from ropewayd.store.protocol import Newer
 from ropewayd.topics.service import Topics
@@ -69,6 +69,7 @@ class Ledger:
         self.founded = False
         self._findings = findings
         self._waiting: set[int] = set()
+        self._delays: dict[int, int] = {}
         self._complete = True
         queues = Queues(Wheel(0))
         kinds = (*queues.appliers(), *Topics(Wheel(0), queues.fanning).appliers())
@@ -84,6 +85,7 @@ class Ledger:
             e.MessagesDeleted: self._ended,
             e.VisibilityChanged: lambda _: None,
             e.MessagesReturned: lambda _: None,
+            e.MessagesNeared: lambda _: None,
             e.MessagesExpired: self._ended,
             e.StoreFounded: self._founded,
             e.MessagesMoved: self._moved,
@@ -154,6 +156,11 @@ class Ledger:
         """The record of a message that is invisible, by the key of its row."""
         self._waiting.add(key)
 
+    def delay(self, key: int, last: int) -> None:
+        """The small record of a chunk of delayed messages, by the chunk's key; `last`: its highest
+        sequence."""
+        self._delays[key] = last
+
     def settle(self, *, complete: bool) -> None:
         """The tail is through: what was sent in it and still lives. `complete`: all of it could be read, and
         all small records."""
@@ -181,6 +188,13 @@ class Ledger:
             account.rows += 1
             account.sent.discard(sequence)
 
+    def chunk(self, key: int, sequences: Iterable[int]) -> None:
+        """A chunk of delayed messages. Without its small record a purge is not over, or the queue's end."""
+        number = split_row_key(key)[0]
+        self._delays.pop(key, None)
+        for sequence in sequences:
+            self.row(row_key(number, sequence))
+
     def close(self) -> None:
         """All rows have been told."""
         if not self._complete:
@@ -196,6 +210,11 @@ class Ledger:
             account = self.account(number)
             if account.known and sequence > account.floor:
                 self._findings.add(f"Message {sequence} of {account} is invisible, but it has no row.")
+        for key, last in self._delays.items():
+            number, chunk = split_row_key(key)
+            account = self.account(number)
+            if account.known and last > account.floor:
+                self._findings.add(f"Chunk {chunk} of the delayed messages of {account} is missing.")
 
     def compare(self, counts: Mapping[str, int]) -> None:
         """Hold the number of messages that each queue would tell against what is there."""

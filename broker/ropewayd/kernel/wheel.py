@@ -69,6 +69,11 @@ class Wheel:
         self._buckets: list[dict[Timer, None] | None] = [None] * (LEVELS * SLOTS)
         self._occupied = [0] * LEVELS
 
+    @property
+    def now(self) -> int:
+        """The latest time that it was told."""
+        return self._now
+
     def add(self, deadline: int, owner: object, payload: object) -> Timer:
         """Wait until `deadline`. One that has passed is due at the next advance, whatever its time."""
         if deadline <= self._now:

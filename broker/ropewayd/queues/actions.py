@@ -616,6 +616,14 @@ class Expire(Action):
     number: int
 
 
+class BringNear(Action):
+    """The daemon's own: the time of delayed messages that are on disk alone comes near."""
+
+    code: ClassVar[int] = -5
+    answer: ClassVar[str] = "Nothing."
+    number: int
+
+
 class Move(Action):
     """The daemon's own: a queue's move task is to take its next step."""
 

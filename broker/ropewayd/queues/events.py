@@ -109,6 +109,22 @@ class MessagesExpired(msgspec.Struct, array_like=True, tag=10, gc=False, frozen=
     size: int = 0
 
 
+class MessagesNeared(msgspec.Struct, array_like=True, tag=21, gc=False, frozen=True):
+    """The time of delayed messages comes near: what a chunk of them on disk held is in memory from now on, in
+    columns as of MessagesSent, with the time when each was sent. Nothing else of them changes. See
+    delays.py."""
+
+    number: int
+    chunk: int
+    sequences: list[int]
+    deadlines: list[int]
+    ids: bytes
+    bodies: list[Any]
+    sent_at: list[int]
+    attributes: list[Any] | None = None
+    systems: list[System | None] | None = None
+
+
 class StoreFounded(msgspec.Struct, array_like=True, tag=11, gc=False, frozen=True):
     """The key of all receipt handles of this store, made once."""
 
@@ -237,6 +253,7 @@ QueueEvent = (
     | VisibilityChanged
     | MessagesReturned
     | MessagesExpired
+    | MessagesNeared
     | StoreFounded
     | MessagesMoved
     | QueueTagged

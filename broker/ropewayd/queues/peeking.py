@@ -3,8 +3,9 @@
 A look is no snapshot: messages can come, go and change between two pages. What is in the queue all the time
 is seen once.
 
-A call looks at a part of the queue, in the order of sending: at most one page of the disk, and as many
-messages in memory. What it shows of them can be nothing at all; `next` says where to go on.
+A call looks at a part of the queue, in the order of sending: at most one page of the disk, the chunks of
+delayed messages beside it, and as many messages in memory. What it shows of them can be nothing at all;
+`next` says where to go on.
 """
 
 from __future__ import annotations
@@ -13,21 +14,46 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any
 
+import msgspec
+
 from ropewayd.kernel.service import Decision, Needs, Outcome
 from ropewayd.store.protocol import Record
 from ropewayd.vocabulary.action import Action
 
 from . import actions as a
-from .message import DELAYED, GONE, IN_FLIGHT, VISIBLE, Message, told
+from .delays import DelayedMessage, messages_of
+from .message import DELAYED, GONE, IN_FLIGHT, VISIBLE, Message, size_of, told
 from .queue import Queue
-from .records import MAX_SEQUENCE, MESSAGES, row_key
+from .records import CHUNKS, MAX_SEQUENCE, MESSAGES, row_key, split_row_key
 from .registry import Registry, message_of, missing
 
 _STATES = {VISIBLE: "visible", IN_FLIGHT: "in_flight", DELAYED: "delayed"}
 _LOOKED_AT = 20_000
 """Messages in memory that one call looks at."""
+_CHUNKS = 16
+"""Chunks of delayed messages that are read at one time."""
 _SHOWN = 256
 """Bytes of a message in an answer besides its body and attributes, rounded up."""
+
+
+class Seen(msgspec.Struct):
+    """What was read for this very call, which is decided again at once. `before`: what memory held when the
+    read began. `chunks`: of those that were read, the messages that are wanted; of more than are asked for
+    only those up to `end` are kept."""
+
+    action: a.PeekMessages
+    records: list[Record] | None = None
+    before: list[Message] = []
+    chunks: dict[int, list[Message]] = {}
+    end: int = MAX_SEQUENCE
+
+    def cut(self) -> None:
+        """Leave out what the answer will not reach."""
+        sequences = sorted(m.sequence for delayed in self.chunks.values() for m in delayed)
+        if len(sequences) > self.action.limit:
+            self.end = sequences[self.action.limit]
+            for delayed in self.chunks.values():
+                delayed[:] = [m for m in delayed if m.sequence <= self.end]
 
 
 class Peeking:
@@ -37,9 +63,7 @@ class Peeking:
         self._registry = registry
         self._queues, self._find = registry.by_name, registry.find
         self._limits = registry.limits
-        self._page: tuple[Action, list[Record], list[Message]] | None = None
-        """The page that was read for this very call, which is decided again at once, and what memory held
-        when the read began."""
+        self._seen: Seen | None = None
 
     def table(self) -> Mapping[type[Action], Callable[[Any, int], Outcome]]:
         return {a.PeekMessages: self.peek}
@@ -50,23 +74,33 @@ class Peeking:
             return missing(action.queue)
         after = max(action.after, queue.floor)
         held, end = _held(queue, after, _LOOKED_AT if self._sieved(action) else action.limit)
-        page, self._page = self._page, None
+        seen, self._seen = self._seen, None
+        if seen is None or seen.action is not action:
+            seen = Seen(action)
         rows: list[Message] = []
-        if page is not None and page[0] is action:
-            _, records, before = page
-            rows = [message_of(record) for record in records]
-            full = len(records) >= self._rows(action)
-            if full or sum(len(record.value) for record in records) >= self._limits.page_bytes:
+        if seen.records is not None:
+            rows = [message_of(record) for record in seen.records]
+            full = len(rows) >= self._rows(action)
+            if full or sum(len(record.value) for record in seen.records) >= self._limits.page_bytes:
                 end = min(end, rows[-1].sequence)
-            if _slipped(queue, [*before, *held], rows, end):
+            if _slipped(queue, [*seen.before, *held], rows, end):
                 return self._read(action, queue, after, held)
         elif after < queue.spilled_through and (queue.on_disk or any(type(m.body) is int for m in held)):
             return self._read(action, queue, after, held)
+        if queue.delays is not None and (action.states is None or "delayed" in action.states):
+            if any(chunk not in queue.delays.chunks for chunk in seen.chunks):
+                return self._read(action, queue, after, held)  # what it held may be anywhere by now
+            end = min(end, seen.end)
+            chunks = [n for n in queue.delays.between(after, end) if n not in seen.chunks]
+            if chunks:
+                seen.before = list({m.sequence: m for m in (*seen.before, *held)}.values())
+                return self._read_chunks(seen, queue, after, chunks[:_CHUNKS], now)
+            rows += [message for delayed in seen.chunks.values() for message in delayed]
         return self._answer(action, queue, now, _merged(queue, held, rows, end), end)
 
     def _read(self, action: a.PeekMessages, queue: Queue, after: int, held: list[Message]) -> Needs:
         def fill(records: list[Record]) -> None:
-            self._page = action, records, held
+            self._seen = Seen(action, records, held)
 
         return Needs(
             key=(queue.number, "peek", id(action)),
@@ -77,6 +111,19 @@ class Peeking:
             limit=self._rows(action),
             max_bytes=self._limits.page_bytes,
         )
+
+    def _read_chunks(self, seen: Seen, queue: Queue, after: int, chunks: list[int], now: int) -> Needs:
+        def fill(records: list[Record]) -> None:
+            seen.chunks.update((chunk, []) for chunk in chunks)
+            for record in records:
+                delayed = (_delayed(m) for m in messages_of(record) if after < m.sequence <= seen.end)
+                chunk = split_row_key(int(record.key))[1]
+                seen.chunks[chunk] = [m for m in delayed if _wanted(m, seen.action, now)]
+            seen.cut()
+            self._seen = seen
+
+        keys = [row_key(queue.number, chunk) for chunk in chunks]
+        return Needs(key=(queue.number, "peek", id(seen.action)), space=CHUNKS, fill=fill, keys=keys)
 
     def _rows(self, action: a.PeekMessages) -> int:
         """How many to read: more than are asked for only where some may not be wanted."""
@@ -100,6 +147,13 @@ class Peeking:
                 return Decision({"messages": found, "next": found[-1]["sequence"]})
             found.append(_shown(message, bodies=action.bodies))
         return Decision({"messages": found, "next": None if end == MAX_SEQUENCE else end})
+
+
+def _delayed(m: DelayedMessage) -> Message:
+    size = size_of(m.body, m.attributes)
+    message = Message(m.sequence, m.id, m.body, m.attributes, m.sent_at, size, system=m.system)
+    message.state, message.deadline = DELAYED, m.deadline
+    return message
 
 
 def _held(queue: Queue, after: int, count: int) -> tuple[list[Message], int]:

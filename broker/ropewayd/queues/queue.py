@@ -1,11 +1,12 @@
 """One incarnation of a queue: its messages and what events do to them.
 
-Rule 1  Every live message is in exactly one place: visible (in `ready`), in flight, delayed, or on disk
-        alone. A FIFO queue has `groups` in the place of `ready`, which hold the invisible ones too.
-Rule 2  `live` counts all four, and `bytes` theirs. Both follow from events and the queue's own record, never
-        from what is in memory.
-Rule 3  What is on disk alone is visible: whatever is invisible is in memory. Up to `paged_through` nothing is
-        on disk alone.
+Rule 1  Every live message is in exactly one place: visible (in `ready`), in flight, delayed, on disk alone,
+        or delayed for long and on disk alone, in a chunk of `delays`. A FIFO queue has `groups` in the place
+        of `ready`, which hold the invisible ones too.
+Rule 2  `live` counts all of them, and `bytes` theirs. Both follow from events and the queue's own record,
+        never from what is in memory.
+Rule 3  What is on disk alone is visible: whatever is invisible is in memory, or in a chunk. Up to
+        `paged_through` nothing is on disk alone.
 Rule 4  A message whose row is still on disk after it ended is in `dead`, until a slice has dropped the row.
         Up to `floor` everything has ended.
 
@@ -20,13 +21,15 @@ from collections.abc import Set as AbstractSet
 from itertools import islice
 from typing import Any
 
+from ropewayd.kernel.service import SliceBuilder
 from ropewayd.kernel.wheel import Timer, Wheel
 from ropewayd.vocabulary.names import Scope
 
 from .actions import QueueAttributes
 from .attempts import Attempts
 from .deduplication import Forget, Ids, Remembered
-from .events import MessagesReceived, MessagesSent, VisibilityChanged
+from .delays import Delays, Near, Neared, ahead
+from .events import MessagesNeared, MessagesReceived, MessagesSent, VisibilityChanged
 from .fairness import Fair, tenant
 from .groups import Groups
 from .memory import Memory
@@ -57,6 +60,7 @@ class Queue:
         "dead",
         "delayed",
         "delaying",
+        "delays",
         "ending",
         "expiry",
         "fetching",
@@ -111,10 +115,11 @@ class Queue:
         self.bytes = 0
         """Of the bodies and attributes of all that live."""
         self.floor = 0
-        self.in_flight = 0
-        self.delayed = 0
+        self.in_flight = self.delayed = 0
         self.delaying: Lease | None = None
         """The lease that delayed messages share now."""
+        self.delays: Delays | None = None
+        """Those whose time is far, if there ever were any."""
         self.messages: dict[int, Message] = {}
         self.ready = Ready()
         self.tenants: Fair | None = None
@@ -161,8 +166,9 @@ class Queue:
 
     @property
     def on_disk(self) -> int:
-        """Messages that are on disk alone."""
-        return self.live - len(self.messages)
+        """Messages that are on disk alone, but for those that are in chunks."""
+        alone = self.live - len(self.messages)
+        return alone if self.delays is None else alone - self.delays.alone
 
     @property
     def grouped(self) -> bool:
@@ -211,6 +217,8 @@ class Queue:
     def missing(self, sequences: Iterable[int]) -> list[int]:
         """Recovery: those that are to come to be."""
         floor, messages, ending = self.floor, self.messages, self.ending
+        if self.delays is not None:
+            floor = max(floor, self.delays.through)
         return [s for s in sequences if s not in ending and s > floor and s not in messages]
 
     def _put(self, event: MessagesSent, fresh: Sequence[int]) -> int:
@@ -408,6 +416,9 @@ class Queue:
         self.dead = {}
         states = [m.state for m in self.messages.values()]
         self.in_flight, self.delayed = states.count(IN_FLIGHT), states.count(DELAYED)
+        if self.delays is not None:
+            remains.chunks = self.delays.clear(lsn)
+            self.delayed += self.delays.alone
         if self.ids is not None:
             self.memory.used -= self.ids.clear(floor)
         self.settle()
@@ -428,6 +439,10 @@ class Queue:
             self.pace = None
         remains = Remains(self.messages, self.dead, self.memory, self.wheel)
         self.messages, self.dead = {}, {}
+        if self.delays is not None:
+            remains.chunks = list(self.delays.chunks)
+            if self.delays.timer is not None:
+                self.wheel.cancel(self.delays.timer)
         return remains
 
     def expire_at(self, when: int) -> None:
@@ -494,6 +509,78 @@ class Queue:
         if not lease.left:
             self.wheel.cancel(lease.timer)
 
+    # Messages whose time is far (see delays.py)
+
+    def put_off(self, message: Message, into: SliceBuilder) -> bool:
+        """Leave a delayed message to a chunk of this slice. True for the first of them."""
+        if self.delays is None:
+            self.delays = Delays(self.number)
+        lease = message.lease
+        assert lease is not None
+        message.lease = None
+        lease.left -= 1
+        if not lease.left:
+            self.wheel.cancel(lease.timer)
+        message.stored = into.lsn
+        self.spilled_through = max(self.spilled_through, message.sequence)
+        return self.delays.put_off(message, into)
+
+    def left(self, chunk: int, sequences: Iterable[int]) -> None:
+        """A chunk is durable: its messages leave memory, unless all of that is over."""
+        delays = self.delays
+        if delays is None or chunk not in delays.chunks:
+            return
+        for sequence in sequences:
+            message = self.messages.pop(sequence)
+            self.memory.used -= message.size + OVERHEAD
+        delays.left(chunk)
+        self.look_ahead()
+
+    def look_ahead(self) -> None:
+        """See to it that the next chunk is read in time."""
+        delays = self.delays
+        if delays is None or (earliest := delays.earliest) is None:
+            return
+        when = earliest - ahead(self.memory)
+        timer = delays.timer
+        if timer is None or not timer.waiting or when < timer.deadline:
+            if timer is not None:
+                self.wheel.cancel(timer)
+            delays.timer = self.wheel.add(when, self.owner, Near(self.number))
+
+    def neared(self, event: MessagesNeared) -> Neared | None:
+        """A chunk's messages are in memory again, if they were not."""
+        if self.delays is None:
+            self.delays = Delays(self.number)
+        taken = self.delays.take(event.chunk)
+        if not taken:
+            return None
+        self.delayed -= taken
+        if event.systems is not None and self.tenants is None:
+            self.divide(system is not None and system.group for system in event.systems)
+        for index, sequence in enumerate(event.sequences):
+            if sequence in self.ending:
+                continue
+            body = event.bodies[index]
+            attributes = event.attributes[index] if event.attributes is not None else None
+            size = size_of(body, attributes)
+            message = Message(
+                sequence,
+                event.ids[16 * index : 16 * index + 16],
+                body,
+                attributes,
+                event.sent_at[index],
+                size,
+                system=event.systems[index] if event.systems is not None else None,
+            )
+            self.messages[sequence] = message
+            self.memory.used += size + OVERHEAD
+            deadline = event.deadlines[index]
+            self._hold(message, DELAYED, deadline, self._shared_lease(message, deadline))
+        if not self.replaying:
+            self.look_ahead()
+        return Neared(self.number, event.chunk, event.sequences)
+
     # What comes from disk
 
     def settle(self) -> None:
@@ -515,6 +602,9 @@ class Queue:
     def recovered(self) -> None:
         """The tail is applied. A stub whose row says all need not be here."""
         self.replaying, self.ending = False, frozenset()
+        if self.delays is not None:
+            self.delays.through = 0
+            self.look_ahead()
         lsn = self.memory.durable
         for message in [m for m in self.messages.values() if m.stub and m.on_disk(lsn)]:
             del self.messages[message.sequence]

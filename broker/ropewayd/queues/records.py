@@ -18,6 +18,10 @@ WAITING = Space(3, "waiting", paged=False)
 """One small record for each spilled message that is invisible."""
 MESSAGES = Space(4, "messages", paged=True)
 """One row a spilled message."""
+CHUNKS = Space(6, "delayed", paged=True)
+"""Delayed messages whose time is far, some in a row. See delays.py."""
+DELAYS = Space(7, "delays", paged=False)
+"""One small record for each of those rows."""
 
 NEXT_NUMBER = b"next"
 HANDLE_KEY = b"key"
@@ -104,3 +108,8 @@ def queue_key(number: int) -> bytes:
 def waiting_key(number: int, sequence: int) -> bytes:
     """Of the small record of an invisible message."""
     return row_key(number, sequence).to_bytes(8, "big")
+
+
+def chunk_key(number: int, chunk: int) -> bytes:
+    """Of the small record of a chunk of delayed messages."""
+    return row_key(number, chunk).to_bytes(8, "big")

@@ -19,7 +19,7 @@ PIECE = 2000
 class Remains:
     """See the module. `messages` and `dead` are a queue's, which has new ones."""
 
-    __slots__ = ("_dead", "_memory", "_messages", "_wheel", "waiting")
+    __slots__ = ("_dead", "_memory", "_messages", "_wheel", "chunks", "waiting")
 
     def __init__(
         self, messages: dict[int, Message], dead: dict[int, bool], memory: Memory, wheel: Wheel
@@ -30,6 +30,8 @@ class Remains:
         self._wheel = wheel
         self.waiting: list[int] = []
         """Sequences whose small records are to be dropped, as far as is known."""
+        self.chunks: list[int] = []
+        """Likewise, chunks of delayed messages."""
 
     def __bool__(self) -> bool:
         """Whether there is anything left to clear."""

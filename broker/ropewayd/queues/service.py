@@ -23,17 +23,18 @@ from ropewayd.vocabulary.names import Scope
 
 from . import events as e
 from . import movetask
-from .actions import Expire, Found, Move, QueueAttributes, Wake
+from .actions import BringNear, Expire, Found, Move, QueueAttributes, Wake
 from .attributes import shared
 from .decide import deciders
 from .deduplication import IDS, Forget
+from .delays import Near, ahead
 from .fanning import Fanning
 from .message import OVERHEAD, sizes
 from .meter import Meter
 from .movetask import Pace
 from .moving import arrived
 from .queue import Queue
-from .records import MESSAGES, QUEUES, WAITING
+from .records import CHUNKS, DELAYS, MESSAGES, QUEUES, WAITING
 from .registry import Registry
 from .remains import PIECE, Remains
 from .settings import QueueLimits
@@ -74,7 +75,7 @@ class Queues:
     """See the module. `entropy(n)` gives n unguessable bytes; a simulation gives its own."""
 
     name = "queues"
-    spaces: Sequence[Space] = (QUEUES, WAITING, MESSAGES, IDS)
+    spaces: Sequence[Space] = (QUEUES, WAITING, MESSAGES, IDS, CHUNKS, DELAYS)
 
     def __init__(
         self, wheel: Wheel, limits: QueueLimits | None = None, entropy: Callable[[int], bytes] = os.urandom
@@ -112,6 +113,7 @@ class Queues:
             e.MessagesExpired: self._ended,
             e.VisibilityChanged: self._visibility_changed,
             e.MessagesReturned: self._returned,
+            e.MessagesNeared: self._neared,
             e.StoreFounded: self._founded,
             e.MessagesMoved: self._moved,
             e.QueueTagged: self._tagged,
@@ -182,6 +184,7 @@ class Queues:
                 if waking:
                     yield Wake(due=waking)
                 self._forget([p for p in payloads if type(p) is Forget], now)
+                yield from self._near([p for p in payloads if type(p) is Near], now)
             yield from self._paced(moves)
         for number in queues:
             queue = self._registry.by_number.get(number)
@@ -212,6 +215,17 @@ class Queues:
                 queue.pace = None
                 yield Move(number=pace.number)
 
+    def _near(self, due: Iterable[Near], now: int) -> Iterator[Action]:
+        for each in due:
+            queue = self._registry.by_number.get(each.number)
+            if queue is None or queue.delays is None:
+                continue
+            queue.delays.timer = None
+            if queue.delays.due(now + ahead(queue.memory)):
+                yield BringNear(number=each.number)
+            else:
+                queue.look_ahead()
+
     def _forget(self, due: Iterable[Forget], now: int) -> None:
         for each in due:
             queue = self._registry.by_number.get(each.number)
@@ -238,7 +252,7 @@ class Queues:
             return None
         remains = self._registry.remove(queue)
         self.meters.forget(event.number)
-        return Ended(event.number, self._clear(remains), queue.ids is not None)
+        return Ended(event.number, self._clear(remains), queue.ids is not None, queue.delays is not None)
 
     def _attributes_set(self, event: e.AttributesSet, lsn: int) -> Touch:
         queue = self._registry.by_number.get(event.number)
@@ -284,8 +298,9 @@ class Queues:
         return touch if event.digests is None else Both(touch, queue.remember(event))
 
     def _fanned(self, event: e.MessagesFanned, lsn: int) -> Touch:
-        touches = [self._sent(each, lsn) for each in event.sent()]
-        return Several([each for each in touches if each is not None])
+        touches = [touch for each in event.sent() if (touch := self._sent(each, lsn)) is not None]
+        touches.reverse()  # the first is popped from the end: a queue that is there twice is spilled in order
+        return Several(touches)
 
     def _received(self, event: e.MessagesReceived, lsn: int) -> Touch:
         queue = self._registry.by_number.get(event.number)
@@ -318,6 +333,10 @@ class Queues:
     def _returned(self, event: e.MessagesReturned, lsn: int) -> Touch:
         queue = self._registry.by_number.get(event.number)
         return None if queue is None else queue.returned(event.sequences, lsn)
+
+    def _neared(self, event: e.MessagesNeared, lsn: int) -> Touch:
+        queue = self._registry.by_number.get(event.number)
+        return None if queue is None else queue.neared(event)
 
     def _moved(self, event: e.MessagesMoved, lsn: int) -> Touch:
         source = self._registry.by_number.get(event.number)

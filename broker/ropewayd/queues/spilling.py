@@ -7,7 +7,7 @@ small record of its deadline. Either way all that the disk says of it is then ri
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
@@ -19,9 +19,12 @@ from ropewayd.store.protocol import Corrupt, Key, Record, Slice, Space
 
 from .attempts import Attempts, said_of
 from .deduplication import Remembered, drop_all
-from .message import RECORD_VERSION, VISIBLE, Message, MessageRecord, System, WaitingRecord
+from .delays import DelayRecord, Delays, Neared, is_far, read_delay
+from .message import DELAYED, RECORD_VERSION, VISIBLE, Message, MessageRecord, System, WaitingRecord
 from .queue import Queue
 from .records import (
+    CHUNKS,
+    DELAYS,
     HANDLE_KEY,
     MAX_SEQUENCE,
     MESSAGES,
@@ -30,6 +33,7 @@ from .records import (
     VERSION,
     WAITING,
     QueueRecord,
+    chunk_key,
     queue_key,
     row_key,
     split_row_key,
@@ -52,6 +56,8 @@ class Ended(msgspec.Struct, gc=False, frozen=True):
     remains: Remains
     epochs: bool = False
     """Whether it may have deduplication ids on disk."""
+    chunks: bool = False
+    """Whether it may have chunks of delayed messages."""
 
 
 class Purged(msgspec.Struct, gc=False, frozen=True):
@@ -88,10 +94,13 @@ class Spilling:
         self._registry = registry
         self._memory = registry.memory
         self._loading: dict[tuple[int, int], tuple[WaitingRecord, int]] = {}
+        self._chunks: list[tuple[int, int, DelayRecord, int]] = []
+        self._leaving: deque[tuple[int, int, int, list[int]]] = deque()
+        """(lsn, queue number, chunk, sequences) of chunks in slices that are not durable yet."""
 
     # Out
 
-    def spill(self, touch: Any, into: SliceBuilder) -> Any:  # noqa: C901  # one branch a kind of touch
+    def spill(self, touch: Any, into: SliceBuilder) -> Any:
         """Gives the touch again where it was too much for one piece of a slice."""
         if type(touch) is tuple:
             queue = self._registry.by_number.get(touch[0])
@@ -109,19 +118,36 @@ class Spilling:
             for _ in range(min(len(touch.touches), _AT_ONCE)):
                 self.spill(touch.touches.pop(), into)
             return touch if touch.touches else None
-        elif isinstance(touch, Purged):
-            into.drop_range(MESSAGES, row_key(touch.number, 0), row_key(touch.number, touch.floor))
-            self._own(touch.number, into)
-            if self._drop_waiting(touch.number, touch.remains, into):
-                return touch
+        elif isinstance(touch, Neared):
+            self._neared(touch, into)
         else:
-            assert isinstance(touch, Ended)
-            into.drop_range(MESSAGES, row_key(touch.number, 0), row_key(touch.number, MAX_SEQUENCE))
-            if touch.epochs:
-                drop_all(touch.number, into)
-            if self._drop_waiting(touch.number, touch.remains, into):
-                return touch
-            into.drop(QUEUES, queue_key(touch.number))
+            return self._end(touch, into)
+        return None
+
+    def _neared(self, touch: Neared, into: SliceBuilder) -> None:
+        into.drop(CHUNKS, row_key(touch.number, touch.chunk))
+        into.drop(DELAYS, chunk_key(touch.number, touch.chunk))
+        queue = self._registry.by_number.get(touch.number)
+        if queue is not None:
+            self._messages(queue, touch.sequences, into)
+
+    def _end(self, touch: Purged | Ended, into: SliceBuilder) -> Any:
+        """All of a queue's messages ended, or all up to a floor."""
+        number, remains = touch.number, touch.remains
+        if isinstance(touch, Purged):
+            into.drop_range(MESSAGES, row_key(number, 0), row_key(number, touch.floor))
+            if remains.chunks:
+                into.drop_range(CHUNKS, row_key(number, 0), row_key(number, max(remains.chunks)))
+            self._own(number, into)
+            return touch if self._drop_waiting(number, remains, into) else None
+        into.drop_range(MESSAGES, row_key(number, 0), row_key(number, MAX_SEQUENCE))
+        if touch.epochs:
+            drop_all(number, into)
+        if touch.chunks:
+            into.drop_range(CHUNKS, row_key(number, 0), row_key(number, MAX_SEQUENCE))
+        if self._drop_waiting(number, remains, into):
+            return touch
+        into.drop(QUEUES, queue_key(number))
         return None
 
     def _remembered(self, touch: Remembered, into: SliceBuilder) -> None:
@@ -137,7 +163,9 @@ class Spilling:
         remains.clear()
         for _ in range(min(len(remains.waiting), PIECE)):
             into.drop(WAITING, waiting_key(number, remains.waiting.pop()))
-        return bool(remains or remains.waiting)
+        for _ in range(min(len(remains.chunks), PIECE)):
+            into.drop(DELAYS, chunk_key(number, remains.chunks.pop()))
+        return bool(remains or remains.waiting or remains.chunks)
 
     def _own(self, number: int, into: SliceBuilder) -> None:
         if not number:
@@ -193,7 +221,20 @@ class Spilling:
         if unsaid or queue.spilled_through != before:
             into.at_end(queue, lambda end: self._put_queue(queue, end))
 
+    def _cut(self, queue: Queue, into: SliceBuilder) -> None:
+        """The far messages of a slice become chunks."""
+        assert queue.delays is not None
+        for chunk, sequences in queue.delays.cut(into):
+            self._leaving.append((into.lsn, queue.number, chunk, sequences))
+
     def _message(self, queue: Queue, m: Message, into: SliceBuilder) -> None:
+        if m.state == DELAYED:
+            if m.lease is None:
+                return  # it is on its way to the disk, in a chunk
+            if not m.stored and queue.groups is None and is_far(m, queue.wheel.now, self._memory):
+                if queue.put_off(m, into):
+                    into.at_end(queue.delays, lambda end: self._cut(queue, end))
+                return
         number, sequence = queue.number, m.sequence
         visible, stub = m.state == VISIBLE, m.stub
         if not m.stored or (visible and not stub):
@@ -233,12 +274,22 @@ class Spilling:
         memory = self._memory
         if slice.puts:
             memory.durable = max(memory.durable, slice.puts[0].lsn)
+            self._leave(slice.puts[0].lsn)
         if memory.short:
             self._lighten(slice.puts)
         written = Counter(split_row_key(r.key)[0] for r in slice.puts if type(r.key) is int)
         # A row can be right again without being written: what it did not know is dropped.
         written.update(_place(key)[0] for space, key in slice.drops if space is WAITING)
         self._registry.written(written)
+
+    def _leave(self, lsn: int) -> None:
+        """Chunks as of lsns up to this one are durable."""
+        leaving = self._leaving
+        while leaving and leaving[0][0] <= lsn:
+            _, number, chunk, sequences = leaving.popleft()
+            queue = self._registry.by_number.get(number)
+            if queue is not None:
+                queue.left(chunk, sequences)
 
     def _lighten(self, written: Sequence[Record]) -> None:
         """What is invisible leaves its body to its row."""
@@ -259,6 +310,8 @@ class Spilling:
                 self._load_row(record)
             elif record.space == WAITING:
                 self._loading[_place(record.key)] = (_waiting.decode(record.value), record.lsn)
+            elif record.space == DELAYS:
+                self._chunks.append((*read_delay(record), record.lsn))
             elif record.key == NEXT_NUMBER:
                 self._registry.next_number = msgspec.msgpack.decode(record.value, type=int)
             elif record.key == HANDLE_KEY:
@@ -321,6 +374,7 @@ class Spilling:
 
     def _restore(self, over: Mapping[int, AbstractSet[int]]) -> None:
         """What the small records say is all that memory needs of what is invisible."""
+        self._restore_chunks()
         loading, self._loading = self._loading, {}
         for place, (said, lsn) in loading.items():
             number, sequence = place
@@ -336,6 +390,17 @@ class Spilling:
                 stub = _stub(sequence, said, lsn)
                 _resume(queue, stub, said)
                 queue.restore(stub)
+
+    def _restore_chunks(self) -> None:
+        chunks, self._chunks = self._chunks, []
+        for number, chunk, said, lsn in chunks:
+            queue = self._registry.by_number.get(number)
+            if queue is not None:
+                if queue.delays is None:
+                    queue.delays = Delays(number)
+                    queue.delays.through = queue.spilled_through
+                queue.delays.restore(chunk, said, lsn)
+                queue.delayed += said.count
 
     def check_loaded(self) -> None:
         """Every small record had its row."""

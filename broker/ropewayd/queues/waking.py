@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ropewayd.kernel.service import Decision, Outcome
+from ropewayd.store.protocol import Record
 from ropewayd.vocabulary.action import Action
 
 from . import actions as a
+from . import delays as d
 from . import events as e
 from .groups import Groups
 from .message import VISIBLE, Message
@@ -26,7 +28,7 @@ class Waking:
         self._limits = registry.limits
 
     def table(self) -> Mapping[type[Action], Callable[[Any, int], Outcome]]:
-        return {a.Wake: self.wake, a.Expire: self.expire}
+        return {a.Wake: self.wake, a.Expire: self.expire, a.BringNear: self.bring_near}
 
     def wake(self, action: a.Wake, now: int) -> Outcome:
         """Whatever is due, in one event a queue; past its retention it expires instead.
@@ -44,11 +46,32 @@ class Waking:
                 message = queue.messages.get(sequence)
                 if message is None or message.state == VISIBLE or message.deadline > now:
                     continue
+                if message.lease is None:
+                    continue  # it is on its way to the disk, and comes back from there
                 into = expired if message.sent_at <= horizon else returned
                 into.setdefault(number, {})[sequence] = message
         events: list[Any] = [e.MessagesReturned(number, list(s)) for number, s in returned.items()]
         events += [e.expired(number, s.values()) for number, s in expired.items()]
         return Decision(None, tuple(events))
+
+    def bring_near(self, action: a.BringNear, now: int) -> Outcome:
+        """What was read is taken, and if nothing was, what is due first is read."""
+        number = action.number
+        queue = self._registry.by_number.get(number)
+        if queue is None or queue.delays is None:
+            return Decision(None)
+        if queue.delays.read:
+            return Decision(None, tuple(d.neared(queue.delays, chunk) for chunk in queue.delays.read))
+        chunks = queue.delays.due(now + d.ahead(self._registry.memory))
+        if not chunks:
+            return Decision(None)
+
+        def fill(records: list[Record]) -> None:
+            queue = self._registry.by_number.get(number)
+            if queue is not None and queue.delays is not None:
+                queue.delays.fill(chunks, records)
+
+        return d.reading(queue.delays, chunks, fill)
 
     def expire(self, action: a.Expire, now: int) -> Outcome:
         """The oldest visible messages, a page at a time; invisible ones are asked when they wake.

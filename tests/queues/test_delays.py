@@ -1,0 +1,211 @@
+"""Delayed messages whose time is far: on disk alone until it comes near, and as good as in memory."""
+
+from __future__ import annotations
+
+import random
+from typing import Literal
+
+import pytest
+
+from ropewayd.kernel.settings import KernelSettings
+from ropewayd.queues import actions as a
+from ropewayd.queues.delays import Delays
+from ropewayd.queues.queue import Queue
+from ropewayd.queues.records import CHUNKS, DELAYS, MESSAGES, WAITING
+from ropewayd.queues.settings import QueueLimits
+from ropewayd.store.protocol import Corrupt
+from tests.house import BODY, HANDLE, House, settle
+
+FAR = 600_000
+
+
+async def started(limits: QueueLimits | None = None) -> House:
+    house = House(KernelSettings(tail_bytes=6000, slice_bytes=2000, idle_spill_after=1000), limits)
+    await house.start()
+    await house.create(visibility_timeout=0)
+    return house
+
+
+async def idle(house: House) -> None:
+    """Until all is spilled that can be."""
+    while house.disk.journal:
+        await house.wait(1000)
+
+
+def only(house: House) -> Queue:
+    [queue] = house.queues._registry.by_number.values()
+    return queue
+
+
+def delays(house: House) -> Delays:
+    found = only(house).delays
+    assert found is not None
+    return found
+
+
+def on_disk(house: House) -> tuple[int, int, int, int]:
+    """How many chunks there are, and of the other records of messages."""
+    records = house.disk.records
+    chunks, small, rows, waiting = (
+        len(records.get(each, {})) for each in (CHUNKS, DELAYS, MESSAGES, WAITING)
+    )
+    return chunks, small, rows, waiting
+
+
+async def test_far_messages_take_no_memory_and_come_when_they_are_due() -> None:
+    house = await started()
+    for at in range(30):
+        await house.send(*(f"{at}-{n}" for n in range(20)), delay=FAR + 100 * at)
+    await idle(house)
+    assert (len(only(house).messages), house.queues.memory_used) == (0, 0)
+    chunks, *rest = on_disk(house)
+    assert (chunks, rest) == (len(delays(house).chunks), [chunks, 0, 0])
+    assert len(house.wheel) < 5
+    assert await house.counts() == (0, 0, 600)
+    await house.restart()
+    assert await house.counts() == (0, 0, 600)
+    assert await house.bodies() == []
+    await house.wait(delays(house).chunks[1].said.earliest - house.clock.at)
+    assert sorted(await house.bodies(20)) == sorted(f"0-{n}" for n in range(20))
+    await house.wait(3000)
+    assert await house.counts() == (600, 0, 0)
+    await idle(house)
+    chunks, small, rows, waiting = on_disk(house)
+    assert (chunks, small, rows, waiting) == (0, 0, 600, 0)
+    await house.restart()
+    got = await house.receive(1000)
+    assert {message[BODY] for message in got} == {f"{at}-{n}" for at in range(30) for n in range(20)}
+    await house.delete(*(message[HANDLE] for message in got))
+    await idle(house)
+    assert (await house.counts(), on_disk(house)) == ((0, 0, 0), (0, 0, 0, 0))
+
+
+async def test_what_comes_with_a_message_is_there_when_it_is_due() -> None:
+    house = await started()
+    text = a.SendEntry("text", FAR, {"kind": ("String", "paper")}, trace_header="Root=1", group="red")
+    data = a.SendEntry(b"\xff", FAR)
+    sent_at = house.clock.at
+    ids = await house.call(a.SendMessage(queue="jobs", entries=[text, data]))
+    await idle(house)
+    await house.restart()
+    assert not only(house).messages
+    await house.wait(sent_at + FAR - house.clock.at)
+    first, second = sorted(await house.receive(), key=lambda message: str(message[BODY]), reverse=True)
+    assert first[:1] + first[2:] == (
+        *(ids[0], "text", sent_at, 1, house.clock.at, {"kind": ["String", "paper"]}),
+        {"trace_header": "Root=1", "group": "red"},
+    )
+    assert second[:1] + second[2:] == (ids[1], b"\xff", sent_at, 1, house.clock.at, None)
+
+
+async def test_what_is_still_far_when_its_chunk_is_read_goes_back_to_the_disk() -> None:
+    house = await started()
+    await house.call(a.SetQueueAttributes(queue="jobs", attributes={"maximum_delay": 10_000_000}))
+    dice = random.Random(1)
+    began = house.clock.at
+    due = {f"{n}": dice.randrange(100_000, 10_000_000) for n in range(100)}
+    for body, delay in due.items():
+        await house.send(body, delay=delay)
+    await idle(house)
+    came: dict[str, int] = {}
+    while len(came) < len(due):
+        await house.wait(50_000)
+        while got := await house.receive(1000):
+            came.update((message[BODY], house.clock.at - began) for message in got)
+            await house.delete(*(message[HANDLE] for message in got))
+        await idle(house)
+        assert len(only(house).messages) < 40
+        if dice.random() < 0.1:
+            await house.restart()
+    assert all(0 <= came[body] - delay <= 60_000 for body, delay in due.items())
+
+
+@pytest.mark.parametrize("end", ["purge", "delete"])
+@pytest.mark.parametrize("again", [False, True])
+async def test_an_end_of_all_takes_the_chunks_too(end: str, again: bool) -> None:
+    house = await started()
+    await house.send(*["x" * 500] * 100, delay=FAR)
+    await idle(house)
+    await house.send(*["x" * 500] * 9, delay=FAR)
+    before = on_disk(house)
+    assert before[0] > 0
+    await house.call(a.PurgeQueue(queue="jobs") if end == "purge" else a.DeleteQueue(queue="jobs"))
+    if again:
+        await house.restart()
+    if end == "delete":
+        await house.create()
+    assert await house.counts() == (0, 0, 0)
+    await house.send("new", delay=FAR)
+    await idle(house)
+    assert (await house.counts(), on_disk(house)) == ((0, 0, 1), (1, 1, 0, 0))
+    await house.wait(FAR)
+    assert await house.bodies() == ["new"]
+
+
+async def test_a_purge_while_chunks_are_being_written() -> None:
+    house = await started()
+    await house.send(*["x" * 50] * 20, delay=FAR)
+    house.faults.gate.clear()
+    await house.wait(2500)
+    assert delays(house).chunks
+    assert len(only(house).messages) == 20
+    purged = house.submit(a.PurgeQueue(queue="jobs"))
+    house.faults.gate.set()
+    await settle()
+    assert purged.answered
+    await idle(house)
+    assert (await house.counts(), on_disk(house), house.queues.memory_used) == ((0, 0, 0), (0, 0, 0, 0), 0)
+
+
+async def test_what_is_due_while_its_chunk_is_being_written_comes_back_from_it() -> None:
+    house = await started()
+    await house.send(*"abc", delay=FAR)
+    house.faults.gate.clear()
+    await house.wait(FAR)
+    assert delays(house).chunks
+    assert len(only(house).messages) == 3
+    house.faults.gate.set()
+    await settle()
+    await house.wait(20)
+    assert sorted(await house.bodies()) == ["a", "b", "c"]
+
+
+async def test_past_its_retention_it_is_never_received() -> None:
+    house = await started()
+    await house.call(a.SetQueueAttributes(queue="jobs", attributes={"retention_period": 60_000}))
+    await house.send("old", delay=FAR)
+    await idle(house)
+    await house.wait(FAR)
+    assert (await house.bodies(), await house.counts()) == ([], (0, 0, 0))
+
+
+async def test_a_chunk_that_is_missing_stops_the_daemon() -> None:
+    house = await started()
+    await house.send("x", delay=FAR)
+    await idle(house)
+    house.disk.records[CHUNKS].clear()
+    await house.wait(FAR)
+    assert house.kernel.failed is not None
+    assert isinstance(house.kernel.failed.result(), Corrupt)
+
+
+async def test_a_look_sees_them_page_by_page() -> None:
+    house = await started(QueueLimits(memory_bytes=1000, page_messages=10))
+    dice = random.Random(2)
+    for n in range(200):
+        await house.send(str(n), delay=dice.choice([0, 10_000, FAR, FAR + dice.randrange(100_000)]))
+    await idle(house)
+    assert delays(house).alone > 50
+    each: list[list[Literal["visible", "in_flight", "delayed"]] | None] = [None, ["delayed"], ["visible"]]
+    for states in each:
+        seen: list[int] = []
+        after: int | None = 0
+        while after is not None:
+            page = await house.call(a.PeekMessages(queue="jobs", after=after, limit=7, states=states))
+            seen += [int(message["body"]) for message in page["messages"]]
+            after = page["next"]
+        assert seen == sorted(seen)
+        visible, _, delayed = await house.counts()
+        assert len(seen) == (
+            visible + delayed if states is None else delayed if "delayed" in states else visible
+        )
