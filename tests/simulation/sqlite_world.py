@@ -23,7 +23,7 @@ from unittest import mock
 
 import msgspec
 
-from ropewayd.queues.records import MESSAGES
+from ropewayd.queues.records import CHUNKS, MESSAGES
 from ropewayd.store.protocol import Claim, Record, Slice, Space, StoreError
 from ropewayd.store.sqlite import SqliteStore
 from tests import memory
@@ -33,6 +33,7 @@ from tests.simulation.checker import Violation
 from tests.simulation.life import Life, describe
 from tests.simulation.world import World, simulate
 
+PAGED: Final = (MESSAGES, CHUNKS)
 EVERYTHING: Final = (0, 2**63 - 1, 1 << 20, 1 << 40)
 """A page that is the whole of a space."""
 
@@ -52,7 +53,10 @@ class KnownDisk:
 
     @property
     def records(self) -> dict[Space, dict[Any, tuple[int, bytes]]]:
-        return {MESSAGES: {record.key: (record.lsn, record.value) for record in self.rows()}}
+        found: dict[Space, dict[Any, tuple[int, bytes]]] = {}
+        for record in self.rows():
+            found.setdefault(record.space, {})[record.key] = record.lsn, record.value
+        return found
 
     def done(self, slice: Slice | None) -> None:
         """The append that is under way is on disk."""
@@ -103,9 +107,12 @@ class SqliteLifeStore(SqliteStore):
         claim: Claim = await self.run(self._engine.claim, owner)
         known = self._world.disk
         self._world.guard(known.found, claim.last_lsn)
-        known.rows = partial(self._engine.page, claim, MESSAGES, *EVERYTHING)
+        known.rows = partial(self._rows, claim)
         self._world.guard(self._world.claimed, self._life)
         return claim
+
+    def _rows(self, claim: Claim) -> list[Record]:
+        return [each for space in PAGED for each in self._engine.page(claim, space, *EVERYTHING)]
 
     async def append(self, claim: Claim, expect: int, batch: bytes, slice: Slice | None = None) -> int:
         """See Store.append."""
