@@ -9,8 +9,10 @@ from bench.scenario import Scenario
 from bench.scenarios import (
     backlog,
     cost_growth,
+    fan_out,
     fifo_groups,
     fifo_limits,
+    filters,
     http,
     latency,
     long_poll,
@@ -35,6 +37,8 @@ _MODULES = (
     fifo_limits,
     noisy_tenant,
     peers,
+    fan_out,
+    filters,
     cost_growth,
 )
 

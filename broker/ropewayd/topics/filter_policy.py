@@ -76,19 +76,55 @@ class Leaf:
         """Whether one of the values that the key has is wanted; none at all is that it is not there."""
         if not values:
             return self.absent
-        return self.present or any(self._takes(value) for value in values)
-
-    def _takes(self, value: Any) -> bool:
-        kind = type(value)
-        if kind is str:
-            if value in self.texts:
-                return True
-        elif kind is bool or value is None:
-            if value in self.constants:
-                return True
-        elif self.numbers and _scaled(value) in self.numbers:
+        if self.present:
             return True
-        return any(test(value) for test in self.tests)
+        texts, tests = self.texts, self.tests
+        for value in values:
+            kind = type(value)
+            if kind is str:
+                if value in texts:
+                    return True
+            elif kind is bool or value is None:
+                if value in self.constants:
+                    return True
+            elif self.numbers and _scaled(value) in self.numbers:
+                return True
+            for test in tests:
+                if test(value):
+                    return True
+        return False
+
+
+class Seen:
+    """An object of a message that is held against policies: what each key has is looked for once, however
+    many policies ask."""
+
+    __slots__ = ("held", "known")
+
+    def __init__(self, held: dict[str, Any], known: dict[str, list[Any]] | None = None) -> None:
+        self.held = held
+        self.known: dict[str, list[Any]] = known if known is not None else {}
+        """The values of keys that were asked for."""
+
+    @classmethod
+    def of_attributes(cls, attributes: Mapping[str, Any]) -> Seen:
+        """Message attributes, name to (type, value)."""
+        return cls({}, {name: _values(*held) for name, held in attributes.items()})
+
+    @classmethod
+    def of_body(cls, body: str | bytes) -> Seen | None:
+        """A body; None where it is no JSON object."""
+        try:
+            held = msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        return cls(held) if type(held) is dict else None
+
+    def values(self, key: str) -> list[Any]:
+        """All that a key has, in arrays too."""
+        found = [one for each in _found(self.held, key) for one in _flat(each)]
+        self.known[key] = found
+        return found
 
 
 class Node:
@@ -122,30 +158,23 @@ class Node:
             else:
                 raise _Refused(f'"{key}" must be an object or an array')
 
-    def takes_attributes(self, attributes: Mapping[str, Any]) -> bool:
-        """Whether a message with these attributes is wanted."""
+    def takes(self, seen: Seen) -> bool:
+        """Whether this object of a message is wanted."""
+        known = seen.known
         for key, leaf in self.leaves:
-            held = attributes.get(key)
-            if not leaf.matches([] if held is None else _values(*held)):
+            values = known.get(key)
+            if not leaf.matches(seen.values(key) if values is None else values):
                 return False
-        return all(
-            any(each.takes_attributes(attributes) for each in several) for several in self.alternatives
-        )
+        for key, node in self.nodes:
+            if not any(node.takes_body(each) for each in list(_found(seen.held, key)) or [{}]):
+                return False
+        return all(any(each.takes(seen) for each in several) for several in self.alternatives)
 
     def takes_body(self, value: Any) -> bool:
         """Whether this part of a body is wanted; of an array one element is enough."""
         if type(value) is list:
-            return any(self.takes_body(each) for each in value) if value else self.takes_body({})
-        if type(value) is not dict:
-            value = {}
-        for key, leaf in self.leaves:
-            if not leaf.matches([one for found in _found(value, key) for one in _flat(found)]):
-                return False
-        for key, node in self.nodes:
-            there = list(_found(value, key))
-            if not any(node.takes_body(each) for each in there or [{}]):
-                return False
-        return all(any(each.takes_body(value) for each in several) for several in self.alternatives)
+            return any(self.takes_body(each) for each in value) if value else self.takes(Seen({}))
+        return self.takes(Seen(value if type(value) is dict else {}))
 
     def paths(self, before: str = "") -> Iterator[str]:
         """Every leaf by its path."""
@@ -208,21 +237,9 @@ class FilterPolicy:
             raise _Refused("Filter policy must be an object")
         return cls(Node(policy), by_body=scope != ATTRIBUTES)
 
-    def takes_attributes(self, attributes: Mapping[str, Any]) -> bool:
-        """Whether a message with these attributes, name to (type, value), is wanted."""
-        return self.root.takes_attributes(attributes)
-
-    def takes_body(self, body: Any) -> bool:
-        """Whether a message with this body, as read by `read_body`, is wanted."""
-        return type(body) is dict and self.root.takes_body(body)
-
-
-def read_body(body: str | bytes) -> Any:
-    """The body's JSON; None where it is none."""
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+    def takes(self, seen: Seen | None) -> bool:
+        """Whether a message is wanted of which this is to be looked at; None: a body that is no object."""
+        return seen is not None and self.root.takes(seen)
 
 
 def _wrong(reason: str) -> InvalidParameterValue:
@@ -241,7 +258,10 @@ def _is_nested(node: Node) -> bool:
 def _values(kind: str, value: Any) -> list[Any]:
     """The values of a message attribute; none if it is of a type that is not looked at."""
     if kind == "String.Array":
-        found = read_body(value)
+        try:
+            found = msgspec.json.decode(value)
+        except (msgspec.DecodeError, RecursionError):
+            return []
         return _flat(found) if type(found) is list else []
     base = kind.partition(".")[0]
     if base == "String":

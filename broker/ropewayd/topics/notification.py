@@ -20,18 +20,28 @@ from ropewayd.vocabulary.errors import InvalidParameterValue, RopewayError
 from ropewayd.vocabulary.names import show_message_id
 
 from .actions import PublishEntry
-from .filter_policy import FilterPolicy, read_body
+from .filter_policy import FilterPolicy, Seen
 
 ENCODING: Final = "Ropeway.BodyEncoding"
 """The attribute of the envelope that says that a message of bytes is in it in base64."""
 _encode = msgspec.json.Encoder().encode
-_UNREAD = object()
 
 
 class Notification:
     """See the module. `body` is what queues get of it."""
 
-    __slots__ = ("_json", "attributes", "body", "deduplication_id", "entry", "group", "id", "sequence_number")
+    __slots__ = (
+        "_by_attributes",
+        "_by_body",
+        "_read",
+        "attributes",
+        "body",
+        "deduplication_id",
+        "entry",
+        "group",
+        "id",
+        "sequence_number",
+    )
 
     def __init__(self, entry: PublishEntry, body: str | bytes) -> None:
         self.entry = entry
@@ -41,15 +51,19 @@ class Notification:
         self.deduplication_id = entry.deduplication_id
         self.id = b""
         self.sequence_number: str | None = None
-        self._json: Any = _UNREAD
+        self._read = False
+        self._by_body: Seen | None = None
+        self._by_attributes: Seen | None = None
 
     def wanted(self, policy: FilterPolicy) -> bool:
         """Whether a filter policy takes it."""
-        if not policy.by_body:
-            return policy.takes_attributes(self.attributes or {})
-        if self._json is _UNREAD:
-            self._json = read_body(self.body)
-        return policy.takes_body(self._json)
+        if policy.by_body:
+            if not self._read:
+                self._read, self._by_body = True, Seen.of_body(self.body)
+            return policy.takes(self._by_body)
+        if self._by_attributes is None:
+            self._by_attributes = Seen.of_attributes(self.attributes or {})
+        return policy.takes(self._by_attributes)
 
     def content(self, arn: str, address: str, now: int, *, raw: bool, fifo: bool, grouped: bool) -> Content:
         """What a queue gets. `fifo`: the queue is one; `grouped`: it is told the message's group."""
