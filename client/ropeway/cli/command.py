@@ -23,7 +23,7 @@ NO_ARGUMENTS: type[Exception] = getattr(click.exceptions, "NoArgsIsHelpError", S
 """The help, as an error. click 8.1 has no such class: it prints the help by itself."""
 
 
-PARTS = ("completion", "export", "import", "ping", "queue", "receive", "send", "store")
+PARTS = ("completion", "export", "import", "ping", "queue", "receive", "send", "store", "topic")
 """The commands, each in the module of its name."""
 _RENAMED = {"import": ("importing", "import_")}
 """Module and name of a command that Python keeps the word of."""

@@ -122,7 +122,7 @@ def _where_to_look(error: ConnectionFailed) -> str:
 
 def _without_hints(error: DaemonError) -> str:
     # The daemon's advice names actions of the protocol; here commands are what helps.
-    return error.message.partition(" `CreateQueue`")[0]
+    return error.message.partition(" `Create")[0]
 
 
 def _hint(error: DaemonError, queue: str | None) -> str:
@@ -130,6 +130,8 @@ def _hint(error: DaemonError, queue: str | None) -> str:
     match error.code:
         case "QueueDoesNotExist" if queue is not None:
             return f"ropeway queue create {queue} makes it; ropeway queue list shows which there are."
+        case "NotFound" if attribute == "topic":
+            return "ropeway topic create makes one; ropeway topic list shows which there are."
         case "QueueNameExists" if queue is not None:
             return f"ropeway queue show {queue} shows its settings, ropeway queue set {queue} changes them."
         case "InvalidAttributeValue" if attribute in RANGES:

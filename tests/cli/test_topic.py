@@ -1,0 +1,49 @@
+"""`ropeway topic`, against the real daemon."""
+
+import json
+
+from tests.cli.conftest import Cli
+
+
+def test_what_is_published_reaches_the_queues(cli: Cli) -> None:
+    arn = "arn:aws:sns:us-east-1:000000000000:news"
+    assert cli.ok("topic", "create", "news", "--display-name", "News") == f"news\t{arn}\n"
+    readers, sports = cli.queue(), cli.queue()
+    first = cli.ok("topic", "subscribe", "news", readers).strip()
+    policy = '{"kind": ["sport"]}'
+    second = json.loads(cli.ok("topic", "subscribe", "news", sports, "--raw", "--filter", policy, "--json"))
+    assert first.startswith(f"{arn}:")
+    kind = ("--attribute", "kind=String:sport")
+    message = cli.ok("topic", "publish", "news", "goal", "--subject", "S", *kind).strip()
+    cli.run("topic", "publish", "news", "-", stdin=b"rain")
+    told = json.loads(cli.ok("receive", readers, "--delete"))
+    assert (told["MessageId"], told["Subject"], told["Message"]) == (message, "S", "goal")
+    assert json.loads(cli.ok("receive", readers, "--delete"))["Message"] == "rain"
+    assert cli.ok("receive", sports, "--delete").strip() == "goal"
+
+    assert "news\t2\n" in cli.ok("topic", "list")
+    shown = json.loads(cli.ok("topic", "show", "news", "--json"))
+    assert (shown["arn"], shown["display_name"], shown["confirmed"]) == (arn, "News", 2)
+    by_endpoint = {each["endpoint"].rpartition(":")[2]: each for each in shown["subscriptions"].values()}
+    assert (by_endpoint[sports]["delivered"], by_endpoint[sports]["filtered"]) == (1, 1)
+    assert second["subscription"] == by_endpoint[sports]["subscription"]
+    assert f"arn\t{arn}\n" in cli.ok("topic", "show", "news")
+
+    cli.ok("topic", "unsubscribe", first)
+    assert "news\t1\n" in cli.ok("topic", "list", "ne")
+    cli.ok("topic", "delete", "news")
+    assert "news" not in cli.ok("topic", "list")
+
+
+def test_what_is_refused_is_told_with_its_code(cli: Cli) -> None:
+    done = cli.run("topic", "publish", "nowhere", "x")
+    assert done.returncode == 1
+    first, second = done.stderr.decode().splitlines()
+    assert first == "ropeway: NotFound: There is no topic 'nowhere'."
+    assert "ropeway topic list" in second
+    cli.ok("topic", "create", "picky")
+    done = cli.run("topic", "subscribe", "picky", "q", "--filter", '{"a": []}')
+    assert done.returncode == 1
+    assert "Empty arrays are not allowed" in done.stderr.decode()
+    cli.ok("topic", "create", "order.fifo", "--fifo", "--content-based-deduplication")
+    cli.ok("topic", "publish", "order.fifo", "x", "--group", "g")
