@@ -115,9 +115,7 @@ def show(session: Session, topic: str) -> None:
         return said, [await each.attributes() async for each in of.subscriptions()]
 
     said, subscriptions = session.perform(work)
-    plain: dict[str, Json] = {"topic": topic} | {
-        name: value for name, value in said.items() if isinstance(value, (str, int))
-    }
+    plain: dict[str, Json] = {"topic": topic, **_told(said)}
     if output.json:
         output.record(
             {**plain, "subscriptions": {each["subscription"]: _told(each) for each in subscriptions}}
