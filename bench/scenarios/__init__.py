@@ -8,6 +8,7 @@ from __future__ import annotations
 from bench.scenario import Scenario
 from bench.scenarios import (
     backlog,
+    bad_peers,
     cost_growth,
     fan_out,
     fifo_groups,
@@ -33,6 +34,7 @@ _MODULES = (
     http,
     long_poll,
     many_queues,
+    bad_peers,
     fifo_groups,
     fifo_limits,
     noisy_tenant,
