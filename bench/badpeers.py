@@ -22,7 +22,7 @@ from typing import Final
 from bench.crowd import FILES_BESIDE, allow_open_files
 from bench.wire import dial
 
-MOST = 8 << 20
+MOST = 4 << 20
 """Bytes of the largest body that a daemon takes by default."""
 DRIBBLE_SECONDS = 0.5
 PATIENCE = 60.0

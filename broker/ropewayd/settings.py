@@ -183,10 +183,15 @@ class Http(msgspec.Struct, frozen=True, kw_only=True):
     max_body: Annotated[
         int,
         Meta(ge=2 * MIB, le=64 * MIB, description="Bytes of a request's body, packed as well as unpacked."),
-    ] = 8 * MIB
+    ] = 4 * MIB
     max_parameters: Annotated[
-        int, Meta(ge=1000, le=1_000_000, description="Parameters of a request of the Query protocol.")
-    ] = 10_000
+        int,
+        Meta(
+            ge=1000,
+            le=1_000_000,
+            description="Parameters of a request of the Query protocol, and strings of a JSON one.",
+        ),
+    ] = 2_000
     header_timeout: Annotated[
         float,
         Meta(ge=0.1, le=3600, description="From the first byte of a request to the end of its headers."),

@@ -228,6 +228,8 @@ class Gateway:
             raise InvalidAction(f"The operation {target[:100]} is not known here.")
         service, name, decoder = known
         self._enter(call, service, name)
+        if len(body) > bodies.LARGE:
+            bodies.check_strings(body, self._limits.max_parameters)
         try:
             return decoder.decode(body or b"{}")
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

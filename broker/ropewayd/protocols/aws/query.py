@@ -6,14 +6,16 @@ them. Some services (SNS) do not flatten theirs. What the model does not know is
 
 from __future__ import annotations
 
+import re
+from binascii import a2b_qp
 from collections.abc import Mapping
 from typing import Any, Final, get_args, get_origin, get_type_hints
-from urllib.parse import unquote_to_bytes
 
 import msgspec
 
 from ropewayd.vocabulary.errors import MalformedRequest
 
+from .body import LARGE
 from .call import Operation
 
 LISTS: Final = {
@@ -37,8 +39,12 @@ MAPS: Final = {
 }
 """Members that are maps, and what an element, its key and its value are called."""
 
+_NO_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 MAX_DEPTH: Final = 8
 """Dots in a name. The deepest that the model knows has six."""
+
+MAX_ENTRIES: Final = 100
+"""Entries of a batch that are read, to be told that they are too many: AWS takes ten."""
 
 
 def parse(text: bytes, most: int) -> dict[str, str]:
@@ -62,11 +68,28 @@ def _decoded(raw: bytes) -> str:
     if b"+" in raw:
         raw = raw.replace(b"+", b" ")
     if b"%" in raw:
-        raw = unquote_to_bytes(raw)
+        raw = _unquoted(raw)
     try:
         return raw.decode()
     except UnicodeDecodeError:
         raise MalformedRequest("A parameter is not UTF-8.") from None
+
+
+def _unquoted(raw: bytes) -> bytes:
+    """What urllib.parse.unquote_to_bytes gives, which takes seconds for what a peer may send.
+
+    Percent signs become those of quoted-printable, which is decoded in C: an escape of it is two bytes
+    shorter then, and what is none is not, but for a line's end. What is none stays as it is, and has to be
+    looked for; no client makes it by the kilobyte.
+    """
+    whole = raw.replace(b"=", b"%3D")
+    if b"%\n" not in raw and b"%\r" not in raw:
+        plain = a2b_qp(whole.replace(b"%", b"="))
+        if len(plain) == len(whole) - 2 * whole.count(b"%"):
+            return plain
+    if len(raw) > LARGE:
+        raise MalformedRequest("A parameter has a percent sign that begins no escape.")
+    return a2b_qp(_NO_ESCAPE.sub(b"%25", raw).replace(b"=", b"%3D").replace(b"%", b"="))
 
 
 def members(kind: type[Operation], parameters: Mapping[str, str], *, nested: bool = False) -> dict[str, Any]:
@@ -124,6 +147,8 @@ def _struct(kind: type[msgspec.Struct], tree: Mapping[str, Any], entry: str = ""
         if name == "Entries" and entry:
             inner = _inner(kind, field)
             numbered = _numbered(tree.get(entry))
+            if len(numbered) > MAX_ENTRIES:
+                raise MalformedRequest(f"A batch of {len(numbered)} entries is not read at all.")
             found[name] = [_struct(inner, each) if isinstance(each, dict) else {} for each in numbered]
         elif name in LISTS:
             numbered = _numbered(tree.get(LISTS[name]))

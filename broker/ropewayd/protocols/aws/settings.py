@@ -14,8 +14,8 @@ class HttpLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_headers: int = 100
     max_body: int = 2 << 20
     """Bytes of a body, packed or unpacked. A batch of a mebibyte can be longer as JSON."""
-    max_parameters: int = 10_000
-    """Parameters of one request of the Query protocol."""
+    max_parameters: int = 2_000
+    """Parameters of one request of the Query protocol, and strings of a JSON one."""
     header_timeout: int = 10_000
     """From the first byte of a request to the end of its headers."""
     body_timeout: int = 30_000

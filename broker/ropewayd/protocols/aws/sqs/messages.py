@@ -44,6 +44,8 @@ from .queues import QueueOperation
 
 MAX_ENTRIES: Final = 10
 MAX_MESSAGES: Final = 10
+MAX_CHARACTERS: Final = BATCH_BYTES
+"""A body of more is too long for every queue, and not looked at one by one."""
 _ID = re.compile(r"[A-Za-z0-9_-]{1,80}\Z", re.ASCII)
 
 SYSTEM: Final = {
@@ -81,9 +83,10 @@ class Outgoing(msgspec.Struct, rename=pascal, kw_only=True):
 def entry_of(given: Outgoing | SendMessage, call: Call) -> a.SendEntry | dict[str, Any]:
     """A message as the action takes it; its types are still to be checked, unless it is a body alone. Raises
     RopewayError."""
-    problem = check_text(given.message_body, "MessageBody")
-    if problem is not None:
-        raise problem
+    if len(given.message_body) <= MAX_CHARACTERS:
+        problem = check_text(given.message_body, "MessageBody")
+        if problem is not None:
+            raise problem
     if (
         given.message_attributes is None
         and given.delay_seconds is None

@@ -1,0 +1,67 @@
+"""What costs a peer little and would hold everybody up is bounded before it is read."""
+
+import gzip
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ropewayd.protocols.aws import body, query
+from ropewayd.vocabulary.errors import MalformedRequest
+from tests.protocols.aws.raw import Http
+
+PIECES = st.sampled_from(
+    [b"%", b"=", b"%41", b"%zz", b"%4", b"\r", b"\n", b"%0A", b"x", b"\xff", b"%%", b"_"]
+)
+
+
+@given(st.lists(PIECES | st.binary(max_size=3)).map(b"".join))
+def test_escapes_are_read_as_the_standard_library_reads_them(raw: bytes) -> None:
+    assert query._unquoted(raw) == unquote_to_bytes(raw)
+
+
+@given(st.binary())
+def test_what_was_quoted_is_read_again(raw: bytes) -> None:
+    assert query._unquoted(quote_from_bytes(raw).encode()) == raw
+
+
+def test_a_long_parameter_s_percent_signs_begin_escapes() -> None:
+    assert query.parse(b"a=" + b"%41" * 100_000, 10) == {"a": "A" * 100_000}
+    with pytest.raises(MalformedRequest):
+        query.parse(b"a=" + b"%4" * 100_000, 10)
+
+
+@given(st.lists(st.text(), max_size=50), st.integers(0, 50))
+def test_no_call_with_few_strings_is_refused(texts: list[str], more: int) -> None:
+    said = ",".join(text_as_json(text) for text in texts).encode()
+    body.check_strings(b"[" + said + b"]", len(texts) + more)
+
+
+def text_as_json(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def test_strings_without_number_are_not_read(http: Http) -> None:
+    url = http.json("CreateQueue", {"QueueName": "bounds"}).json["QueueUrl"]
+    many = b"".join(b'"%d":"",' % number for number in range(100_000))
+    said = http.json("SetQueueAttributes", b'{"Attributes":{' + many + b'"x":""}}')
+    assert (said.status, said.json["message"]) == (400, "The request has more than 2000 strings.")
+    # One long string that is full of quotes is one string.
+    assert http.json("SendMessage", {"QueueUrl": url, "MessageBody": '{"a": "b\\"}' * 80_000}).status == 200
+    # As is what most of AWS's clients escape.
+    assert http.json("SendMessage", {"QueueUrl": url, "MessageBody": "ä" * (1 << 19)}).status == 200
+
+
+def test_a_batch_of_hundreds_is_not_read(http: Http) -> None:
+    entries = {f"SendMessageBatchRequestEntry.{n}.Id": str(n) for n in range(101)}
+    said = http.query("SendMessageBatch", QueueUrl="bounds", **entries)
+    assert (said.status, said.xml[0][1].text) == (400, "MalformedInput")
+
+
+def test_a_body_is_not_packed_beyond_all_measure(http: Http) -> None:
+    headers = {"Content-Encoding": "gzip", "X-Amz-Target": "AmazonSQS.ListQueues"}
+    for blanks, status in ((1 << 20, 200), (3 << 20, 413)):
+        with Http(f"http://{http.host}") as peer:
+            said = peer.ask("POST", "/", headers, gzip.compress(b" " * blanks + b"{}"))
+            assert said.status == status
