@@ -118,14 +118,16 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._leaving or self._last is not None or self._upgraded:
             return
+        ahead = self._exchange is not None or self._unsent_since > 0
         self._cut(data)
-        if self._exchange is None and not self._unsent_since:
-            self._pump()
-        else:
+        if ahead:
             self._ahead += len(data)
-            if (self._ahead >= READ_AHEAD or self._more) and not self._held and self._transport is not None:
-                self._held = True
-                self._transport.pause_reading()
+        else:
+            self._pump()
+        if (self._more or self._ahead >= READ_AHEAD) and not self._held and not self._leaving:
+            assert self._transport is not None
+            self._held = True
+            self._transport.pause_reading()
 
     def eof_received(self) -> bool:
         return False  # a peer that sends no more waits for nothing: close
