@@ -47,8 +47,8 @@ HEAD = b"HEAD /health HTTP/1.1\r\nHost: x\r\n\r\n"
 class Line:
     """A connection and its peer."""
 
-    def __init__(self, house: House, **limits: int) -> None:
-        chosen = HttpLimits(**limits)
+    def __init__(self, house: House, max_body: int = 2 << 20) -> None:
+        chosen = HttpLimits(max_body=max_body)
         gateway = Gateway(house.kernel, chosen, {}, "000000000000", "us-east-1")
         self.server = HttpServer(gateway, chosen)
         self.transport = Transport()

@@ -56,6 +56,8 @@ class Call(msgspec.Struct, kw_only=True):
     """How the service tells an error: its line of errors.FAULTS, and its text. None: as SQS does."""
     path_queue: str = ""
     """The request's own path, if it is a queue's."""
+    size: int = 0
+    """Bytes of its parameters, as they came."""
     trace: str | None = None
     """The request's X-Amzn-Trace-Id."""
     query_mode: bool = True

@@ -183,6 +183,7 @@ class Gateway:
         body = request.body
         if "content-encoding" in fields:
             body = bodies.unpack(body, request.get("content-encoding"), self._limits.max_body)
+        call.size = len(body) + len(request.target)
         if "x-amz-target" in fields:
             return self._from_json(request.get("x-amz-target"), body, call)
         return self._from_query(request, asked, body, call)
