@@ -42,8 +42,7 @@ class Transport:
         self.ended = True
 
     def pause_reading(self) -> None:
-        assert self.reading
-        self.reading = False
+        self.reading = False  # twice is once, as it is with the loops' own
 
     def resume_reading(self) -> None:
         assert not self.reading
