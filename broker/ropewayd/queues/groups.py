@@ -117,9 +117,7 @@ class Groups:
         """New ones, whose sequences are higher than all that were ever here."""
         groups = self._groups
         for message in messages:
-            system = message.system
-            assert system is not None
-            name = system.group or _group(message)
+            name: str = message.system.group  # type: ignore[union-attr, assignment]  # see _group
             group = groups.get(name)
             if group is None:
                 group = groups[name] = Group([message])
@@ -152,7 +150,7 @@ class Groups:
         groups, before = self._groups, ""
         group: Group | None = None
         for message in messages:
-            name = _group(message)
+            name: str = message.system.group  # type: ignore[union-attr, assignment]  # see _group
             if name != before:
                 before = name
                 group = groups.get(name)
@@ -170,7 +168,7 @@ class Groups:
         """These were received: their groups stand behind the others if they are open still."""
         groups, before = self._groups, ""
         for message in messages:
-            name = _group(message)
+            name: str = message.system.group  # type: ignore[union-attr, assignment]  # see _group
             if name != before:
                 before = name
                 self._open.pop(name, None)

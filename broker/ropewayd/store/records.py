@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from contextlib import closing
+from operator import itemgetter
 from typing import Any, Final
 
 from ropewayd.store import tally
@@ -86,6 +87,8 @@ class Records:
                     self._change(state, space.number, ranges.remove(record.key, record.key))
         seed, number = self._seed, space.number
         rows = [(r.key, r.lsn, checksum(seed, number, r.key, r.lsn, r.value), r.value) for r in records]
+        # In order of keys, so that a page of the table is come to once; of one key the last still comes last.
+        rows.sort(key=itemgetter(0))
         checks = {int(row[0]): row[2] for row in rows}
         changes = tally.Changes(number, self.watch)
         for key, check in self._present(number, checks):
