@@ -73,7 +73,7 @@ class Spilling:
         """Gives the touch again where it was too much for one piece of a slice."""
         topic = self._registry.by_number.get(touch.number)
         if isinstance(touch, Own):
-            into.at_end(NEXT_NUMBER, self._put_next)
+            into.at_end(self, self._put_next)  # the queues have a next number too
             self._own(topic, into)
         elif isinstance(touch, Subscriber):
             self._own(topic, into)
