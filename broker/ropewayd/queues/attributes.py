@@ -82,6 +82,12 @@ def shared(attributes: QueueAttributes) -> QueueAttributes:
     return attributes
 
 
+@functools.lru_cache(maxsize=256)
+def stored(packed: bytes) -> QueueAttributes:
+    """The attributes that a queue's record says, in msgpack. Most queues say the same."""
+    return shared(msgspec.msgpack.decode(packed, type=QueueAttributes))
+
+
 def check_message_attributes(given: dict[str, Any], field: str) -> RopewayError | None:
     """The rules that types cannot state: names, kinds, and values that fit their kind (facts of SQS)."""
     for name, (kind, value) in given.items():

@@ -609,7 +609,8 @@ class Queue:
         for message in [m for m in self.messages.values() if m.stub and m.on_disk(lsn)]:
             del self.messages[message.sequence]
             self.memory.used -= OVERHEAD
-        self.settle()
+        if self.messages or self.grouped or self.ready.used:
+            self.settle()
 
     def rest(self) -> None:
         """Nothing lives here: give back what was taken to hold more."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 import heapq
 from bisect import insort
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
@@ -39,8 +39,8 @@ class Ready:
 
     __slots__ = ("_behind", "_front", "_heap", "_hidden", "_line", "_written")
 
-    def __init__(self, messages: Iterable[Message] = ()) -> None:
-        self._line = deque(messages) or _EMPTY
+    def __init__(self, messages: Sequence[Message] = ()) -> None:
+        self._line = deque(messages) if messages else _EMPTY
         self._heap: list[tuple[int, Message]] = []
         self._front: list[Message] = []
         self._hidden = _NONE
@@ -50,6 +50,11 @@ class Ready:
     def __len__(self) -> int:
         held = len(self._front) + len(self._heap) + len(self._line) + len(self._behind or ())
         return held - len(self._hidden)
+
+    @property
+    def used(self) -> bool:
+        """Whether anything was ever put into it; if not, it is as new."""
+        return self._line is not _EMPTY or bool(self._heap or self._front or self._hidden)
 
     def window(self, through: int) -> int:
         """About how many have a sequence up to `through`."""

@@ -6,8 +6,6 @@ never used again: a queue that is created anew starts with other keys, so nothin
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from ropewayd.store.protocol import GROUP_BITS, Space
@@ -57,7 +55,7 @@ class QueueRecord(msgspec.Struct, array_like=True, gc=False, frozen=True):
 
     version: int
     name: str
-    attributes: dict[str, Any]
+    attributes: msgspec.Raw
     created_at: int
     modified_at: int
     next_sequence: int

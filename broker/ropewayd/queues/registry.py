@@ -15,7 +15,7 @@ from ropewayd.vocabulary.errors import QueueDoesNotExist
 from ropewayd.vocabulary.names import Scope, read_queue_arn
 
 from .actions import QueueAttributes
-from .attributes import shared
+from .attributes import stored
 from .deduplication import Ids
 from .handle import Handles
 from .memory import Memory
@@ -71,11 +71,12 @@ class Registry:
         self.home = Scope(limits.account, limits.region)
         self.by_name: dict[str, Queue] = {}
         """By what each is called here: see Scope.called. What is not found here may still be one's ARN: see
-        `find`."""
+        `find`. In recovery nothing has a name yet."""
         self.by_number: dict[int, Queue] = {}
         self.names: dict[Scope, list[str]] = {}
         """In order, where there are any."""
         self.sources = Sources()
+        self._settled = False
         self.next_number = 1
         self.handle_key: bytes | None = None
         self.full: set[int] = set()
@@ -126,23 +127,15 @@ class Registry:
         scope = Scope(account or home.account, region or home.region)
         return next((s for s in self.names if s == scope), scope)
 
-    def add(self, number: int, name: str, scope: Scope, attributes: dict[str, Any], at: int) -> Queue:
-        queue = Queue(
-            number,
-            name,
-            scope,
-            shared(msgspec.convert(attributes, QueueAttributes)),
-            at,
-            self.wheel,
-            self._owner,
-            self.memory,
-        )
-        called = scope.called(name, self.home)
-        if called not in self.by_name:  # in recovery an old incarnation may still be there
-            insort(self.names.setdefault(scope, []), name)
-        self.by_name[called] = queue
+    def add(self, number: int, name: str, scope: Scope, attributes: QueueAttributes, at: int) -> Queue:
+        queue = Queue(number, name, scope, attributes, at, self.wheel, self._owner, self.memory)
         self.by_number[number] = queue
-        self.sources.add(queue)
+        if self._settled:
+            self.by_name[scope.called(name, self.home)] = queue
+            insort(self.names.setdefault(scope, []), name)
+            self.sources.add(queue)
+        else:
+            queue.replaying = True
         return queue
 
     def remove(self, queue: Queue) -> Remains:
@@ -150,10 +143,9 @@ class Registry:
         remains = queue.close()
         self._holders.pop(queue.number, None)
         del self.by_number[queue.number]
-        self.sources.discard(queue)
-        called = queue.scope.called(queue.name, self.home)
-        if self.by_name.get(called) is queue:
-            del self.by_name[called]
+        if self._settled:
+            self.sources.discard(queue)
+            del self.by_name[queue.scope.called(queue.name, self.home)]
             names = self.names[queue.scope]
             del names[bisect_left(names, queue.name)]
             if not names:
@@ -161,21 +153,22 @@ class Registry:
         return remains
 
     def settle(self) -> None:
-        """Recovery: in a tail a name's old incarnation can come after the record of its new one."""
-        self.by_name.clear()
-        self.names.clear()
+        """Recovery is over: from now on queues have names. In a tail a name's old incarnation can come after
+        the record of its new one."""
+        self._settled = True
+        home, by_name = self.home, self.by_name
         for queue in self.by_number.values():
-            self.by_name[queue.scope.called(queue.name, self.home)] = queue
-        for queue in self.by_name.values():
+            by_name[queue.scope.called(queue.name, home)] = queue
+        for queue in by_name.values():
             self.names.setdefault(queue.scope, []).append(queue.name)
         for names in self.names.values():
             names.sort()
-        self.sources.settle(self.by_name.values())
+        self.sources.settle(by_name.values())
 
     def restore(self, number: int, record: QueueRecord, lsn: int) -> None:
         """Recovery: a queue as its record says it."""
         scope = self.scope(record.account, record.region)
-        queue = self.add(number, record.name, scope, record.attributes, record.created_at)
+        queue = self.add(number, record.name, scope, stored(bytes(record.attributes)), record.created_at)
         queue.modified_at = record.modified_at
         queue.tags = record.tags
         queue.next_sequence = record.next_sequence

@@ -239,10 +239,10 @@ class Queues:
         registry.next_number = max(registry.next_number, event.number + 1)
         if event.number not in registry.by_number:
             scope = registry.scope(event.account, event.region)
-            queue = registry.add(event.number, event.name, scope, event.attributes, event.at)
+            attributes = shared(msgspec.convert(event.attributes, QueueAttributes))
+            queue = registry.add(event.number, event.name, scope, attributes, event.at)
             queue.tags = event.tags or None
             queue.changed = lsn
-            queue.replaying = self._replaying
             queue.ending = registry.ending.get(event.number, frozenset())
         return Own(event.number)
 
@@ -368,8 +368,6 @@ class Queues:
 
     def load(self, records: Iterable[Record]) -> None:
         self._spilling.load(records)
-        for queue in self._registry.by_number.values():
-            queue.replaying = True
 
     def named(self, events: Iterable[Any]) -> Iterable[tuple[Space, Key]]:
         events = list(events)
@@ -383,7 +381,8 @@ class Queues:
         looked_at = 0
         for queue in self._registry.by_number.values():
             queue.recovered()
-            movetask.go_on(queue)
+            if queue.tasks:
+                movetask.go_on(queue)
             if queue.on_disk < 0:
                 raise Corrupt(
                     f"queue {queue.name} (number {queue.number}) counts fewer messages than there are"

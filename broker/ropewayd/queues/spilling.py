@@ -185,7 +185,7 @@ class Spilling:
         record = QueueRecord(
             VERSION,
             queue.name,
-            msgspec.to_builtins(queue.attributes),
+            msgspec.Raw(_encode(queue.attributes)),
             queue.created_at,
             queue.modified_at,
             queue.next_sequence,
