@@ -17,11 +17,19 @@ import pytest
 
 from tests.daemon import PATIENCE, Daemon
 from tests.protocols.aws.clients import sqs
-from tests.protocols.aws.wheels import old_boto3
+from tests.protocols.aws.wheels import extended_client, old_boto3
 
 pytestmark = pytest.mark.proof  # it installs packages, and other people's programs take their time
 
 HERE = Path(__file__).parent
+
+
+def needs_file(path: str) -> pytest.MarkDecorator:
+    """A test that needs a library of Debian's, which not every machine has; on CI it must be there."""
+    absent = not Path(path).exists() and os.environ.get("ROPEWAY_TEST_ALL") != "1"
+    return pytest.mark.skipif(absent, reason=f"there is no {path}")
+
+
 PACKAGES = ("@aws-sdk/client-sqs@^3.900", "sqs-consumer@^14")
 
 
@@ -103,22 +111,83 @@ def test_boto3_of_2023_speaks_query(daemon: Daemon) -> None:
     }
 
 
+# A program that says nothing of an endpoint
+
+
+@pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS"])
+def test_one_variable_switches_a_program_over(daemon: Daemon, variable: str) -> None:
+    environ = environment(daemon)
+    del environ["AWS_ENDPOINT_URL"]
+    environ[variable] = daemon.endpoint
+    done = run([sys.executable, str(HERE / "plain_program.py")], environ)
+    assert (done.stdout, done.returncode) == ("one order tea\n0\n", 0), done.stderr
+
+
+# The extended client
+
+
+def test_the_extended_client_s_pointers_and_handles_come_back(daemon: Daemon) -> None:
+    environ = environment(daemon, PYTHONPATH=str(extended_client()))
+    done = run([sys.executable, str(HERE / "extended_program.py")], environ)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {
+        "same": True,
+        "stored": [3 << 20],
+        "names": [[str(n) for n in range(9)]] * 2,
+        "left": "0",
+        "objects": 0,
+    }
+
+
+# PHP and Go, with what Debian has of AWS's SDKs
+
+LEFT = {"ApproximateNumberOfMessages": "0", "ApproximateNumberOfMessagesNotVisible": "0"}
+
+
+@pytest.mark.needs("php")
+@needs_file("/usr/share/php/AsyncAws/Sqs/autoload.php")
+def test_php(daemon: Daemon) -> None:
+    done = run(["php", str(HERE / "php" / "program.php"), daemon.endpoint, "php"], environment(daemon))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout) == {
+        "received": ["hello", "1 < 2 & ä"],
+        "attribute": "v",
+        "left": LEFT,
+        "error": "AWS.SimpleQueueService.NonExistentQueue",
+    }
+
+
+@pytest.mark.needs("go")
+@needs_file("/usr/share/gocode/src/github.com/aws/aws-sdk-go-v2")
+def test_go(daemon: Daemon, tmp_path: Path) -> None:
+    program = str(tmp_path / "program")
+    environ = environment(daemon, GO111MODULE="off", GOPATH="/usr/share/gocode")
+    built = run(["go", "build", "-o", program, str(HERE / "go" / "main.go")], environ)
+    assert built.returncode == 0, built.stderr
+    done = run([program, daemon.endpoint, "go"], environ)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {
+        "received": ["hello", "1 < 2 & ä"],
+        "attribute": "v",
+        "left": LEFT,
+        "typed error": True,
+    }
+
+
 # Celery
 
 
 @pytest.fixture
 def celery(daemon: Daemon, tmp_path: Path) -> Callable[..., list[str]]:
-    port = daemon.endpoint.rpartition(":")[2]
     environ = environment(
         daemon,
-        BROKER_URL=f"sqs://anyone:anything@127.0.0.1:{port}//",
         DONE=str(tmp_path / "done"),
         PYTHONPATH=str(HERE),
     )
 
-    def celery(queue: str, *tasks: str) -> list[str]:
+    def celery(queue: str, broker: str, *tasks: str) -> list[str]:
         """What a worker did, in order, when it has done all of these tasks and was shut down."""
-        environ["QUEUE"] = queue
+        environ["QUEUE"], environ["BROKER_URL"] = queue, broker
         done = tmp_path / "done"
         done.write_text("")
         sent = run([sys.executable, str(HERE / "celery_app.py"), *tasks], environ)
@@ -160,14 +229,18 @@ def left(daemon: Daemon, queue: str) -> int:
 def test_a_celery_worker_does_tasks_retries_and_tasks_for_later(
     daemon: Daemon, celery: Callable[..., list[str]]
 ) -> None:
-    done = celery("celery-standard", "later", "plain", "plain", "retry")
+    broker = f"sqs://anyone:anything@{daemon.endpoint.removeprefix('http://')}//"
+    done = celery("celery-standard", broker, "later", "plain", "plain", "retry")
     assert sorted(done) == ["later", "plain", "plain", "retry"]
     assert done[-1] != "plain"
     assert left(daemon, "celery-standard") == 0
 
 
-def test_a_celery_worker_on_a_fifo_queue(daemon: Daemon, celery: Callable[..., list[str]]) -> None:
-    assert celery("celery.fifo", "one", "two", "three") == ["one", "two", "three"]
+def test_a_celery_worker_on_a_fifo_queue_that_one_variable_leads_here(
+    daemon: Daemon, celery: Callable[..., list[str]]
+) -> None:
+    # An application that was written for AWS, switched over by AWS_ENDPOINT_URL alone.
+    assert celery("celery.fifo", "sqs://", "one", "two", "three") == ["one", "two", "three"]
     assert left(daemon, "celery.fifo") == 0
 
 

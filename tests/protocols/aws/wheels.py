@@ -1,4 +1,4 @@
-"""Old versions of AWS's libraries, which pip fetches once for all tests of a checkout."""
+"""Libraries of AWS that the project does not install, which pip fetches once for all tests of a checkout."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 OLD_BOTOCORE = "botocore==1.31.80"
 """The last whose model of SQS describes the Query protocol."""
 OLD_BOTO3 = "boto3==1.28.80"
+EXTENDED_CLIENT = "amazon-sqs-extended-client==1.0.1"
 
 CACHE = Path(__file__).parents[3] / ".venv" / "old"
 PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
@@ -28,11 +29,19 @@ def _alone() -> Iterator[None]:
 
 def old_boto3() -> Path:
     """A directory for PYTHONPATH that has them, with all that they need."""
-    place = CACHE / f"{OLD_BOTO3}-{OLD_BOTOCORE}"
+    return _fetched(f"{OLD_BOTO3}-{OLD_BOTOCORE}", OLD_BOTO3, OLD_BOTOCORE)
+
+
+def extended_client() -> Path:
+    """The same of the extended client alone: it uses the boto3 that is installed."""
+    return _fetched(EXTENDED_CLIENT, "--no-deps", EXTENDED_CLIENT)
+
+
+def _fetched(name: str, *what: str) -> Path:
+    place = CACHE / name
     with _alone():
         if not place.exists():
             made = place.with_name(f"{place.name}.{os.getpid()}")
-            install = [*PIP, "install", "--target", str(made), OLD_BOTO3, OLD_BOTOCORE]
-            subprocess.run(install, check=True, timeout=300)
+            subprocess.run([*PIP, "install", "--target", str(made), *what], check=True, timeout=300)
             made.rename(place)
     return place
