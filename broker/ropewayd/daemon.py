@@ -317,6 +317,7 @@ def queue_limits(settings: Settings) -> QueueLimits:
         region=settings.daemon.region,
         max_queues=settings.queues.max_queues,
         max_in_flight=settings.queues.max_in_flight,
+        fifo_in_flight=settings.queues.fifo_in_flight,
         purge_interval=round(settings.queues.purge_interval * 1000),
         recreate_interval=round(settings.queues.recreate_interval * 1000),
         max_queue_messages=settings.queues.max_queue_messages,

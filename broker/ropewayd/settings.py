@@ -307,7 +307,20 @@ class Queues(msgspec.Struct, frozen=True, kw_only=True):
     ] = 100_000
     max_in_flight: Annotated[
         int,
-        Meta(ge=1, le=10_000_000, description="Messages of one queue that may be in flight at one time."),
+        Meta(
+            ge=1,
+            le=10_000_000,
+            description="Messages of one standard queue in flight at one time; short polls beyond it get "
+            "OverLimit.",
+        ),
+    ] = 120_000
+    fifo_in_flight: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=10_000_000,
+            description="Messages of one FIFO queue in flight at one time; receives beyond it get nothing.",
+        ),
     ] = 120_000
     limits: Annotated[
         Literal["aws", "none"],

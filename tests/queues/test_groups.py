@@ -119,7 +119,7 @@ async def test_an_expired_handle_is_refused_and_an_extended_one_is_good(fifo: Ho
 
 
 async def test_no_more_than_the_limit_is_in_flight_and_nobody_is_told() -> None:
-    house = House(limits=QueueLimits(max_in_flight=2))
+    house = House(limits=QueueLimits(max_in_flight=1, fifo_in_flight=2))
     await house.start()
     await make(house)
     await send(house, "1a", "2a", "3a")

@@ -322,13 +322,15 @@ async def test_a_receive_is_as_large_as_an_answer_may_be() -> None:
 
 
 async def test_more_in_flight_than_the_limit_is_told() -> None:
-    house = House(limits=QueueLimits(max_in_flight=3))
+    house = House(limits=QueueLimits(max_in_flight=3, fifo_in_flight=1))
     await house.start()
     await house.create()
     await house.send(*"abcde")
     received = await house.receive(10)
     assert len(received) == 3
-    assert isinstance(await house.fail(a.ReceiveMessage(queue="jobs")), OverLimit)
+    refused = await house.fail(a.ReceiveMessage(queue="jobs"))
+    assert isinstance(refused, OverLimit)
+    assert "3 messages of this queue are in flight: the limit (queues.max_in_flight)" in str(refused)
     await house.delete(received[0][HANDLE])
     assert await house.bodies() == ["d"]
 

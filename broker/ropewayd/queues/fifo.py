@@ -16,17 +16,17 @@ from ropewayd.vocabulary.errors import (
     MissingParameter,
     RopewayError,
 )
-from ropewayd.vocabulary.names import QUEUE_NAME
+from ropewayd.vocabulary.names import FIFO_SUFFIX, QUEUE_NAME
 
 from .actions import QueueAttributes, SendEntry
 
-SUFFIX = ".fifo"
 _ONLY = ("content_based_deduplication", "deduplication_scope", "fifo_throughput_limit")
 
 
 def name_problem(name: str, fifo: bool) -> RopewayError | None:
     """Whether a queue can be called so."""
-    if fifo and not (name.endswith(SUFFIX) and len(name) <= 80 and QUEUE_NAME.match(name[: -len(SUFFIX)])):
+    plain = name.removesuffix(FIFO_SUFFIX)
+    if fifo and not (plain != name and len(name) <= 80 and QUEUE_NAME.match(plain)):
         return InvalidParameterValue(
             "A FIFO queue's name is 1 to 80 characters of A-Z a-z 0-9 _ and -, and ends in .fifo.", "queue"
         )
@@ -34,7 +34,7 @@ def name_problem(name: str, fifo: bool) -> RopewayError | None:
         more = " One that ends in .fifo is a FIFO queue's: give the attribute fifo."
         return InvalidParameterValue(
             "A queue's name is 1 to 80 characters of A-Z a-z 0-9 _ and -."
-            + (more if name.endswith(SUFFIX) else ""),
+            + (more if name.endswith(FIFO_SUFFIX) else ""),
             "queue",
         )
     return None

@@ -29,10 +29,10 @@ from ropewayd.vocabulary.errors import (
     RopewayError,
     UnsupportedOperation,
 )
+from ropewayd.vocabulary.names import FIFO_SUFFIX
 
 from . import actions as a
 from . import events as e
-from .fifo import SUFFIX
 from .message import Message, System
 from .paging import bodies, next_page
 from .queue import Queue
@@ -147,7 +147,7 @@ class Moving:
             target = self._registry.find(action.destination)
             if target is None:
                 return _missing("destination")
-            if target is queue or target.name.endswith(SUFFIX) != queue.name.endswith(SUFFIX):
+            if target is queue or target.name.endswith(FIFO_SUFFIX) != queue.name.endswith(FIFO_SUFFIX):
                 return InvalidParameterValue(
                     "The field destination is not valid: it is another queue of the same type.", "destination"
                 )

@@ -44,7 +44,8 @@ class Receiving:
         again = None if queue.attempts is None else self._again(queue, queue.attempts, action, now)
         if again is not None:
             return again
-        room = self._limits.max_in_flight - queue.in_flight
+        limits = self._limits
+        room = (limits.max_in_flight if queue.groups is None else limits.fifo_in_flight) - queue.in_flight
         if room <= 0:
             return self._full(queue, action, now)
         count = min(action.max_messages, room)
@@ -202,7 +203,9 @@ class Receiving:
         if queue.groups is not None:
             return Decision([])
         return OverLimit(
-            f"{self._limits.max_in_flight} messages of this queue are in flight: the limit.", "queue"
+            f"{self._limits.max_in_flight} messages of this queue are in flight: the limit "
+            "(queues.max_in_flight). Delete some, or wait for some to come back.",
+            "queue",
         )
 
     def _nothing(self, queue: Queue, action: a.ReceiveMessage, now: int, events: tuple[Any, ...]) -> Outcome:

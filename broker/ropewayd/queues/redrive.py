@@ -15,11 +15,10 @@ from typing import Any
 import msgspec
 
 from ropewayd.vocabulary.errors import InvalidParameterValue, RopewayError
-from ropewayd.vocabulary.names import Scope, read_queue_arn, show_message_id
+from ropewayd.vocabulary.names import FIFO_SUFFIX, Scope, read_queue_arn, show_message_id
 
 from . import actions as a
 from . import events as e
-from .fifo import SUFFIX
 from .groups import Find
 from .message import Message, Sifted, System
 from .queue import Queue
@@ -67,7 +66,7 @@ class Redrive:
         place = read_queue_arn(arn)
         if place is None or place[0] != scope:
             return bad(f"the dead-letter queue's ARN is {scope.queue_arn('NAME')}, as of its source")
-        if place[1].endswith(SUFFIX) != name.endswith(SUFFIX):
+        if place[1].endswith(FIFO_SUFFIX) != name.endswith(FIFO_SUFFIX):
             return bad("the dead-letter queue of a FIFO queue is a FIFO queue, that of another one is not")
         own = scope.queue_arn(name)
         if arn == own:
@@ -151,7 +150,7 @@ class Redrive:
     def moved(self, queue: Queue, target: Queue, letters: list[Message], now: int) -> e.MessagesMoved:
         """The event that makes these messages of a queue dead letters."""
         own = queue.arn
-        fifo = queue.name.endswith(SUFFIX)
+        fifo = queue.name.endswith(FIFO_SUFFIX)
         return e.MessagesMoved(
             queue.number,
             [m.sequence for m in letters],

@@ -15,7 +15,9 @@ class QueueLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_queues: int = 100_000
     """Queues at one time."""
     max_in_flight: int = 120_000
-    """Messages of one queue in flight; a receive beyond it is told so."""
+    """Messages of one standard queue in flight; a receive beyond it is told so."""
+    fifo_in_flight: int = 120_000
+    """Likewise of a FIFO queue, where a receive beyond it gets nothing."""
     fifo_calls: int = 300
     """Calls of one action a second to a FIFO queue, or to a partition of one in high throughput; 0: any."""
     fifo_partitions: int = 30

@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 
-from ropewayd.queues.fifo import SUFFIX
 from ropewayd.vocabulary.errors import (
     InvalidAttributeName,
     InvalidAttributeValue,
@@ -14,7 +13,7 @@ from ropewayd.vocabulary.errors import (
     RopewayError,
 )
 from ropewayd.vocabulary.fitting import explain
-from ropewayd.vocabulary.names import TOPIC_NAME, Scope, read_queue_arn
+from ropewayd.vocabulary.names import FIFO_SUFFIX, TOPIC_NAME, Scope, read_queue_arn
 
 from .actions import SubscriptionAttributes, TopicAttributes
 from .filter_policy import FilterPolicy
@@ -80,7 +79,7 @@ def read_subscription(
                 f"be the ARN of a queue of the topic's account and region, {scope.queue_arn('NAME')}",
                 "attributes.redrive_policy",
             )
-        if fifo != place[1].endswith(SUFFIX):
+        if fifo != place[1].endswith(FIFO_SUFFIX):
             words = "FIFO queue as DLQ for a FIFO" if fifo else "standard queue as DLQ for a standard"
             return InvalidParameterValue(
                 f"The attribute redrive_policy is not valid. Reason: RedrivePolicy: must use a {words} topic",
@@ -96,8 +95,8 @@ def read_subscription(
 
 def name_problem(name: str, fifo: bool) -> RopewayError | None:
     """Whether a topic can be called so."""
-    plain = name[: -len(SUFFIX)] if fifo and name.endswith(SUFFIX) and len(name) <= 256 else name
-    if TOPIC_NAME.match(plain) and fifo == name.endswith(SUFFIX):
+    plain = name[: -len(FIFO_SUFFIX)] if fifo and name.endswith(FIFO_SUFFIX) and len(name) <= 256 else name
+    if TOPIC_NAME.match(plain) and fifo == name.endswith(FIFO_SUFFIX):
         return None
     if fifo:
         return InvalidParameterValue(

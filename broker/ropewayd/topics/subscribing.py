@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 
 from ropewayd.kernel.service import Decision, Outcome
-from ropewayd.queues.fifo import SUFFIX
 from ropewayd.vocabulary.action import Action
 from ropewayd.vocabulary.errors import (
     InvalidParameterValue,
@@ -17,7 +16,7 @@ from ropewayd.vocabulary.errors import (
     RopewayError,
     UnsupportedOperation,
 )
-from ropewayd.vocabulary.names import Scope, read_queue_arn, read_subscription_arn
+from ropewayd.vocabulary.names import FIFO_SUFFIX, Scope, read_queue_arn, read_subscription_arn
 
 from . import actions as a
 from . import events as e
@@ -96,7 +95,7 @@ class Subscribing:
         place = read_queue_arn(endpoint)
         if place is None:
             return InvalidParameterValue("The field endpoint is not a queue's ARN or name.", "endpoint")
-        if place[1].endswith(SUFFIX) and not topic.attributes.fifo:
+        if place[1].endswith(FIFO_SUFFIX) and not topic.attributes.fifo:
             return InvalidParameterValue(
                 "The queue cannot be subscribed. Reason: FIFO SQS Queues can not be subscribed to standard "
                 "SNS topics",

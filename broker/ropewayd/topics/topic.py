@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from ropewayd.queues.deduplication import Ids, Remembered
-from ropewayd.vocabulary.names import Scope, read_queue_arn
+from ropewayd.vocabulary.names import FIFO_SUFFIX, Scope, read_queue_arn
 
 from . import events as e
 from .actions import SubscriptionAttributes, TopicAttributes
@@ -60,7 +60,7 @@ class Subscription:
         self.attributes = SubscriptionAttributes()
         self.filter: FilterPolicy | None = None
         self.queue = ""
-        self.fifo = endpoint.endswith(".fifo")
+        self.fifo = endpoint.endswith(FIFO_SUFFIX)
         self.letters: str | None = None
         self.meter = Meter()
         self.stored = 0

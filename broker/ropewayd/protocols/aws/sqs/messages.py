@@ -27,6 +27,7 @@ from ropewayd.vocabulary.errors import (
     RopewayError,
     TooManyEntriesInBatchRequest,
 )
+from ropewayd.vocabulary.names import FIFO_SUFFIX
 
 from .attributes import milliseconds
 from .message import (
@@ -396,7 +397,7 @@ class SendMessageBatch(Batch, kw_only=True):
     def action(self, call: Call) -> Action | None:
         self.check(self.entries)
         queue = self.queue(call)
-        if queue.endswith(".fifo") and not all(each.message_group_id for each in self.entries):
+        if queue.endswith(FIFO_SUFFIX) and not all(each.message_group_id for each in self.entries):
             # The one mistake in an entry that AWS takes for the whole batch's.
             raise InvalidParameterValue("The request must contain the parameter MessageGroupId.")
         entries: list[a.SendEntry | dict[str, Any]] = []
