@@ -117,6 +117,14 @@ async def test_a_new_scope_counts_for_later_sends_and_ids_keep_theirs(house: Hou
     assert await send(house, "five", "2", "g") == narrow
 
 
+async def test_a_scope_that_changes_in_the_moment_of_its_creation_changes(house: House) -> None:
+    await make(house, deduplication_scope="messageGroup")
+    first = await send(house, "one")
+    attributes = {"deduplication_scope": "queue"}
+    await house.call(a.SetQueueAttributes(queue=QUEUE, attributes=attributes))
+    assert await send(house, "two") == first
+
+
 async def test_an_explicit_id_wins_over_the_body(house: House) -> None:
     await make(house, content_based_deduplication=True)
     first = await send(house, "same", "1")
@@ -167,6 +175,19 @@ async def test_ids_leave_memory_where_it_is_short_and_count_all_the_same() -> No
     await house.wait(2 * WINDOW)
     assert len(queue.ids) == 0
     assert house.queues.memory_used == 0
+
+
+async def test_one_id_that_was_looked_up_before_and_others_that_were_not(house: House) -> None:
+    """To look for the others forgets what the earlier look found. The two looks once took turns for ever."""
+    await make(house)
+    first = await send(house, "one")
+    await tidy(house)
+    await house.restart()
+    assert await send(house, "two") == first
+    entries = [a.SendEntry(id_, group="g", deduplication_id=id_) for id_ in ("1", "2", "3")]
+    answers = await house.call(a.SendMessage(queue=QUEUE, entries=entries))
+    assert answers[0] == first
+    assert await bodies(house) == ["one", "2", "3"]
 
 
 async def test_records_of_ids_that_are_over_go(house: House) -> None:

@@ -192,3 +192,13 @@ async def _lived(steps: list[tuple[str, int]]) -> None:
         states = [message["state"] for message in shown]
         assert tuple(map(states.count, ("visible", "in_flight", "delayed"))) == counted
         assert house.queues.snapshot() == before
+
+
+async def test_what_is_in_flight_is_seen_until_it_wakes_however_old_it_is(house: House) -> None:
+    await house.create(retention_period=60_000)
+    await house.send("held", "old")
+    await house.receive(1, visibility_timeout=120_000)
+    await house.wait(61_000)
+    assert await bodies(house) == ["held"]
+    await house.wait(60_000)
+    assert await bodies(house) == []

@@ -168,7 +168,9 @@ class Administration:
         changed = {k: v for k, v in given.items() if getattr(queue.attributes, k) != v}
         if not changed:
             return Decision({})
-        set_ = e.AttributesSet(queue.number, now, msgspec.to_builtins(changed))
+        # That there was a change must show: ids that were accepted before keep their scope (screening.py).
+        at = max(now, queue.created_at + 1) if "deduplication_scope" in changed else now
+        set_ = e.AttributesSet(queue.number, at, msgspec.to_builtins(changed))
         if queue.groups is None or "delay" not in changed:
             return Decision({}, (set_,))
         # On a FIFO queue a new delay counts for what is delayed already.

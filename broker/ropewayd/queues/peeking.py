@@ -140,7 +140,9 @@ class Peeking:
         found: list[dict[str, Any]] = []
         room = self._limits.max_answer_bytes
         for message in messages:
-            if message.sent_at <= horizon or not _wanted(message, action, now):
+            # What is invisible is there until it wakes, however old it is.
+            over = message.state == VISIBLE and message.sent_at <= horizon
+            if over or not _wanted(message, action, now):
                 continue
             room -= _SHOWN + (message.size if action.bodies else 0)
             if len(found) == action.limit or (room < 0 and found):

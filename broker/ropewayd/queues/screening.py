@@ -26,7 +26,7 @@ _MESSAGE_GROUP, _QUEUE = "messageGroup", "queue"
 class Screen:
     """The entries of one send that can be taken otherwise. State is read only."""
 
-    __slots__ = ("_digests", "_entries", "_names", "_now", "_queue", "repeats", "unknown")
+    __slots__ = ("_digests", "_entries", "_names", "_now", "_queue", "_seen", "_unknown", "repeats")
 
     def __init__(self, queue: Queue, entries: Sequence[a.SendEntry], now: int) -> None:
         self._queue = queue
@@ -43,8 +43,9 @@ class Screen:
         self._digests = self._scoped(attributes.deduplication_scope)
         self.repeats: dict[int, Accepted | int] = {}
         """By place among the entries: what was accepted before, or the place among those accepted now."""
-        self.unknown: list[bytes] = []
-        """Digests that must be looked up first."""
+        self._seen: list[bytes] = []
+        self._unknown = False
+        """Whether some of the digests that were seen must be looked up first."""
         digests, ids = self._digests, queue.ids
         doubled = len(set(digests)) < len(digests)
         if doubled or (ids is not None and (self._rescoped or ids.may_know(digests, now))):
@@ -91,8 +92,9 @@ class Screen:
         if ids is None:
             return None
         found = ids.find(digest, self._now, self._queue.floor)
+        self._seen.append(digest)
         if found is None and ids.may_be_on_disk(digest, self._now):
-            self.unknown.append(digest)
+            self._unknown = True
         return found
 
     def fresh(self, column: list[T] | None) -> list[T] | None:
@@ -113,8 +115,12 @@ class Screen:
 
     def needs(self, registry: Registry) -> Needs | None:
         """What must be looked up on disk before these entries can be taken. While others wait for such a
-        look, these wait behind them, so that messages stay in the order in which they came."""
-        ids, number, digests = self._queue.ids, self._queue.number, self.unknown
+        look, these wait behind them, so that messages stay in the order in which they came.
+
+        All of them are looked up if one must be: what an earlier look found is known no more after this one.
+        """
+        ids, number = self._queue.ids, self._queue.number
+        digests = self._seen if self._unknown else []
         if ids is None or not (digests or ids.reading):
             return None
 
