@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -33,10 +34,12 @@ from ropewayd.vocabulary.errors import (
     InvalidParameterValue,
     QueueDoesNotExist,
     ReceiptHandleIsInvalid,
+    RequestThrottled,
     ResourceNotFoundException,
     UnsupportedOperation,
 )
 from tests.house import HANDLE, House
+from tests.model.rates import Buckets, Rates
 from tests.model.reference import ARN, Reference, must
 
 T = TypeVar("T")
@@ -46,6 +49,11 @@ GROUPS = ("red", "green", "blue")
 TIMES = st.sampled_from([0, 10, 500, SECOND, 3 * SECOND, 30 * SECOND, 120 * SECOND])
 WAITS = st.sampled_from([10, 490, SECOND, 5 * SECOND, 20 * SECOND, 30 * SECOND, 61 * SECOND])
 DELAYS = st.sampled_from([None, None, 0, 10, SECOND, 20 * SECOND])
+RETENTIONS = st.sampled_from([60 * SECOND, 90 * SECOND, 345_600 * SECOND])
+MODES = st.sampled_from(
+    [("queue", "perQueue"), ("messageGroup", "perQueue"), ("messageGroup", "perMessageGroupId")]
+)
+"""Deduplication scope and throughput limit, as they go together."""
 COUNTS = st.sampled_from([1, 1, 2, 3, 10, 1000])
 PICKS = st.sampled_from(range(2_000))
 """Not integers: those would be 0 more often than not."""
@@ -74,7 +82,9 @@ class ObservedHouse(House):
         self.store = MemoryStore(self.disk, self.faults)
         self.wheel = Wheel(self.clock.now())
         self.queues = Observed(self.wheel, self.limits, self._entropy, self._seen)
-        self.kernel = Kernel(self.store, self.clock, [self.queues], self.wheel, self.settings)
+        self.kernel = Kernel(
+            self.store, self.clock, [self.queues], self.wheel, self.settings, gates=self.queues.gates()
+        )
 
     def _seen(self, event: MessagesMoved, source: str, destination: str) -> None:
         self.model.moved(event, source, destination, self.clock.at)
@@ -111,12 +121,28 @@ class Machine(RuleBasedStateMachine):
         most=st.integers(1, 3),
         retention=st.sampled_from([60 * SECOND, 345_600 * SECOND]),
         delay=st.sampled_from([0, 0, 0, SECOND]),
+        mode=MODES,
+        rates=st.sampled_from([(300, 30), (300, 30), (100, 2), (0, 30)]),
     )
-    def begin(self, whole: bool, tail: int, page: int, most: int, retention: int, delay: int) -> None:
+    def begin(
+        self,
+        whole: bool,
+        tail: int,
+        page: int,
+        most: int,
+        retention: int,
+        delay: int,
+        mode: tuple[str, str],
+        rates: tuple[int, int],
+    ) -> None:
+        """`rates` are whole numbers of calls a tick, so that they are counted alike."""
         settings = KernelSettings(tail_bytes=tail, slice_bytes=max(100, tail // 6))
-        limits = QueueLimits()
+        self.rates = Rates(*rates)
+        limits = QueueLimits(fifo_calls=rates[0], fifo_partitions=rates[1])
         if not whole:
-            limits = QueueLimits(memory_bytes=0, min_window_bytes=0, page_messages=page, page_bytes=500)
+            limits = msgspec.structs.replace(
+                limits, memory_bytes=0, min_window_bytes=0, page_messages=page, page_bytes=500
+            )
         self.house = ObservedHouse(settings, limits)
         self.house.model = self.model = Reference(whole=whole)
         self.run(self.house.start())
@@ -126,7 +152,13 @@ class Machine(RuleBasedStateMachine):
             "delay": delay,
         }
         if self.fifo:
-            self.attributes |= {"fifo": True, "content_based_deduplication": True}
+            scope, limit = mode
+            self.attributes |= {
+                "fifo": True,
+                "content_based_deduplication": True,
+                "deduplication_scope": scope,
+                "fifo_throughput_limit": limit,
+            }
         self.policy = {"dead_letter_target_arn": ARN + self.names[-1], "max_receive_count": most}
         for name in reversed(self.names):
             self.create(name)
@@ -154,48 +186,85 @@ class Machine(RuleBasedStateMachine):
 
     # What can be asked
 
-    def _send(self, pick: int, delays: list[int | None], group: int) -> None:
+    def may(self, name: str, answer: Any, *, what: str, messages: int) -> bool:
+        """Whether the queue is there, and was not called too often; the answer agrees."""
+        queue = self.model.queues.get(name)
+        allowed = queue is None or not queue.fifo
+        if queue is not None and queue.fifo:
+            allowed = self.rates.allow(queue.buckets, queue.attributes, what, messages, self.now)
+        return self._allowed(name, answer, allowed)
+
+    def _allowed(self, name: str, answer: Any, allowed: bool) -> bool:
+        must(isinstance(answer, RequestThrottled) == (not allowed), f"{name} may be called: {allowed}")
+        return allowed and self.there(name, answer)
+
+    def _send(self, pick: int, delays: list[int | None], group: int, known: int) -> None:
         name, entries = self.name(pick), []
         for at, delay in enumerate(delays):
             self.bodies += 1
             body = f"{self.bodies}{'x' * (self.bodies % 7 * 20)}"
             where = GROUPS[(group + at // 3) % 3] if self.fifo or pick % 2 else None
-            entries.append(a.SendEntry(body, None if self.fifo else delay, group=where))
+            entry = a.SendEntry(body, None if self.fifo else delay, group=where)
+            if self.fifo and at == known:
+                entry.deduplication_id = f"id{pick % 4}"
+            elif not self.fifo and at == known:
+                entry.token = body
+            entries.append(entry)
         self._sent(name, entries)
 
     def _sent(self, name: str, entries: list[a.SendEntry]) -> None:
         answer = self.call(a.SendMessage(queue=name, entries=entries))
-        if self.there(name, answer):
+        queue, allowed = self.model.queues.get(name), True
+        if queue is not None and queue.fifo:
+            groups = [entry.group for entry in entries]
+            allowed = self.rates.allow_send(queue.buckets, queue.attributes, groups, self.now)
+        if self._allowed(name, answer, allowed):
             ids = [each[0] if self.fifo else each for each in answer]
             self.model.sent(name, entries, ids, self.now)
-            self.latest = [(name, entry.body, entry.group) for entry in entries]
+            latest = [(name, entry) for entry in entries if self.fifo or entry.token is not None]
+            self.latest = latest or self.latest
 
-    @precondition(lambda self: self.fifo and self.latest)
-    @rule(pick=PICKS)
-    def send_twice(self, pick: int) -> None:
-        """As a producer does whose connection was cut."""
-        name, body, group = self.latest[pick % len(self.latest)]
-        self._sent(name, [a.SendEntry(body, group=group)])
+    @precondition(lambda self: self.latest)
+    @rule(pick=PICKS, group=st.none() | st.sampled_from(GROUPS), count=COUNTS)
+    def send_twice(self, pick: int, group: str | None, count: int) -> None:
+        """As a producer does whose connection was cut; or one who takes the same id for another group."""
+        name, entry = self.latest[pick % len(self.latest)]
+        self._sent(name, [msgspec.structs.replace(entry, group=group or entry.group)] * count)
 
-    _sends = rule(pick=PICKS, delays=st.lists(DELAYS, min_size=1, max_size=8), group=st.integers(0, 2))
+    _sends = rule(
+        pick=PICKS,
+        delays=st.lists(DELAYS, min_size=1, max_size=8),
+        group=st.integers(0, 2),
+        known=st.integers(0, 12),
+    )
     send, send_more, send_again = _sends(_send), _sends(_send), _sends(_send)
 
-    def _receive(self, pick: int, count: int, timeout: int | None) -> None:
+    def _receive(self, pick: int, count: int, timeout: int | None, attempt: str | None) -> None:
         name = self.name(pick)
         answer = self.call(
-            a.ReceiveMessage(queue=name, max_messages=count, visibility_timeout=timeout, wait=0)
+            a.ReceiveMessage(
+                queue=name, max_messages=count, visibility_timeout=timeout, wait=0, attempt=attempt
+            )
         )
-        if self.there(name, answer):
-            lasts = self.attributes["visibility_timeout"] if timeout is None else timeout
-            self.model.received(name, count, lasts, answer, self.now)
-            self.known += [(name, each[HANDLE]) for each in answer]
+        if not self.may(name, answer, what="receive", messages=count):
+            return
+        set_ = self.model.queues[name].attributes["visibility_timeout"]
+        lasts = set_ if timeout is None else timeout
+        again = self.model.repeats(name, attempt, self.now)
+        if again is not None:
+            self.model.repeated(again, lasts, answer, self.now)
+            return
+        self.model.received(name, count, lasts, answer, self.now, attempt)
+        self.known += [(name, each[HANDLE]) for each in answer]
 
-    _receives = rule(pick=PICKS, count=COUNTS, timeout=st.none() | TIMES)
+    _receives = rule(
+        pick=PICKS, count=COUNTS, timeout=st.none() | TIMES, attempt=st.sampled_from([None, None, "a", "b"])
+    )
     receive, receive_more, receive_again = _receives(_receive), _receives(_receive), _receives(_receive)
     receive_still, receive_on = _receives(_receive), _receives(_receive)
 
     known: list[tuple[str, bytes]]
-    latest: list[tuple[str, str, str | None]]
+    latest: list[tuple[str, a.SendEntry]]
 
     @initialize()
     def know_nothing(self) -> None:
@@ -207,11 +276,13 @@ class Machine(RuleBasedStateMachine):
         return (self.name(pick) if pick % 50 == 0 else name), handle
 
     @precondition(lambda self: self.known)
-    @rule(pick=PICKS)
-    def delete(self, pick: int) -> None:
+    @rule(pick=PICKS, count=COUNTS)
+    def delete(self, pick: int, count: int) -> None:
+        """By so many handles, which are all the same."""
         name, handle = self.handle(pick)
-        answer = self.call(a.DeleteMessage(queue=name, handles=[handle]))
-        if self.there(name, answer):
+        answer = self.call(a.DeleteMessage(queue=name, handles=[handle] * count))
+        if self.may(name, answer, what="delete", messages=count):
+            must(len({repr(each).replace(f"[{at}]", "") for at, each in enumerate(answer)}) == 1, f"{answer}")
             can, message = self.model.settles(name, handle, self.now)
             self._check(can, answer[0], gone=None)
             if message is not None:
@@ -224,11 +295,12 @@ class Machine(RuleBasedStateMachine):
         answer = self.call(
             a.ChangeMessageVisibility(queue=name, entries=[a.VisibilityEntry(handle, timeout)])
         )
-        if self.there(name, answer):
+        if self.may(name, answer, what="change", messages=1):
             can, message = self.model.settles(name, handle, self.now)
             self._check(can, answer[0], gone="does not exist")
             if message is not None and answer[0] is None:
                 message.hide(self.now, timeout)
+                message.held_by = None
             elif message is not None:
                 self.model.queues[name].leave(message)
 
@@ -253,6 +325,8 @@ class Machine(RuleBasedStateMachine):
         self.run(self.house.restart())
         self.run(self.house.wait(0))
         self.model.whole = False  # what is on disk alone comes a page at a time
+        for queue in self.model.queues.values():
+            queue.buckets = Buckets()
 
     @rule(pick=PICKS)
     def upheaval(self, pick: int) -> None:
@@ -263,6 +337,48 @@ class Machine(RuleBasedStateMachine):
                 self.model.purged(name)
         elif pick % 13 == 7 and self.there(name, self.call(a.DeleteQueue(queue=name))):
             self.model.deleted_queue(name)
+
+    @rule(pick=PICKS, delay=DELAYS, timeout=st.none() | TIMES)
+    def configure(self, pick: int, delay: int | None, timeout: int | None) -> None:
+        self._configure(self.name(pick), {"delay": delay, "visibility_timeout": timeout})
+
+    @rule(pick=PICKS, mode=MODES, dead=st.sampled_from([None, None, 1, 3, 0]))
+    def reconfigure(self, pick: int, mode: tuple[str, str], dead: int | None) -> None:
+        name, given = self.name(pick), dict[str, Any]()
+        if self.fifo:
+            given = {"deduplication_scope": mode[0], "fifo_throughput_limit": mode[1]}
+        if name != self.names[-1] and self.names[-1] in self.model.queues and dead is not None:
+            given["redrive_policy"] = self.policy | {"max_receive_count": dead} if dead else ""
+        self._configure(name, given)
+
+    @rule(pick=PICKS, retention=RETENTIONS)
+    def keep_for(self, pick: int, retention: int) -> None:
+        """What is past its retention can be there until somebody looks, and with a longer one it is past it
+        no more: so it is asked who is there."""
+        name = self.name(pick)
+        past = self.model.past(name, self.now)
+        self._configure(name, {"retention_period": retention})
+        if name in self.model.queues:
+            self.model.expired(name, past, self.peek(name), self.now)
+
+    def peek(self, name: str) -> set[bytes]:
+        """The ids of the messages that are there."""
+        found = set[bytes]()
+        after: int | None = 0
+        while after is not None:
+            page = self.call(a.PeekMessages(queue=name, after=after, limit=1000, bodies=False))
+            found |= {message["id"] for message in page["messages"]}
+            after = page["next"]
+        return found
+
+    def _configure(self, name: str, attributes: dict[str, Any]) -> None:
+        given = {key: value for key, value in attributes.items() if value is not None}
+        answer = self.call(a.SetQueueAttributes(queue=name, attributes=given))
+        if self.there(name, answer):
+            must(answer == {}, f"{name} can be set to {given}: {answer!r}")
+            if given.get("redrive_policy") == "":
+                given["redrive_policy"] = None
+            self.model.changed(name, given, self.now)
 
     @precondition(lambda self: len(self.model.queues) < len(self.names))
     @rule()

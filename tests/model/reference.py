@@ -13,6 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.model.rates import Buckets
+
 VISIBLE, IN_FLIGHT, DELAYED = "visible", "in_flight", "delayed"
 WINDOW = 300_000
 """For so long a deduplication id is remembered."""
@@ -42,6 +44,8 @@ class Message:
     receive_count: int = 0
     first_received_at: int = 0
     source: str | None = None
+    held_by: bytes | None = None
+    """The handle of the receive that holds it, while nobody has changed its visibility since."""
 
     def awake(self, now: int) -> bool:
         """Whether it can be received, as far as its own time goes."""
@@ -62,6 +66,24 @@ class Handle:
 
 
 @dataclass(eq=False)
+class Accepted:
+    """A message that was accepted: what it is recognised by, and in which group if that counts."""
+
+    key: str
+    group: str | None
+    id: bytes
+    at: int
+
+
+@dataclass(eq=False)
+class Attempt:
+    """A receive that can be asked for again: what it gave, as (message, handle)."""
+
+    at: int
+    given: list[tuple[Message, bytes]]
+
+
+@dataclass(eq=False)
 class Queue:
     """One incarnation."""
 
@@ -72,8 +94,11 @@ class Queue:
     """The last move task that empties it: where to; "" is where each message came from."""
     moved: int = 0
     """By that task."""
-    remembered: dict[str, tuple[bytes, int]] = field(default_factory=dict)
-    """Of a FIFO queue: what was sent, as which message, and when."""
+    remembered: list[Accepted] = field(default_factory=list)
+    """What was accepted with something to recognise it by."""
+    attempts: dict[str, Attempt] = field(default_factory=dict)
+    """Of a FIFO queue: the last receive of each attempt id."""
+    buckets: Buckets = field(default_factory=Buckets)
 
     @property
     def fifo(self) -> bool:
@@ -159,7 +184,7 @@ class Reference:
     def sent(self, name: str, entries: list[Any], ids: list[bytes], now: int) -> None:
         queue = self.queues[name]
         for entry, id_ in zip(entries, ids, strict=True):
-            if queue.fifo and self._again(queue, entry.body, id_, now):
+            if self._again(queue, entry, id_, now):
                 continue
             must(id_ not in self.ids, "an id is used once")
             self.ids.add(id_)
@@ -168,19 +193,74 @@ class Reference:
             kind = DELAYED if delay else VISIBLE
             queue.messages.append(Message(queue, id_, entry.body, now, entry.group, kind, now + delay))
 
-    def _again(self, queue: Queue, body: str, id_: bytes, now: int) -> bool:
-        """Whether it was sent less than five minutes ago: then it has the id of that time. (The body is what
-        the deduplication id is made from here.)"""
-        first, at = queue.remembered.get(body, (b"", 0))
-        if first and now < at + WINDOW:
-            must(id_ == first, f"{body!r} was sent before, as {first!r}, and now is {id_!r}")
-        if id_ == first:
-            must(now <= at + WINDOW, f"{body!r} was sent before, but long ago")
-            return True
-        queue.remembered[body] = (id_, now)
+    def _again(self, queue: Queue, entry: Any, id_: bytes, now: int) -> bool:
+        """Whether it was accepted less than five minutes ago: then it has the id of that time. What was
+        accepted keeps the scope that it was accepted in."""
+        key = (entry.deduplication_id or entry.body) if queue.fifo else entry.token
+        if key is None:
+            return False
+        known = [a for a in queue.remembered if a.key == key and a.group in {None, entry.group}]
+        firm = {a.id for a in known if now < a.at + WINDOW}
+        if firm:
+            must(id_ in firm, f"{key!r} was sent before, as one of {firm}, and now is {id_!r}")
+        for accepted in known:
+            if accepted.id == id_:
+                must(now <= accepted.at + WINDOW, f"{key!r} was sent before, but long ago")
+                return True
+        by_group = queue.fifo and queue.attributes["deduplication_scope"] == "messageGroup"
+        queue.remembered.append(Accepted(key, entry.group if by_group else None, id_, now))
         return False
 
-    def received(self, name: str, count: int, timeout: int, answer: list[Any], now: int) -> None:
+    # Attributes
+
+    def changed(self, name: str, given: dict[str, Any], now: int) -> None:
+        """A new delay counts for what is delayed already on a FIFO queue alone. What else is new counts at
+        once for all."""
+        queue = self.queues[name]
+        if queue.fifo and given.get("delay", queue.attributes["delay"]) != queue.attributes["delay"]:
+            for message in queue.messages:
+                if message.kind == DELAYED and not message.awake(now):
+                    message.visible_at = message.sent_at + given["delay"]
+        queue.attributes |= given
+
+    def past(self, name: str, now: int) -> list[Message]:
+        """Those whose retention is over."""
+        queue = self.queues.get(name)
+        return [] if queue is None else [m for m in queue.messages if queue.past(m, now)]
+
+    def expired(self, name: str, past: list[Message], there: set[bytes], now: int) -> None:
+        """Retention has changed, and these messages are there; of those that were past it, others can have
+        gone before."""
+        queue = self.queues[name]
+        for message in [m for m in queue.messages if m.id not in there and not queue.past(m, now)]:
+            must(message in past, f"{message.body!r} is gone, and was kept for too short a time")
+            queue.leave(message)
+
+    # Receives
+
+    def repeats(self, name: str, attempt: str | None, now: int) -> Attempt | None:
+        """What this receive was asked for before, if its messages are still as it left them."""
+        queue = self.queues[name]
+        known = queue.attempts.get(attempt or "")
+        if known is None or now >= known.at + WINDOW:
+            return None
+        for message, handle in known.given:
+            untouched = message.home is queue and message.held_by == handle and not message.awake(now)
+            if not untouched:
+                return None
+        return known
+
+    def repeated(self, known: Attempt, timeout: int, answer: list[Any], now: int) -> None:
+        """The same messages and handles, hidden anew."""
+        told = [(given[0], given[1], given[2], given[4]) for given in answer]
+        expected = [(m.id, handle, m.body, m.receive_count) for m, handle in known.given]
+        must(told == expected, f"asked again, it gives {told}, not {expected}")
+        for message, _ in known.given:
+            message.hide(now, timeout)
+
+    def received(
+        self, name: str, count: int, timeout: int, answer: list[Any], now: int, attempt: str | None = None
+    ) -> None:
         """The moves that it brought about were told before."""
         queue = self.queues[name]
         must(len(answer) <= count, "no more than were asked for")
@@ -203,6 +283,9 @@ class Reference:
             must(not letters, f"{letters} are dead letters, and still there")
         for given, message in zip(answer, taken, strict=True):
             self._hand_out(queue, message, given, timeout, now)
+        if queue.fifo and attempt is not None and answer and timeout:
+            given_out = [(message, given[1]) for given, message in zip(answer, taken, strict=True)]
+            queue.attempts[attempt] = Attempt(now, given_out)
 
     def _noisy(self, queue: Queue, now: int) -> set[str | None]:
         """The groups with more than a tenth of what is in flight, and at least 30."""
@@ -245,6 +328,7 @@ class Reference:
         must(handle not in self.handles, "each receive has handles of its own")
         self.handles[handle] = Handle(queue, message, message.receive_count)
         message.hide(now, timeout)
+        message.held_by = handle
 
     def settles(self, name: str, handle: bytes, now: int) -> tuple[set[str], Message | None]:
         """What can be said to a delete or a change of visibility by this handle ("done", "gone", "expired",
@@ -267,8 +351,11 @@ class Reference:
         here, there = self.queues[source], self.queues[destination]
         ids = [event.ids[at : at + 16] for at in range(0, len(event.ids), 16)]
         lanes = here.lanes(now)
-        for id_, body in zip(ids, event.bodies, strict=True):
-            message = next((m for lane in lanes for m in lane if m.body == body), None)
+        systems = event.systems or [None] * len(ids)
+        for id_, body, system in zip(ids, event.bodies, systems, strict=True):
+            group = system.group if system is not None else None
+            alike = [m for lane in lanes for m in lane if (m.body, m.group) == (body, group)]
+            message = next((m for m in alike if event.task or m.id == id_), None)
             must(message is not None, f"{body!r} is not there to be moved")
             assert message is not None
             lane = next(lane for lane in lanes if message in lane)
@@ -284,7 +371,6 @@ class Reference:
                 self.died += 1
                 must(self.dies(here, message), f"{body!r} is no dead letter")
                 must(there is self.target(here), f"the dead-letter queue is not {destination}")
-                must(id_ == message.id, "a dead letter keeps its id")
                 there.messages.append(
                     Message(
                         there,

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from ropewayd.queues.attempts import Attempts
 from ropewayd.queues.queue import Queue
 from ropewayd.queues.redrive import Redrive
-from tests.model.machine import KINDS, LIFE, Machine, Standard, live
+from ropewayd.queues.throttle import Bucket
+from tests.model.machine import KINDS, LIFE, Fifo, Machine, Standard, live
 from tests.model.reference import Wrong
 
 
@@ -43,8 +46,43 @@ def _kills_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Redrive, "sift", later)
 
 
-@pytest.mark.parametrize("plant", [_shows_delayed_ones, _kills_too_late])
-def test_a_planted_bug_is_found(plant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def _forgets_the_old_scope(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ropewayd.queues.screening.WINDOW", 0)
+
+
+def _knows_no_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Attempts, "held", lambda self, id_, now, find: None)
+
+
+def _lets_twice_as_many_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    take = Bucket.take
+    monkeypatch.setattr(
+        Bucket, "take", lambda self, count, rate, now: take(self, (count + 1) // 2, rate, now)
+    )
+
+
+def _forgets_the_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = Queue._put
+
+    def put(self: Any, event: Any, fresh: Any) -> None:
+        sent(self, event, fresh)
+        self.attributes = msgspec.structs.replace(self.attributes, delay=0)
+
+    monkeypatch.setattr(Queue, "_put", put)
+
+
+PLANTS = [
+    (Standard, _shows_delayed_ones),
+    (Standard, _kills_too_late),
+    (Standard, _forgets_the_delay),
+    (Fifo, _forgets_the_old_scope),
+    (Fifo, _knows_no_attempt),
+    (Fifo, _lets_twice_as_many_through),
+]
+
+
+@pytest.mark.parametrize(("kind", "plant"), PLANTS, ids=[plant.__name__ for _, plant in PLANTS])
+def test_a_planted_bug_is_found(kind: type[Machine], plant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)
     quick = settings(
         max_examples=300,
@@ -53,4 +91,4 @@ def test_a_planted_bug_is_found(plant: Any, monkeypatch: pytest.MonkeyPatch) -> 
         suppress_health_check=list(HealthCheck),
     )
     with pytest.raises((Wrong, AssertionError)):
-        run_state_machine_as_test(Standard, settings=quick)
+        run_state_machine_as_test(kind, settings=quick)
