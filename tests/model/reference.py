@@ -10,6 +10,7 @@ visible messages in the order of sending, and a receive gives as many as there a
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -301,19 +302,17 @@ class Reference:
 
     def _in_order(self, lanes: list[list[Message]], taken: list[Message], *, cut: bool) -> None:
         """Of each lane its first ones, one lane after the other, and each as far as it goes but the last."""
-        rest, used = list(taken), 0
+        rest, left = list(taken), list(lanes)
         while rest:
-            lane = next(lane for lane in lanes if rest[0] in lane)
-            run = rest[: len(lane)] if rest[: len(lane)] == lane else []
-            if not run:
-                run = rest
-                must(cut or not self.whole, "a group is given as far as it goes before the next")
-                must(
-                    run == lane[: len(run)], f"in order {[m.body for m in lane]}, not {[m.body for m in run]}"
-                )
+            lane = next((lane for lane in left if rest[0] in lane), None)
+            must(lane is not None, f"{rest[0].body!r} is of a group that came before")
+            assert lane is not None
+            run = list(itertools.takewhile(lane.__contains__, rest))
+            must(run == lane[: len(run)], f"in order {[m.body for m in lane]}, not {[m.body for m in run]}")
             rest = rest[len(run) :]
-            used += 1
-        must(used <= len(lanes), "a group comes once")
+            far = len(run) == len(lane) or not self.whole or (cut and not rest)
+            must(far, "a group is given as far as it goes before the next")
+            left.remove(lane)
 
     def _hand_out(self, queue: Queue, message: Message, given: Any, timeout: int, now: int) -> None:
         _, handle, body, sent_at, count, first, attributes, *more = given
