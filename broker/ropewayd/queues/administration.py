@@ -169,7 +169,7 @@ class Administration:
         if not changed:
             return Decision({})
         # That there was a change must show: ids that were accepted before keep their scope (screening.py).
-        at = max(now, queue.created_at + 1) if "deduplication_scope" in changed else now
+        at = max(now, queue.modified_at, queue.created_at + ("deduplication_scope" in changed))
         set_ = e.AttributesSet(queue.number, at, msgspec.to_builtins(changed))
         if queue.groups is None or "delay" not in changed:
             return Decision({}, (set_,))
