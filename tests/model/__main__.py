@@ -15,6 +15,9 @@ from tests.model.machine import KINDS, live
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.model", description=__doc__)
     parser.add_argument("--steps", type=int, default=30_000, help="steps, of all kinds together (30,000)")
+    parser.add_argument(
+        "--shrink", action="store_true", help="where they do not agree, look for the shortest such life"
+    )
     options = parser.parse_args()
     # Examples are not kept for the next time: each run looks elsewhere.
     health = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
@@ -22,7 +25,7 @@ def main() -> int:
     settings.load_profile("model")
     for kind in KINDS:
         began = time.monotonic()
-        steps = live(kind, options.steps // len(KINDS))
+        steps = live(kind, options.steps // len(KINDS), shrink=options.shrink)
         sys.stdout.write(f"{kind.__name__}: {steps} steps agree, in {time.monotonic() - began:.0f} s\n")
         sys.stdout.flush()
     return 0

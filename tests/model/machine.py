@@ -11,7 +11,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 import msgspec
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -434,10 +434,14 @@ LIFE = 50
 """Steps of one life, at most."""
 
 
-def live(kind: type[Machine], steps: int) -> int:
-    """Live about so many steps, each followed by a look at all counts; gives how many they were."""
+def live(kind: type[Machine], steps: int, *, shrink: bool = False) -> int:
+    """Live about so many steps, each followed by a look at all counts; gives how many they were. `shrink`:
+    where they do not agree, look for the shortest life that shows it, which takes minutes."""
     before = kind.lived
+    phases = set(Phase) if shrink else {Phase.generate}
     while kind.lived - before < steps:
         lives = max(1, (steps - kind.lived + before) // LIFE)
-        run_state_machine_as_test(kind, settings=settings(max_examples=lives, stateful_step_count=LIFE))
+        run_state_machine_as_test(
+            kind, settings=settings(max_examples=lives, stateful_step_count=LIFE, phases=phases)
+        )
     return kind.lived - before

@@ -64,9 +64,10 @@ def _lets_twice_as_many_through(monkeypatch: pytest.MonkeyPatch) -> None:
 def _forgets_the_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     sent = Queue._put
 
-    def put(self: Any, event: Any, fresh: Any) -> None:
-        sent(self, event, fresh)
+    def put(self: Any, event: Any, fresh: Any) -> Any:
+        size = sent(self, event, fresh)
         self.attributes = msgspec.structs.replace(self.attributes, delay=0)
+        return size
 
     monkeypatch.setattr(Queue, "_put", put)
 
