@@ -126,7 +126,7 @@ class Daemon:
             self._settings.daemon.account,
             self._settings.daemon.region,
         )
-        http = self._http(kernel, queues, server)
+        http = self._http(kernel, queues, topics, server)
         try:
             gc.disable()  # what a start makes, stays: looking through it again and again doubles its time
             report = await self._unless_asked(kernel.start(), ending)
@@ -172,7 +172,9 @@ class Daemon:
             seconds=round(time.monotonic() - self._began, 3),
         )
 
-    def _http(self, kernel: Kernel, queues: Queues, server: BinaryServer) -> HttpServer | None:
+    def _http(
+        self, kernel: Kernel, queues: Queues, topics: Topics, server: BinaryServer
+    ) -> HttpServer | None:
         """The AWS face, which listens to nothing yet; None if it has no address."""
         if not self._http_addresses:
             return None
@@ -189,7 +191,9 @@ class Daemon:
         def connections() -> dict[str, int]:
             return {"binary": server.connections, "http": http.connections}
 
-        page = MetricsPage(kernel, queues, self._store, connections, self._settings.http.metrics_queues)
+        page = MetricsPage(
+            kernel, queues, topics, self._store, connections, self._settings.http.metrics_queues
+        )
         gateway.metrics = page.text
         return http
 

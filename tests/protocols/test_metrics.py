@@ -60,6 +60,29 @@ def test_queues_calls_errors_and_the_store_are_told(tmp_path: Path) -> None:
         assert of(found, "ropeway_wal_bytes") > 0
 
 
+def test_what_became_of_messages_at_subscriptions_is_told(tmp_path: Path) -> None:
+    with Daemon(tmp_path, http="127.0.0.1:0") as daemon, ropeway.sync.connect(daemon.url) as broker:
+        news = broker.create_topic("news")
+        for name in ("readers", "letters"):
+            broker.create_queue(name)
+        news.subscribe("readers", filter={"kind": ["a"]})
+        news.subscribe("gone", dead_letters="letters")
+        news.subscribe("lost")
+        for kind in ("a", "a", "b"):
+            news.publish("x", attributes={"kind": kind})
+        found = page(daemon)
+        for queue, told in (
+            ("readers", {"delivered": 2, "filtered": 1, "dead_lettered": 0, "failed": 0}),
+            ("gone", {"delivered": 0, "filtered": 0, "dead_lettered": 3, "failed": 0}),
+            ("lost", {"delivered": 0, "filtered": 0, "dead_lettered": 0, "failed": 3}),
+        ):
+            mine = {"account": "000000000000", "region": "us-east-1", "topic": "news"}
+            mine["endpoint"] = f"arn:aws:sqs:us-east-1:000000000000:{queue}"
+            for name, count in told.items():
+                assert of(found, f"ropeway_subscription_messages_{name}_total", **mine) == count
+        assert (of(found, "ropeway_topics"), of(found, "ropeway_subscriptions")) == (1, 3)
+
+
 def test_what_aws_clients_call_is_told_too(tmp_path: Path) -> None:
     with Daemon(tmp_path, http="127.0.0.1:0") as daemon:
         ask = urllib.request.Request(

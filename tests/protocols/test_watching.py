@@ -11,6 +11,8 @@ from ropewayd.protocols.metrics.text import render
 from ropewayd.queues.meter import Meter
 from ropewayd.queues.service import Seen
 from ropewayd.store.protocol import Figures
+from ropewayd.topics.service import Seen as Subscription
+from ropewayd.topics.topic import Meter as OfSubscription
 
 ROOT = Path(__file__).parents[2]
 NAME = re.compile(r"\bropeway_[a-z_]+")
@@ -25,6 +27,9 @@ def told() -> set[str]:
     reading = Reading(
         queues=[queue],
         left_out=0,
+        topics=1,
+        subscriptions=[Subscription("0" * 12, "us-east-1", "news", "jobs", OfSubscription())],
+        subscriptions_left_out=0,
         memory=1,
         memory_limit=2,
         polls=0,

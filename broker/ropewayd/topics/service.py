@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from copy import copy
+from itertools import islice
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -27,7 +29,17 @@ from .registry import Registry
 from .settings import TopicLimits
 from .spilling import Ended, Own, Remembered, Spilling, Subscriber
 from .subscribing import Subscribing
-from .topic import Subscription, Topic
+from .topic import Meter, Subscription, Topic
+
+
+class Seen(NamedTuple):
+    """A subscription at one moment, for who watches."""
+
+    account: str
+    region: str
+    topic: str
+    endpoint: str
+    meter: Meter
 
 
 class Topics:
@@ -189,6 +201,16 @@ class Topics:
         """(topics, subscriptions to them)."""
         topics = self._registry.by_number.values()
         return len(topics), sum(len(topic.subscriptions) for topic in topics)
+
+    def seen(self, most: int) -> tuple[list[Seen], int]:
+        """At most so many subscriptions as who watches sees them, and how many more there are."""
+        each = (
+            Seen(*topic.scope, topic.name, subscription.endpoint, copy(subscription.meter))
+            for topic in self._registry.by_name.values()
+            for subscription in topic.subscriptions.values()
+        )
+        found = list(islice(each, most))
+        return found, self.counts()[1] - len(found)
 
     def snapshot(self) -> dict[str, Any]:
         """The state in memory as plain objects."""

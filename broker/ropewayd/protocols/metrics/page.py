@@ -3,7 +3,7 @@
 Rule 1  What changes is read in one step of the loop, as plain numbers. They become text on a thread, so that
         no call waits for a page however long it is.
 Rule 2  One page is made at a time. Whoever asks meanwhile gets the same one.
-Rule 3  Queues have lines of their own up to a limit, by name; the totals count all of them.
+Rule 3  Queues and subscriptions have lines of their own up to a limit; the totals count all of them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from ropewayd.kernel.kernel import Kernel
 from ropewayd.kernel.meter import Distribution
 from ropewayd.queues.service import Queues
 from ropewayd.store.protocol import Figures, Store
+from ropewayd.topics.service import Topics
 
 from .reading import Reading
 
@@ -26,12 +27,14 @@ class MetricsPage:
         self,
         kernel: Kernel,
         queues: Queues,
+        topics: Topics,
         store: Store,
         connections: Callable[[], Mapping[str, int]],
         most_queues: int,
     ) -> None:
         self._kernel = kernel
         self._queues = queues
+        self._topics = topics
         self._store = store
         self._connections = connections
         self._most = most_queues
@@ -56,9 +59,13 @@ class MetricsPage:
     def _read(self, figures: Figures) -> Reading:
         kernel, meter = self._kernel, self._kernel.meter
         seen, left_out = self._queues.seen(self._most, kernel.clock.now())
+        subscriptions, more = self._topics.seen(self._most)
         return Reading(
             queues=seen,
             left_out=left_out,
+            topics=self._topics.counts()[0],
+            subscriptions=subscriptions,
+            subscriptions_left_out=more,
             memory=self._queues.memory_used,
             memory_limit=self._queues.memory_limit,
             polls=kernel.polls,

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ropewayd.queues.service import Seen
 from ropewayd.store.protocol import Figures
+from ropewayd.topics.service import Seen as Subscription
 
 
 class Reading(NamedTuple):
@@ -15,6 +16,9 @@ class Reading(NamedTuple):
     queues: list[Seen]
     left_out: int
     """Queues that have no line of their own."""
+    topics: int
+    subscriptions: list[Subscription]
+    subscriptions_left_out: int
     memory: int
     memory_limit: int
     polls: int

@@ -19,6 +19,7 @@ class _Collected(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield from _of_queues(self._reading)
+        yield from _of_subscriptions(self._reading)
         yield from _of_daemon(self._reading)
 
 
@@ -83,11 +84,40 @@ def _of_queues(reading: Reading) -> Iterator[Metric]:
         yield counter
 
 
+def _of_subscriptions(reading: Reading) -> Iterator[Metric]:
+    for name, meaning in (
+        ("delivered", "Messages that arrived in its queue."),
+        ("filtered", "Messages that its filter policy did not want."),
+        ("dead_lettered", "Messages that its queue did not take, and its dead-letter queue did."),
+        ("failed", "Messages that neither took."),
+    ):
+        counter = CounterMetricFamily(
+            f"ropeway_subscription_messages_{name}",
+            meaning,
+            labels=("account", "region", "topic", "endpoint"),
+        )
+        for each in reading.subscriptions:
+            labels = (each.account, each.region, each.topic, each.endpoint)
+            counter.add_metric(labels, getattr(each.meter, name))
+        yield counter
+
+
 def _of_daemon(reading: Reading) -> Iterator[Metric]:
     store = reading.store
     for name, meaning, value in (
         ("queues", "Queues there are.", len(reading.queues) + reading.left_out),
         ("queues_without_lines", "Queues beyond http.metrics_queues.", reading.left_out),
+        ("topics", "Topics there are.", reading.topics),
+        (
+            "subscriptions",
+            "Subscriptions there are.",
+            len(reading.subscriptions) + reading.subscriptions_left_out,
+        ),
+        (
+            "subscriptions_without_lines",
+            "Subscriptions beyond http.metrics_queues.",
+            reading.subscriptions_left_out,
+        ),
         ("message_memory_bytes", "What messages take in memory.", reading.memory),
         ("message_memory_limit_bytes", "queues.memory_bytes.", reading.memory_limit),
         ("long_polls", "Long polls that wait.", reading.polls),
