@@ -19,12 +19,17 @@ EMPTY = Receives(took=100.0, worked=10.0)
 
 
 def judged(
-    *, cycle: float = 60.0, lost: int = 0, long: Receives = FULL, blocked: Receives = FULL
+    *,
+    cycle: float = 60.0,
+    lost: int = 0,
+    long: Receives = FULL,
+    blocked: Receives = FULL,
+    undrained: int = 0,
 ) -> list[Check]:
     """The checks of a run with these figures, where the standard queue did 100 messages a second."""
     rounds = {"standard": [RESULT], "FIFO": [replace(RESULT, rate=cycle, lost=lost)]}
     found = {scenario.LONG: (long, EMPTY), scenario.BLOCKED: (blocked, EMPTY)}
-    return scenario.checks(compared(scenario.CYCLE, rounds), found)
+    return scenario.checks(compared(scenario.CYCLE, rounds), found, undrained)
 
 
 def test_fifo_groups_hold_when_every_figure_is_at_its_target() -> None:
@@ -40,6 +45,7 @@ def test_fifo_groups_hold_when_every_figure_is_at_its_target() -> None:
         ({"blocked": replace(FULL, took=201.0)}, "blocked group, in ratio to an empty one, time"),
         ({"blocked": replace(FULL, worked=21.0)}, "blocked group, in ratio to an empty one, processor time"),
         ({"lost": 1}, "lost or doubled"),
+        ({"undrained": 1}, "lost or doubled"),
     ],
 )
 def test_each_figure_of_fifo_groups_misses_its_own_target(figures: dict[str, object], named: str) -> None:
