@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import ropeway
-from ropeway.cli import export, importing
+from ropeway.cli import draining, export, importing
 from tests.cli.conftest import Cli
 from tests.daemon import PATIENCE
 
@@ -149,3 +149,58 @@ def test_ctrl_c_leaves_an_export_that_goes_on(cli: Cli, tmp_path: Path) -> None:
     cli.ok("export", source, str(path))
     sequences = [each["sequence"] for each in read(path)[1:]]
     assert len(sequences) == len(set(sequences)) == 3000
+
+
+def test_a_queue_is_drained_into_a_file_and_an_interruption_loses_nothing(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = cli.queue(), cli.queue()
+    rich = ropeway.Outgoing("rich", attributes={"n": 1}, trace_header="Root=1", group="g")
+    cli.fill(source, *map(str, range(250)), rich, b"\xff")
+    path = tmp_path / "jobs.jsonl"
+    monkeypatch.setattr(draining, "PAGE", 100)
+    kept, pages = export._keep, 0
+
+    def keep(data_file: Any, data: bytes) -> None:
+        nonlocal pages
+        pages += 1
+        if pages == 3:  # the heading and a page are there, and of the next a part
+            data_file.write(data[: len(data) // 2])
+            data_file.flush()
+            raise OSError(28, "No space left on device")
+        kept(data_file, data)
+
+    monkeypatch.setattr(export, "_keep", keep)
+    assert cli.run("export", source, str(path), "--drain").returncode == 5
+    assert cli.numbers(source) == (152, 0, 0)
+
+    async def fail(self: Any, messages: Any) -> None:
+        await self.release_many(messages)
+        raise OSError(28, "the process ends before it deletes")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ropeway.Queue, "delete_many", fail)
+        assert cli.run("export", source, str(path), "--drain").returncode == 5
+    assert cli.numbers(source) == (152, 0, 0)
+    cli.ok("export", source, str(path), "--drain")
+    assert cli.numbers(source) == (0, 0, 0)
+    heading, *lines = read(path)
+    assert heading["drained"] is True
+    bodies = [str(each.get("body")) for each in lines]
+    assert sorted(bodies[:250]) == sorted(map(str, range(250)))
+    assert len(lines) == 252
+    cli.ok("import", target, str(path))
+    found = {message.body: message for message in cli.take(target)}
+    assert len(found) == 252
+    assert found["rich"].trace_header == "Root=1"
+    assert found["rich"].attributes == {"n": 1}
+
+
+def test_what_is_drained_has_a_file_of_its_own(cli: Cli, tmp_path: Path) -> None:
+    source = cli.queue()
+    cli.fill(source, "a")
+    path = str(tmp_path / "jobs.jsonl")
+    assert cli.run("export", source, "--drain").returncode == 2
+    cli.ok("export", source, path)
+    assert cli.run("export", source, path, "--drain").returncode == 1
+    assert cli.numbers(source) == (1, 0, 0)

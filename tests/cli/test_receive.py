@@ -280,3 +280,15 @@ def test_several_queues_are_received_from_in_order(cli: Cli) -> None:
     assert (cli.numbers(urgent), cli.numbers(jobs)) == ((0, 0, 0), (1, 0, 0))
     assert cli.ok("receive", urgent, "--or", jobs, "--wait", "20s", "--delete") == "j2\n"
     assert cli.run("receive", urgent, "--or", jobs).returncode == 3
+
+
+def test_of_several_queues_by_weight(cli: Cli) -> None:
+    first, second = cli.queue(), cli.queue()
+    cli.fill(first, *("f" * 200))
+    cli.fill(second, *("s" * 200))
+    drawn = ""
+    for _ in range(40):
+        drawn += cli.ok("receive", first, "--or", second, "--weights", "1,1", "--delete")
+    assert {"f", "s"} == set(drawn.split())
+    for wrong in ("1", "1,0", "1,x", "1,2,3", "1,1001"):
+        assert cli.run("receive", first, "--or", second, "--weights", wrong).returncode == 2

@@ -24,7 +24,16 @@ from ropeway.cli.names import queue_argument, queue_names
 from ropeway.cli.output import Json, Output, is_terminal, remark, say
 from ropeway.cli.progress import Bar
 from ropeway.cli.session import Session, common_options
-from ropeway.cli.values import counted, duration, harmless, in_base64, local, read_duration, stamp
+from ropeway.cli.values import (
+    counted,
+    duration,
+    harmless,
+    in_base64,
+    local,
+    read_duration,
+    read_weights,
+    stamp,
+)
 from ropeway.message import Body, TypedAttribute
 from ropeway.queue import LONGEST_WAIT
 from ropeway.stream import passes
@@ -49,6 +58,7 @@ Examples:
   ropeway receive jobs --follow --delete --json | jq -r .body
   ropeway receive pictures --delete --file cat.jpg
   ropeway receive urgent --or jobs --follow --delete
+  ropeway receive paid --or free --weights 9,1 --follow --delete
 \b
 In a pipe each body is a line. A body may itself have several: --json keeps them apart.
 """,
@@ -61,6 +71,12 @@ In a pipe each body is a line. A body may itself have several: --json keeps them
     metavar="QUEUE",
     shell_complete=queue_names,
     help="Another queue, for when those before it have no messages; can be given again.",
+)
+@click.option(
+    "--weights",
+    type=read_weights,
+    metavar="N,N,...",
+    help="With --or: take from a queue that is drawn by these shares, of 1 to 1,000, one for each queue.",
 )
 @click.option(
     "--wait",
@@ -94,6 +110,7 @@ def receive(
     queue: str,
     *,
     others: tuple[str, ...],
+    weights: list[int] | None,
     wait: float | None,
     most: int | None,
     mode: str | None,
@@ -113,12 +130,14 @@ def receive(
         raise click.UsageError("--file takes one body: no --follow, --max, --raw or --json with it")
     if raw and session.json:
         raise click.UsageError("give --raw or --json, not both")
+    if weights is not None and len(weights) != 1 + len(others):
+        raise click.UsageError("--weights has one number for each queue: QUEUE and those of --or")
     output = session.output
     write = _to_file(Path(file)) if file is not None else _writer(output, raw=raw)
     receiver = Receiver(write, wait, most, follow=follow, delete=mode == "delete", hide=visibility_timeout)
 
     async def work(broker: ropeway.Broker) -> None:
-        await receiver.run(broker, [queue, *others])
+        await receiver.run(broker, [queue, *others], weights)
 
     shown = file is None and not is_terminal(1) and not follow and (most or 1) > FOLLOWED
     with Bar(f"from {harmless(queue)}", most, shown=shown) as receiver.bar:
@@ -160,10 +179,10 @@ class Receiver:
         self.written = 0
         self.bar: Bar | None = None
 
-    async def run(self, broker: ropeway.Broker, queues: list[str]) -> None:
-        """All that was asked for, from the first of these that has any."""
+    async def run(self, broker: ropeway.Broker, queues: list[str], weights: list[int] | None) -> None:
+        """All that was asked for, from the first of these that has any, or by weight."""
         first, *others = queues
-        ask: Ask = partial(broker.receive, queues) if others else broker.queue(first).receive
+        ask: Ask = partial(broker.receive, queues, weights=weights) if others else broker.queue(first).receive
         while self._most is None or self.written < self._most:
             messages = await self._fetch(ask)
             # What comes together is of one queue.

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import ropeway
 from ropeway.cli.output import Json
 from ropeway.cli.values import in_base64, stamp
-from ropeway.message import TypedAttribute
+from ropeway.message import Body, TypedAttribute
 
 SYSTEM = ("group", "deduplication_id", "trace_header", "source")
 
@@ -29,12 +30,30 @@ def record_of(message: ropeway.Peeked) -> dict[str, Json]:
     if message.visible_at is not None:
         record["visible_at"] = stamp(message.visible_at)
     record |= {name: message.system[name] for name in SYSTEM if name in message.system}
-    if message.typed_attributes:
-        record["attributes"] = {name: _attribute(each) for name, each in message.typed_attributes.items()}
-    body = message.body
+    return record | _content(message.typed_attributes, message.body)
+
+
+def received_record_of(message: ropeway.Message) -> dict[str, Json]:
+    """What is to be kept of a message that was received."""
+    record: dict[str, Json] = {
+        "id": message.id,
+        "sent_at": stamp(message.sent_at),
+        "receive_count": message.receive_count,
+    }
+    for name in SYSTEM:
+        value = getattr(message, name)
+        if value is not None:
+            record[name] = value
+    return record | _content(message.typed_attributes, message.body)
+
+
+def _content(attributes: Mapping[str, TypedAttribute], body: Body | None) -> dict[str, Json]:
+    content: dict[str, Json] = {}
+    if attributes:
+        content["attributes"] = {name: _attribute(each) for name, each in attributes.items()}
     if body is None:
-        return record
-    return record | ({"body": body} if isinstance(body, str) else {"body_base64": in_base64(body)})
+        return content
+    return content | ({"body": body} if isinstance(body, str) else {"body_base64": in_base64(body)})
 
 
 def _attribute(typed: TypedAttribute) -> dict[str, Json]:

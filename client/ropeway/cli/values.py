@@ -37,6 +37,14 @@ def read_size(text: str) -> int:
     return round(float(found[1]) * _BYTES[found[2].lower()])
 
 
+def read_weights(text: str) -> list[int]:
+    """Weights of queues, of numbers with commas between them. Raises BadParameter."""
+    weights = [int(each) if each.strip().isdecimal() else 0 for each in text.split(",")]
+    if not all(1 <= each <= 1000 for each in weights):
+        raise click.BadParameter(f"{text!r} are no weights: say 9,1; each is 1 to 1,000.")
+    return weights
+
+
 def read_attribute(text: str) -> tuple[str, TypedAttribute]:
     """A message attribute, of NAME=TYPE:VALUE; the value of a Binary is base64. Raises BadParameter."""
     name, equals, typed = text.partition("=")
