@@ -11,7 +11,7 @@ from ropewayd.queues import actions as a
 from tests.simulation.checker import arn
 
 QUEUES = ("orders", "mails", "orders-late")
-CALLS = 60
+CALLS = 45
 """Of one client in a short history."""
 
 Call = Callable[[str, Any, int | None], Awaitable[Any]]

@@ -92,18 +92,14 @@ def compare(queues: Queues, disk: Any, must: dict[str, Any]) -> None:
                     *(DELAYED, d.deadline),
                 )
                 continue
-            lsn, value = rows.get(row_key(number, sequence), (0, None))
-            if value is None:
-                raise Violation(f"message {sequence} of queue {number} is neither in memory nor on disk")
-            m = message_of(Record(MESSAGES, row_key(number, sequence), lsn, value))
+            m = message_of(row(rows, number, sequence))
             here[sequence] = (
                 *(m.id, m.body, m.attributes, m.system, m.sent_at, m.receive_count, m.first_received_at),
                 *(VISIBLE, there[sequence][-1]),
             )
         for sequence, message in here.items():
             if type(message[1]) is int:
-                lsn, value = rows[row_key(number, sequence)]
-                here[sequence] = with_body(message, Record(MESSAGES, row_key(number, sequence), lsn, value))
+                here[sequence] = with_body(message, row(rows, number, sequence))
         if _encode([here.get(sequence) for sequence in there]) != _encode(list(there.values())):
             for sequence in there:
                 same(f"message {sequence} of queue {number}", here[sequence], there[sequence])
@@ -114,6 +110,14 @@ def compare(queues: Queues, disk: Any, must: dict[str, Any]) -> None:
 
 
 _encode = msgspec.msgpack.Encoder().encode
+
+
+def row(rows: dict[Any, tuple[int, bytes]], number: int, sequence: int) -> Record:
+    """The row of a message whose body is not in memory."""
+    key = row_key(number, sequence)
+    if key not in rows:
+        raise Violation(f"message {sequence} of queue {number} is neither in memory nor on disk")
+    return Record(MESSAGES, key, *rows[key])
 
 
 def with_body(stub: tuple[Any, ...], row: Record) -> tuple[Any, ...]:
