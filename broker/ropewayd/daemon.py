@@ -10,11 +10,13 @@ Rule 3  Whatever goes wrong ends in one line and an exit code (exits.py), never 
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import os
+import signal
 import socket
 import time
-from collections.abc import Awaitable, MutableMapping
+from collections.abc import Awaitable, Mapping, MutableMapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -44,6 +46,7 @@ from ropewayd.tls import server_context
 from ropewayd.topics.service import Topics
 from ropewayd.topics.settings import TopicLimits
 from ropewayd.upkeep.service import Upkeep
+from ropewayd.vocabulary.access_key import AccessKey
 from ropewayd.vocabulary.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -89,7 +92,8 @@ class Daemon:
         self._notifier = Notifier(environ)
         inherited = inherited_sockets(environ)
         self._listeners = Listeners(inherited)
-        self._keys = access_keys(configuration, environ.get("CREDENTIALS_DIRECTORY"))
+        self._read_keys = functools.partial(access_keys, configuration, environ.get("CREDENTIALS_DIRECTORY"))
+        self._keys = self._read_keys()
         self._tls = server_context(configuration)
         blame = configuration.blame("daemon.listen")
         # Sockets that the service manager opened stand in for the default address.
@@ -122,11 +126,14 @@ class Daemon:
         server = BinaryServer(
             kernel,
             binary_limits(self._settings),
-            {key: each.secret for key, each in self._keys.items()},
+            secrets(self._keys),
             self._settings.daemon.account,
             self._settings.daemon.region,
         )
         http = self._http(kernel, queues, topics, server)
+        if self._settings.keys.file:
+            # Without a file there is nothing to read again, and a terminal that is closed ends the daemon.
+            loop.add_signal_handler(signal.SIGHUP, self._change_keys, server)
         try:
             gc.disable()  # what a start makes, stays: looking through it again and again doubles its time
             report = await self._unless_asked(kernel.start(), ending)
@@ -145,6 +152,18 @@ class Daemon:
                 log.debug("the stop failed too", error=type(second).__name__)
             raise
         await self._stop(kernel, server, http, ending)
+
+    def _change_keys(self, server: BinaryServer) -> None:
+        """Read the access keys again. The AWS face looks into the same mapping for every call."""
+        try:
+            keys = self._read_keys()
+        except Misconfigured as wrong:
+            log.error("the keys could not be read again; those from before stay", reason=wrong.sentence)
+            return
+        self._keys.clear()
+        self._keys.update(keys)
+        server.change_keys(secrets(keys))
+        log.info("keys", count=len(keys))
 
     async def _unless_asked(self, start: Awaitable[Report], ending: Ending) -> Report | None:
         """Wait for the start; None if somebody asks for the end before it is through."""
@@ -283,6 +302,11 @@ class Daemon:
             log.info("stop", reason=ending.asked.result(), seconds=round(loop.time() - began, 3))
 
 
+def secrets(keys: Mapping[str, AccessKey]) -> dict[str, str]:
+    """What the binary protocol wants to know of the access keys."""
+    return {key: each.secret for key, each in keys.items()}
+
+
 def make_store(settings: Settings) -> SqliteStore:
     """The store, not opened yet."""
     store = settings.store
@@ -383,6 +407,7 @@ def http_limits(settings: Settings) -> HttpLimits:
         metrics=http.metrics,
         public_url=http.public_url,
         origins=http.origins,
+        hosts=http.hosts,
         log_calls=settings.log.level == "debug",
     )
 

@@ -2,7 +2,7 @@
 
 Rule 1  A secret is shown once, when it is made, and nowhere else.
 Rule 2  The file is replaced as a whole, or not at all; comments and what it says of other keys stay.
-Rule 3  A daemon reads its keys when it starts: a change takes a restart, and the command says so.
+Rule 3  A daemon reads its keys when it starts and at SIGHUP: the command says so.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def run(arguments: Sequence[str]) -> int:
         file.delete(given.id)
     else:
         file.disable(given.id, disabled=given.act == "disable")
-    sys.stderr.write("A daemon that runs has to be restarted to see it.\n")
+    sys.stderr.write("A daemon that runs sees it at a SIGHUP, or when it is restarted.\n")
     return CLEAN
 
 

@@ -173,6 +173,14 @@ class Http(msgspec.Struct, frozen=True, kw_only=True):
             description="Web origins whose pages may call, besides those of this machine; * lets all in.",
         ),
     ] = ()
+    hosts: Annotated[
+        tuple[Annotated[str, Meta(min_length=1)], ...],
+        Meta(
+            max_length=1000,
+            description="Names, without a port, under which /metrics and calls by GET are answered where no "
+            "key proves who asks; addresses, names without dots and those in .localhost always are.",
+        ),
+    ] = ()
     max_connections: Annotated[
         int, Meta(ge=1, le=1_000_000, description="Open connections. Each takes a file descriptor.")
     ] = 16_000
@@ -217,7 +225,7 @@ class Http(msgspec.Struct, frozen=True, kw_only=True):
     ] = 900.0
     metrics: Annotated[
         Literal["local", "all"],
-        Meta(description="Who sees /metrics where there are keys: local is this machine. Else all do."),
+        Meta(description="Who sees /metrics where there are keys: local is this machine; all, everyone."),
     ] = "local"
     metrics_queues: Annotated[
         int, Meta(ge=0, le=1_000_000, description="Queues with lines of their own in /metrics.")

@@ -133,6 +133,30 @@ def test_a_name_that_was_made_to_lead_here_gets_nothing_by_get(http: Http, host:
     assert http.ask("GET", "/?Action=ListQueues", {"Host": host}).status == status
 
 
+@pytest.mark.parametrize(
+    ("host", "status"), [("127.0.0.1:1", 200), ("prometheus", 200), ("evil.example", 403)]
+)
+def test_nor_the_metrics(http: Http, host: str, status: int) -> None:
+    assert http.ask("GET", "/metrics", {"Host": host}).status == status
+
+
+def test_names_that_the_settings_give_are_answered(tmp_path: Path) -> None:
+    with Daemon(tmp_path, "--http-hosts", "queues.example", http="127.0.0.1:0") as daemon:
+        for host, status in (
+            ("queues.example:4566", 200),
+            ("Queues.Example", 200),
+            ("x.queues.example", 403),
+        ):
+            with Http(daemon.endpoint) as http:
+                for path in ("/metrics", "/?Action=ListQueues"):
+                    assert http.ask("GET", path, {"Host": host}).status == status
+    with (
+        Daemon(tmp_path, "--http-metrics", "all", http="127.0.0.1:0") as daemon,
+        Http(daemon.endpoint) as http,
+    ):
+        assert http.ask("GET", "/metrics", {"Host": "evil.example"}).status == 200
+
+
 # What must not work
 
 

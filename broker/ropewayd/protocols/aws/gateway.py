@@ -149,11 +149,7 @@ class Gateway:
             elif method == "HEAD":
                 page = Response(200)
         if page is None and path == "/metrics":
-            # Where access keys are asked for, only this machine sees the names of queues, unless a setting
-            # says otherwise.
-            if self.metrics is not None and (
-                self._limits.metrics == "all" or not self._keys or request.peer.local
-            ):
+            if self.metrics is not None and self._sees_metrics(request):
                 task = self._loop.create_task(self._show_metrics(exchange, self.metrics))
                 self._pages.add(task)
                 task.add_done_callback(self._pages.discard)
@@ -163,6 +159,14 @@ class Gateway:
             return False
         exchange.deliver(page)
         return True
+
+    def _sees_metrics(self, request: Request) -> bool:
+        """Unless a setting says otherwise only this machine sees the names of queues where access keys are
+        asked for, and no page that a browser on it shows. Raises AccessDenied."""
+        if self._limits.metrics == "all":
+            return True
+        self._origins.check_host(request)
+        return not self._keys or request.peer.local
 
     async def _show_metrics(self, exchange: Exchange, text: Callable[[], Awaitable[bytes]]) -> None:
         exchange.deliver(Response(200, await text(), METRICS_TYPE))

@@ -2,6 +2,10 @@
 
 Without access keys, being able to connect is all that a call takes, and every page in a local browser can. So
 a page reaches this daemon only from an origin of this machine, or from one that the settings name.
+
+A name of the outside world can be made to lead here. A page from there is then of the same origin, for which
+browsers say no Origin with a GET. So what a GET shows without a signature is shown under a name that nobody
+outside can give: an address, a name without dots, one in .localhost, or one that the settings name.
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ class Origins:
 
     def __init__(self, limits: HttpLimits) -> None:
         self._allowed = limits.origins
-        self._public_host = limits.public_url.partition("://")[2]
+        self._hosts = {_name(limits.public_url.partition("://")[2]), *map(str.lower, limits.hosts)}
 
     def check(self, request: Request, *, keys: bool) -> None:
         """Raises AccessDenied for a call that a page may have made that may not."""
@@ -35,8 +39,18 @@ class Origins:
                 raise AccessDenied(
                     f"The web origin {origin[:200]} may not call this daemon: see http.origins."
                 )
-        if request.method == "GET" and not keys and not self._is_near(request.get("host")):
-            raise AccessDenied("Without access keys, a call by GET is taken for a host of this machine only.")
+        if request.method == "GET" and not keys:
+            self.check_host(request)
+
+    def check_host(self, request: Request) -> None:
+        """Raises AccessDenied where the name that leads here may be another's."""
+        host = request.get("host")
+        name = _name(host)
+        if "." not in name or name.endswith(".localhost") or _ADDRESS.match(name) or name in self._hosts:
+            return
+        raise AccessDenied(
+            f"Without a signature, nothing is shown under the name {host[:200]}: see http.hosts."
+        )
 
     def preflight(self, request: Request) -> Response:
         """The answer to a browser's question beforehand."""
@@ -60,10 +74,7 @@ class Origins:
     def _may(self, origin: str) -> bool:
         return "*" in self._allowed or origin in self._allowed or _LOCAL.match(origin) is not None
 
-    def _is_near(self, host: str) -> bool:
-        """Whether it is no name of the outside world. Such a one can be made to lead here; a page from there
-        is then of the same origin, for which browsers say no Origin with a GET."""
-        name = host if host.endswith("]") else host.rpartition(":")[0] or host
-        if "." not in name or name.endswith(".localhost") or _ADDRESS.match(name):
-            return True
-        return host == self._public_host
+
+def _name(host: str) -> str:
+    """A Host header without its port."""
+    return (host if host.endswith("]") else host.rpartition(":")[0] or host).lower()

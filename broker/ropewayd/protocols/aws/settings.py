@@ -30,6 +30,8 @@ class HttpLimits(msgspec.Struct, frozen=True, kw_only=True):
     """What QueueUrls begin with; empty: as the client called us."""
     origins: tuple[str, ...] = ()
     """Web origins that may call, besides those of this machine; `*` is all."""
+    hosts: tuple[str, ...] = ()
+    """Names under which a GET without a signature is answered, besides addresses and names without dots."""
     metrics: str = "local"
     """Who sees /metrics where access keys are asked for: `local` is this machine, `all` everyone."""
     slow_call: int = 1_000

@@ -119,6 +119,8 @@ class Connection(asyncio.Protocol):
         self._limits = server.limits
         self._frames = Frames(min(MAX_HELLO, server.limits.max_frame))
         self._handshake: Handshake | None = server.handshake()
+        self.key: str | None = None
+        """The access key that was proven, if any is asked for."""
         self._transport: asyncio.Transport | None = None
         self._merger = Merger(server.kernel.submit, counted=server.kernel.gated)
         self._outstanding: set[Pending] = set()
@@ -300,6 +302,7 @@ class Connection(asyncio.Protocol):
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             self._leave(InvalidParameterValue(f"The parameters are not valid: {error}."), request.id)
         else:
+            self.key = self._handshake.key
             self._handshake = None
             self._frames.limit = self._limits.max_frame
             self._asked = self._server.now()

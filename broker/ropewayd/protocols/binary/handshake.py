@@ -55,6 +55,8 @@ class Handshake:
         self._account = account
         self._region = region
         self._nonce = os.urandom(NONCE)
+        self.key: str | None = None
+        """The key that was proven."""
 
     def greeting(self) -> dict[str, Any]:
         limits = self._limits
@@ -93,4 +95,5 @@ class Handshake:
             raise AccessDenied(
                 "The access key is not known here, or the proof does not fit its secret.", "key"
             )
+        self.key = hello.key
         return server_proof(secret, self._nonce, hello.nonce, hello.key)

@@ -44,6 +44,16 @@ class BinaryServer(Listening[Connection]):
     def handshake(self) -> Handshake:
         return Handshake(self.limits, self._keys, self._account, self._region)
 
+    def change_keys(self, keys: Mapping[str, str]) -> None:
+        """These are the access keys now. Connections whose key is gone, or has another secret, end."""
+        before = dict(self._keys)
+        self._keys.clear()  # handshakes that are under way look into it
+        self._keys.update(keys)
+        for connection in list(self._open):
+            key = connection.key
+            if key is not None and self._keys.get(key) != before[key]:
+                connection.close()
+
     def due(self, payloads: list[Any], now: int) -> None:
         """Connections whose timer fired."""
         for connection in payloads:
