@@ -27,7 +27,7 @@ from ropewayd.vocabulary.errors import (
     RopewayError,
     TooManyEntriesInBatchRequest,
 )
-from ropewayd.vocabulary.names import FIFO_SUFFIX
+from ropewayd.vocabulary.names import FIFO_SUFFIX, read_queue_arn
 
 from .attributes import milliseconds
 from .message import (
@@ -233,10 +233,14 @@ class ReceiveMessage(QueueOperation, kw_only=True):
                 told["MessageAttributes"] = shown
         return told
 
+    def _sender(self, call: Call) -> str:
+        """The queue's account: who sent a message is not kept, and with keys nobody else can have."""
+        found = read_queue_arn(self.queue(call))
+        return call.home.account if found is None else found[0].account
+
     def _system(self, received: Sequence[Any], wanted: list[str], call: Call) -> dict[str, str]:
         there = {
-            # Who sent it is not kept. Nobody but the account's own callers can have.
-            "SenderId": call.caller.account,
+            "SenderId": self._sender(call),
             "SentTimestamp": str(received[3]),
             "ApproximateReceiveCount": str(received[4]),
             "ApproximateFirstReceiveTimestamp": str(received[5]),
