@@ -23,6 +23,7 @@ from bench.scenarios import (
     queue_cycle,
     sizes,
     slow_disk,
+    writes,
 )
 
 _MODULES = (
@@ -42,6 +43,7 @@ _MODULES = (
     fan_out,
     filters,
     cost_growth,
+    writes,
 )
 
 SCENARIOS: dict[str, Scenario] = {each.SCENARIO.name: each.SCENARIO for each in _MODULES}
