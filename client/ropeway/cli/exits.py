@@ -134,6 +134,12 @@ def _hint(error: DaemonError, queue: str | None) -> str:
             return "ropeway topic create makes one; ropeway topic list shows which there are."
         case "QueueNameExists" if queue is not None:
             return f"ropeway queue show {queue} shows its settings, ropeway queue set {queue} changes them."
+        case "MissingParameter" if attribute == "group":
+            return "--group GROUP says which: what is in one group keeps its order."
+        case "InvalidParameterValue" if attribute == "deduplication_id":
+            return (
+                "--deduplication-id ID gives one; --content-based-deduplication is a setting of FIFO queues."
+            )
         case "InvalidAttributeValue" if attribute in RANGES:
             return f"{attribute} is {RANGES[attribute]}."
         case "InvalidParameterValue" if attribute in RANGES:
