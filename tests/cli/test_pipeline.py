@@ -45,6 +45,3 @@ def test_who_forgets_the_group_is_told_the_option(cli: Cli) -> None:
     done = cli.run("send", "ordered.fifo", "a")
     assert done.returncode == 1
     assert b"--group GROUP" in done.stderr
-    done = cli.run("send", "ordered.fifo", "a", "--group", "g")
-    assert done.returncode == 1
-    assert b"--deduplication-id" in done.stderr
