@@ -13,8 +13,8 @@ from tests.daemon import Daemon
 from tests.protocols.aws.raw import Http
 from tests.protocols.peer import resident
 
-POLLS = 3000
-IDLE = 3000
+POLLS = 10_000
+IDLE = 2000
 EACH = 32 << 10
 """Bytes that a connection with a waiting call may cost the daemon."""
 
