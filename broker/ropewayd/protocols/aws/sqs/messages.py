@@ -84,8 +84,9 @@ class Outgoing(msgspec.Struct, rename=pascal, kw_only=True):
 def entry_of(given: Outgoing | SendMessage, call: Call) -> a.SendEntry | dict[str, Any]:
     """A message as the action takes it; its types are still to be checked, unless it is a body alone. Raises
     RopewayError."""
-    if len(given.message_body) <= MAX_CHARACTERS:
-        problem = check_text(given.message_body, "MessageBody")
+    body = given.message_body
+    if len(body) <= MAX_CHARACTERS:
+        problem = check_text(body, "MessageBody")
         if problem is not None:
             raise problem
     if (
@@ -96,8 +97,8 @@ def entry_of(given: Outgoing | SendMessage, call: Call) -> a.SendEntry | dict[st
         and given.message_system_attributes is None
         and call.trace is None
     ):
-        return a.SendEntry(given.message_body)
-    entry: dict[str, Any] = {"body": given.message_body}
+        return a.SendEntry(body)
+    entry: dict[str, Any] = {"body": body}
     if given.delay_seconds is not None:
         entry["delay"] = milliseconds(given.delay_seconds)
     if given.message_attributes:
@@ -121,10 +122,11 @@ def send(queue: str, entries: list[a.SendEntry | dict[str, Any]]) -> Action:
     return convert(a.SendMessage, {"queue": queue, "entries": plain})
 
 
-def sent(given: Outgoing | SendMessage, answer: Any) -> dict[str, Any]:
-    """What a sender is told of a message that was taken."""
-    raw, number = (answer, None) if isinstance(answer, bytes) else answer
-    told: dict[str, Any] = {"MessageId": show_id(raw), "MD5OfMessageBody": md5_of_body(given.message_body)}
+def sent(given: Outgoing | SendMessage, answer: Any, told: dict[str, Any]) -> dict[str, Any]:
+    """What a sender is told of a message that was taken, besides what is `told` already."""
+    raw, number = (answer, None) if type(answer) is bytes else answer
+    told["MessageId"] = show_id(raw)
+    told["MD5OfMessageBody"] = md5_of_body(given.message_body)
     if given.message_attributes:
         told["MD5OfMessageAttributes"] = md5_of_attributes(read_attributes(given.message_attributes))
     if given.message_system_attributes:
@@ -164,7 +166,7 @@ class SendMessage(QueueOperation, kw_only=True):
     def output(self, answer: Any, call: Call) -> dict[str, Any]:
         if isinstance(answer[0], RopewayError):
             raise answer[0]
-        return sent(self, answer[0])
+        return sent(self, answer[0], {})
 
 
 class ReceiveMessage(QueueOperation, kw_only=True):
@@ -355,16 +357,19 @@ class Batch(QueueOperation, kw_only=True):
         entries: Sequence[Any],
         answers: Sequence[Any],
         call: Call,
-        success: Callable[[Any, Any], dict[str, Any]],
+        success: Callable[[Any, Any, dict[str, Any]], dict[str, Any]],
     ) -> dict[str, Any]:
         """Successful and Failed, each absent where it would be empty."""
-        good, bad, left = [], [], iter(answers)
-        for place, entry in enumerate(entries):
-            answer = call.refused[place] if place in call.refused else next(left)
+        good, bad = [], []
+        if call.refused:
+            left = iter(answers)
+            places = range(len(entries))
+            answers = [call.refused[place] if place in call.refused else next(left) for place in places]
+        for entry, answer in zip(entries, answers, strict=True):
             if isinstance(answer, RopewayError):
                 bad.append(self._failure(entry, answer, call))
             else:
-                good.append({"Id": entry.id, **success(entry, answer)})
+                good.append(success(entry, answer, {"Id": entry.id}))
         return {name: each for name, each in (("Successful", good), ("Failed", bad)) if each}
 
     def _failure(self, entry: Any, error: RopewayError, call: Call) -> dict[str, Any]:
@@ -379,9 +384,9 @@ class Batch(QueueOperation, kw_only=True):
         }
 
 
-def nothing_more(_entry: Entry, _answer: Any) -> dict[str, Any]:
+def nothing_more(_entry: Entry, _answer: Any, told: dict[str, Any]) -> dict[str, Any]:
     """What most successes have besides the entry's id."""
-    return {}
+    return told
 
 
 def _counted(entry: a.SendEntry | dict[str, Any]) -> tuple[str, Any]:
