@@ -391,7 +391,7 @@ async def test_a_backlog_leaves_its_bodies_to_the_disk_and_comes_in_order() -> N
 
 
 async def test_what_is_beyond_what_memory_may_know_is_found_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ropewayd.queues.queue.HELD_STUBS", 40)
+    monkeypatch.setattr("ropewayd.queues.sweeping.HELD_STUBS", 40)
     limits = QueueLimits(
         memory_bytes=10_000, page_messages=7, min_window_bytes=500, fifo_calls=0, fifo_look=0
     )

@@ -9,6 +9,7 @@ import pytest
 
 from ropewayd.kernel.settings import KernelSettings
 from ropewayd.queues import actions as a
+from ropewayd.queues.deduplication import Slice
 from ropewayd.queues.message import OVERHEAD, VISIBLE, Message
 from ropewayd.queues.settings import QueueLimits
 from tests.house import BODY as BODY_AT
@@ -25,10 +26,14 @@ def messages(house: House) -> Iterator[Message]:
 
 
 def held(house: House) -> int:
-    """What is in memory, looked at message by message."""
-    ids = [queue.ids for queue in house.queues._registry.by_number.values() if queue.ids is not None]
-    assert not ids
-    return sum(m.size + OVERHEAD for m in messages(house))
+    """What is in memory, looked at message by message, and the deduplication ids."""
+    return sum(m.size + OVERHEAD for m in messages(house)) + sum(each.bytes for each in remembered(house))
+
+
+def remembered(house: House) -> Iterator[Slice]:
+    for queue in house.queues._registry.by_number.values():
+        if queue.ids is not None:
+            yield from queue.ids._slices
 
 
 def must_hold(house: House) -> int:
@@ -41,25 +46,40 @@ def must_hold(house: House) -> int:
             found += m.size + OVERHEAD
         elif not m.on_disk(durable):
             found += OVERHEAD
-    return found
+    # A minute's ids leave together, when all of them are durable.
+    return found + sum(each.bytes for each in remembered(house) if each.unspilled or each.stored > durable)
 
 
 class History:
     """Random calls, mostly sends, on a few queues."""
 
-    def __init__(self, house: House, seed: int, queues: int) -> None:
+    def __init__(self, house: House, seed: int, queues: int, *, fifo: bool = False) -> None:
         self.house = house
         self.dice = random.Random(seed)
-        self.names = [f"q{n}" for n in range(queues)]
+        self.fifo = fifo
+        self.names = [f"q{n}.fifo" if fifo else f"q{n}" for n in range(queues)]
+        self.sent = 0
         self.handles: list[tuple[str, bytes]] = []
+
+    async def send(self, queue: str, *bodies: str) -> None:
+        if not self.fifo:
+            await self.house.send(*bodies, queue=queue)
+            return
+        entries = []
+        for body in bodies:
+            self.sent += 1
+            group = self.dice.choice("abcde") if self.dice.random() < 0.5 else f"{self.sent}"
+            entries.append(a.SendEntry(body, group=group, deduplication_id=f"{self.sent}"))
+        answer = await self.house.call(a.SendMessage(queue=queue, entries=entries))
+        assert len(answer) == len(bodies)
 
     async def step(self) -> None:
         house, dice = self.house, self.dice
         queue = dice.choice(self.names)
         match dice.choice(("send", "send", "send", "delay", "receive", "receive", "settle", "time", "rare")):
             case "send":
-                await house.send(*["x" * dice.randint(1, BODY)] * dice.randint(1, 10), queue=queue)
-            case "delay":
+                await self.send(queue, *["x" * dice.randint(1, BODY)] * dice.randint(1, 10))
+            case "delay" if not self.fifo:
                 await house.send("d" * dice.randint(1, BODY), queue=queue, delay=dice.choice([500, 60_000]))
             case "receive":
                 found = await house.receive(dice.randint(1, 10), queue=queue)
@@ -76,6 +96,38 @@ class History:
                 await house.call(a.PurgeQueue(queue=queue))
             case "rare" if dice.random() < 0.05:
                 await house.restart()
+
+
+@pytest.mark.parametrize("queues", [1, 3])
+@pytest.mark.parametrize("seed", range(3))
+async def test_ids_groups_and_stubs_of_fifo_queues_count(
+    seed: int, queues: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands in line of a FIFO queue stays known, as a stub, up to so many messages."""
+    stubs = 50
+    monkeypatch.setattr("ropewayd.queues.sweeping.HELD_STUBS", stubs)
+    limits = QueueLimits(
+        memory_bytes=BUDGET,
+        page_bytes=PAGE,
+        page_messages=10,
+        min_window_bytes=1000,
+        fifo_calls=0,
+        fifo_look=stubs,
+    )
+    house = House(KernelSettings(tail_bytes=6000, slice_bytes=SLICE), limits)
+    await house.start()
+    history = History(house, seed, queues, fifo=True)
+    for name in history.names:
+        await house.create(name, fifo=True, visibility_timeout=history.dice.choice([500, 20_000]))
+    most = 0
+    for _ in range(400):
+        await history.step()
+        used = house.queues._registry.memory.used
+        assert used == held(house)
+        known = len(history.names) * stubs * OVERHEAD
+        assert used <= BUDGET + must_hold(house) + known + SLACK
+        most = max(most, sum(queue.live for queue in house.queues._registry.by_number.values()))
+    assert most * (BODY // 2 + OVERHEAD) > 2 * BUDGET
 
 
 @pytest.mark.parametrize("queues", [1, 3, 40])

@@ -58,6 +58,30 @@ async def test_a_large_queue_ends_at_once_and_leaves_memory_in_pieces(end: Actio
     assert left[-1] == 0
 
 
+@pytest.mark.parametrize("end", [a.PurgeQueue(queue="jobs.fifo"), a.DeleteQueue(queue="jobs.fifo")])
+async def test_the_groups_of_a_large_fifo_queue_leave_in_pieces(end: Action) -> None:
+    house = House(limits=QueueLimits(fifo_calls=0))
+    await house.start()
+    await house.create("jobs.fifo", fifo=True)
+    for first in range(0, MANY, 1000):
+        names = [f"{n}" for n in range(first, first + 1000)]
+        entries = [a.SendEntry("x", group=name, deduplication_id=name) for name in names]
+        await house.call(a.SendMessage(queue="jobs.fifo", entries=entries))
+    groups = house.queues._registry.by_number[1].groups
+    assert groups is not None
+    assert groups.count == MANY
+    reply = house.submit(end)
+    left = [groups.count]
+    await settle()
+    assert reply.answer.result() == {}
+    while left[-1]:
+        pieces(house)
+        await settle()
+        left.append(groups.count)
+    assert left[0] >= MANY - PIECE
+    assert held(house) == 0
+
+
 @pytest.mark.parametrize("end", [a.PurgeQueue(queue="jobs"), a.DeleteQueue(queue="jobs")])
 @pytest.mark.parametrize("slices", [1, 2, 3])
 async def test_a_crash_between_the_slices_of_an_end_leaves_nothing(end: Action, slices: int) -> None:

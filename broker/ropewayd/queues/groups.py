@@ -113,6 +113,14 @@ class Groups:
 
     # What comes and goes
 
+    def clear(self, count: int) -> bool:
+        """All of it is over: let go of so many groups. Whether there are more."""
+        for _ in range(min(count, len(self._groups))):
+            self._open.pop(self._groups.popitem()[0], None)
+        for places in (self._ages, self._young, self._later):
+            del places[-count:]
+        return bool(self._groups or self._ages or self._young or self._later)
+
     def append(self, messages: Iterable[Message]) -> None:
         """New ones, whose sequences are higher than all that were ever here."""
         groups = self._groups

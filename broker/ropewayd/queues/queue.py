@@ -37,14 +37,14 @@ from .message import DELAYED, GONE, IN_FLIGHT, OVERHEAD, VISIBLE, Attempt, Lease
 from .ready import Ready
 from .records import MAX_SEQUENCE, MoveTask
 from .remains import Remains
+from .sweeping import Sweep
 
 _TICK = 10
 """Milliseconds: the wheel's own."""
 _SHARED = 1000
 """Messages of one lease, at most."""
-HELD_STUBS = 120_000
-"""Messages of a FIFO queue that memory knows at most where it is short. It must know those that are looked
-through, and what AWS looks through are so many."""
+_NO_SWEEP = Sweep()
+"""That of all standard queues, which need none."""
 
 
 class Queue:
@@ -86,10 +86,10 @@ class Queue:
         "scope",
         "spilled_through",
         "stored",
+        "sweep",
         "tags",
         "tasks",
         "tenants",
-        "unswept",
         "wheel",
     )
 
@@ -137,8 +137,7 @@ class Queue:
         self.spilled_through = 0
         self.stored = 0
         self.changed = 0
-        self.unswept = 0
-        """Rows written since memory last left bodies of a FIFO queue to the disk."""
+        self.sweep = _NO_SWEEP if self.groups is None else Sweep()
         self.near = 0
         """Of a FIFO queue, about how many of the next messages have been seen to have their bodies here; 0
         where nobody has had to wait for one."""
@@ -412,7 +411,7 @@ class Queue:
         if self.replaying:  # a record that is newer than the purge may be here
             self.messages = {s: m for s, m in gone.items() if s > floor}
             gone = {s: m for s, m in gone.items() if s <= floor}
-        remains = Remains(gone, self.dead, self.memory, self.wheel)
+        remains = Remains(gone, self.dead, self.memory, self.wheel, self.groups)
         self.dead = {}
         states = [m.state for m in self.messages.values()]
         self.in_flight, self.delayed = states.count(IN_FLIGHT), states.count(DELAYED)
@@ -421,6 +420,7 @@ class Queue:
             self.delayed += self.delays.alone
         if self.ids is not None:
             self.memory.used -= self.ids.clear(floor)
+        self.sweep.stop()
         self.settle()
         self.paged_through = max(self.paged_through, floor)
         return remains
@@ -437,7 +437,7 @@ class Queue:
         if self.pace is not None:
             self.wheel.cancel(self.pace)
             self.pace = None
-        remains = Remains(self.messages, self.dead, self.memory, self.wheel)
+        remains = Remains(self.messages, self.dead, self.memory, self.wheel, self.groups)
         self.messages, self.dead = {}, {}
         if self.delays is not None:
             remains.chunks = list(self.delays.chunks)
@@ -628,7 +628,10 @@ class Queue:
         if self.groups is None:
             gone = self.ready.let_go(keep_bytes, self.known_through, written, lsn)
         else:
-            gone = self._lighten_groups(self.groups, keep_bytes, written, lsn)
+            gone = self.sweep.go_on(self.messages, keep_bytes, written, self.memory, lsn)
+            for message in gone:
+                message.state = GONE  # for the groups alone: its row is a message still
+            self.groups.look(gone)
         if not gone:
             return 0
         lowest = min(message.sequence for message in gone)
@@ -638,24 +641,6 @@ class Queue:
             del self.messages[message.sequence]
             self.memory.used -= message.size + OVERHEAD
         return len(gone)
-
-    def _lighten_groups(self, groups: Groups, keep_bytes: int, written: int, lsn: int) -> list[Message]:
-        """Of a FIFO queue stubs stay, for an open group may be anywhere among them, but no more than so
-        many: gives those that leave. Looking at all of them is paid for by as many that were written."""
-        self.unswept += written
-        if 8 * self.unswept < len(self.messages):
-            return []
-        self.unswept = 0
-        over = len(self.messages) - HELD_STUBS
-        gone = [m for m in islice(reversed(self.messages.values()), max(0, over)) if m.on_disk(lsn)]
-        for message in gone:
-            message.state = GONE  # for the groups alone: its row is a message still
-        groups.look(gone)
-        for message in self.messages.values():
-            keep_bytes -= message.size + OVERHEAD
-            if keep_bytes < 0 and message.state == VISIBLE and 0 < message.stored <= lsn and not message.stub:
-                self.memory.used -= message.lighten()
-        return gone
 
     def lighten(self, message: Message) -> None:
         """Leave its body to its row, if memory is short and the row is durable."""

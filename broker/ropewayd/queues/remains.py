@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from ropewayd.kernel.wheel import Wheel
 
+from .groups import Groups
 from .memory import Memory
 from .message import OVERHEAD, Message
 
@@ -17,17 +18,23 @@ PIECE = 2000
 
 
 class Remains:
-    """See the module. `messages` and `dead` are a queue's, which has new ones."""
+    """See the module. `messages`, `dead` and `groups` are a queue's, which has new ones or is over."""
 
-    __slots__ = ("_dead", "_memory", "_messages", "_wheel", "chunks", "waiting")
+    __slots__ = ("_dead", "_groups", "_memory", "_messages", "_wheel", "chunks", "waiting")
 
     def __init__(
-        self, messages: dict[int, Message], dead: dict[int, bool], memory: Memory, wheel: Wheel
+        self,
+        messages: dict[int, Message],
+        dead: dict[int, bool],
+        memory: Memory,
+        wheel: Wheel,
+        groups: Groups | None = None,
     ) -> None:
         self._messages = messages
         self._dead = dead
         self._memory = memory
         self._wheel = wheel
+        self._groups = groups
         self.waiting: list[int] = []
         """Sequences whose small records are to be dropped, as far as is known."""
         self.chunks: list[int] = []
@@ -35,7 +42,7 @@ class Remains:
 
     def __bool__(self) -> bool:
         """Whether there is anything left to clear."""
-        return bool(self._messages or self._dead)
+        return bool(self._messages or self._dead or self._groups is not None)
 
     def clear(self, count: int = PIECE) -> None:
         """Clear so many."""
@@ -56,4 +63,6 @@ class Remains:
             sequence, waits = dead.popitem()
             if waits:
                 waiting.append(sequence)
+        if self._groups is not None and not self._groups.clear(count):
+            self._groups = None
         self._memory.used -= freed
