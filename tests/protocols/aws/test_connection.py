@@ -211,6 +211,15 @@ async def test_a_body_of_many_small_chunks_is_one_body(line: Line) -> None:
     assert [status for status, _ in line.heard()] == [200]
 
 
+async def test_a_page_of_metrics_that_fails_is_an_answer_too(line: Line) -> None:
+    async def broken() -> bytes:
+        raise ValueError
+
+    line.server.gateway.metrics = broken
+    await line.say(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" + GET)
+    assert [status for status, _ in line.heard()] == [500, 200]
+
+
 async def test_nobody_is_told_to_go_on_who_did_not_wait(line: Line) -> None:
     whole = send("x", "Expect: 100-continue")
     await line.say(whole)

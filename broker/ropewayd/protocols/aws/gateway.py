@@ -145,7 +145,7 @@ class Gateway:
             page.add("Allow", METHODS)
         elif "Action=" not in request.target:
             if path == "/health":
-                page = Response(200, b'{"status":"ok"}', "application/json; charset=utf-8")
+                page = Response(200, b'{"status":"ok"}', "application/json")
             elif method == "HEAD":
                 page = Response(200)
         if page is None and path == "/metrics":
@@ -169,7 +169,11 @@ class Gateway:
         return not self._keys or request.peer.local
 
     async def _show_metrics(self, exchange: Exchange, text: Callable[[], Awaitable[bytes]]) -> None:
-        exchange.deliver(Response(200, await text(), METRICS_TYPE))
+        try:
+            page = Response(200, await text(), METRICS_TYPE)
+        except Exception as error:  # noqa: BLE001  # Rule 2
+            page = self._failed(exchange, error)
+        exchange.deliver(page)
 
     # What is asked
 
