@@ -180,3 +180,23 @@ async def test_memory_is_within_its_budget_however_many_are_delayed() -> None:
             await house.delete(*(message[HANDLE] for message in found))
     assert most < 100 * BUDGET
     assert await house.counts() == (0, 0, 0)
+
+
+async def test_what_a_drain_leaves_in_memory_is_bounded_by_the_tail() -> None:
+    """Of each message that ended memory knows that its row is to go, until a slice has said so."""
+    tail = 200_000
+    house = House(KernelSettings(tail_bytes=tail, slice_bytes=20_000), QueueLimits(memory_bytes=BUDGET))
+    await house.start()
+    await house.create(visibility_timeout=60_000)
+    for _ in range(10):
+        await house.send(*["x"] * 1000)
+    while house.disk.journal:
+        await house.wait(1000)
+    [queue] = house.queues._registry.by_number.values()
+    most = drained = 0
+    while found := await house.receive(10):
+        await house.delete(*(message[HANDLE] for message in found))
+        drained += len(found)
+        most = max(most, len(queue.dead))
+    assert drained == 10_000
+    assert 0 < most * 100 < tail

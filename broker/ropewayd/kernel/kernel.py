@@ -342,17 +342,17 @@ class Kernel:
         batch = self._open
         # A slice costs a transaction of its own kind, so it waits until it is worth one.
         half = self._settings.tail_bytes // 2
-        if self._tail.size > half + half // 16:
+        if self._tail.weight > half + half // 16:
             batch.slice = self._slice(batch.lsn, half)
         self._closed.append(batch)
         self._open = Batch(batch.lsn + 1)
 
     def _slice(self, lsn: int, down_to: int) -> Slice | None:
         tail = self._tail
-        if tail.size <= down_to:
+        if tail.weight <= down_to:
             return None
         into = SliceBuilder(lsn)
-        grow = 1 + 4 * tail.size // self._settings.tail_bytes
+        grow = 1 + min(4, 4 * tail.weight // self._settings.tail_bytes)
         trim_to = tail.spill(into, self._settings.slice_bytes * grow, down_to)
         if trim_to:
             into.put(KERNEL, _TIME, msgspec.msgpack.encode(self.clock.now()))

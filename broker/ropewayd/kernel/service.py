@@ -173,6 +173,10 @@ class Service(Protocol):
         """Write what the touch names and what still lives, unless the disk has it as of a later lsn. Gives a
         touch for what is left to write, if that is too much for one time."""
 
+    def weight(self, touch: Touch) -> int:
+        """Bytes of memory, about, that are held until this touch is spilled, whatever lives then: a part of
+        the journal with much of it goes sooner."""
+
     def spilled(self, slice: Slice) -> None:
         """This slice is durable: memory may let go."""
 

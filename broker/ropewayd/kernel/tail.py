@@ -16,38 +16,42 @@ from .service import SliceBuilder, Touch
 class Part:
     """One journal row and the touches that are left to spill."""
 
-    __slots__ = ("lsn", "size", "touches")
+    __slots__ = ("lsn", "size", "touches", "weight")
 
     def __init__(self, lsn: int, size: int, touches: list[tuple[Any, Touch]]) -> None:
         self.lsn = lsn
         self.size = size
         self.touches = touches
+        self.weight = size + sum([service.weight(touch) for service, touch in touches])
 
 
 class Tail:
-    """See the module. Sizes are bytes of journal rows."""
+    """See the module. Sizes are bytes of journal rows; the weight counts beside them what memory holds until
+    they are spilled."""
 
     def __init__(self) -> None:
         self._parts: deque[Part] = deque()
-        self.size = 0
+        self.size = self.weight = 0
 
     def __len__(self) -> int:
         return len(self._parts)
 
     def append(self, lsn: int, size: int, touches: list[tuple[Any, Touch]]) -> None:
         touches.reverse()  # the oldest is popped from the end
-        self._parts.append(Part(lsn, size, touches))
+        part = Part(lsn, size, touches)
+        self._parts.append(part)
         self.size += size
+        self.weight += part.weight
 
     def spill(self, into: SliceBuilder, max_bytes: int, down_to: int) -> int:
-        """Spill the oldest parts into a slice of about `max_bytes`, until the tail is at `down_to` bytes.
+        """Spill the oldest parts into a slice of about `max_bytes`, until the tail's weight is `down_to`.
 
         Gives the lsn up to which the journal can be trimmed with this slice, 0 for none. A slice can exceed
         `max_bytes` by what one event holds, unless its service spills it piece by piece.
         """
         trim_to = 0
         work = 0
-        while self._parts and self.size > down_to and into.size + work < max_bytes:
+        while self._parts and self.weight > down_to and into.size + work < max_bytes:
             part = self._parts[0]
             into.part = part.lsn
             while part.touches and into.size + work < max_bytes:
@@ -60,5 +64,6 @@ class Tail:
                 break
             self._parts.popleft()
             self.size -= part.size
+            self.weight -= part.weight
             trim_to = part.lsn
         return trim_to

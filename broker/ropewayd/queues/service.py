@@ -93,6 +93,7 @@ class Queues:
         self.meters = self._registry.meters
         self.spill = self._spilling.spill
         self.spilled = self._spilling.spilled
+        self.weight = self._spilling.weight
 
     def deciders(self) -> Mapping[type[Action], Callable[[Any, int], Outcome]]:
         return self._deciders

@@ -43,6 +43,8 @@ from .registry import Registry, message_of
 from .remains import PIECE, Remains
 
 _encode = msgspec.msgpack.Encoder().encode
+_DEAD = 100
+"""Bytes that memory takes to know that a message has ended, and is to lose its row."""
 _AT_ONCE = 50
 """Queues of one event that are written before the slice's size is looked at again."""
 _queues = msgspec.msgpack.Decoder(QueueRecord)
@@ -259,6 +261,17 @@ class Spilling:
             into.drop(WAITING, waiting_key(number, sequence))
         m.waits = waits
         m.stored = into.lsn
+
+    def weight(self, touch: Any) -> int:
+        """What ends has a row to lose as long as it is in `dead`. While a queue has such messages, what
+        touches it is counted as if it were of them."""
+        if type(touch) is tuple:
+            queue = self._registry.by_number.get(touch[0])
+            if queue is not None and queue.dead:
+                return _DEAD * len(touch[1])
+        elif type(touch) is Both:
+            return self.weight(touch.source)
+        return 0
 
     def spilled(self, slice: Slice) -> None:
         """Dropped rows need no remembering any more, and memory need not hold what the disk has."""

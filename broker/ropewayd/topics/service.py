@@ -191,6 +191,10 @@ class Topics:
     def opening(self) -> Iterable[Action]:
         return ()
 
+    def weight(self, touch: Touch) -> int:
+        """Nothing: topics are few."""
+        return 0
+
     def spilled(self, slice: Slice) -> None:
         if slice.puts:
             self._registry.let_go(slice.puts[0].lsn)

@@ -73,6 +73,9 @@ class Upkeep:
     def spill(self, touch: Touch, into: SliceBuilder) -> None:
         """It has no touches."""
 
+    def weight(self, touch: Touch) -> int:
+        return 0
+
     def spilled(self, slice: Slice) -> None:
         """It lets go of nothing."""
 
