@@ -193,6 +193,10 @@ class SqliteWorld(World):
         """Here a bug can be planted."""
         return statement
 
+    def say(self, text: str) -> None:
+        """Where the files are is no part of the history: some errors name it."""
+        super().say(text.replace(str(self.directory), "the directory"))
+
     def make_store(self, life: Life) -> Any:
         return SqliteLifeStore(life, self)
 
