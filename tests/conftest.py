@@ -35,6 +35,13 @@ def pytest_configure() -> None:
             signal.signal(number, heard)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """`-n auto` of the proofs is one more than there are cores: some of them wait, for daemons and
+    programs, half of their time. None: as pytest-xdist has it."""
+    return (os.cpu_count() or 1) + 1 if config.option.markexpr == "proof" else None
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     needed = [str(program) for marker in item.iter_markers("needs") for program in marker.args]
     missing = [program for program in needed if shutil.which(program) is None]
