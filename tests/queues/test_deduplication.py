@@ -8,6 +8,7 @@ from ropewayd.kernel.service import SliceBuilder
 from ropewayd.kernel.settings import KernelSettings
 from ropewayd.queues import actions as a
 from ropewayd.queues.deduplication import WINDOW, Accepted, Ids, Remembered
+from ropewayd.queues.screening import Screen
 from ropewayd.queues.settings import QueueLimits
 from tests.house import BODY, HANDLE, House
 
@@ -279,14 +280,27 @@ async def test_new_ids_are_not_looked_for_one_by_one(house: House, monkeypatch: 
     await make(house)
     await send(house, "a", "0")
     looked: list[bytes] = []
-    find = Ids.find
+    held = Ids.held
 
     def counted(ids: Ids, digest: bytes, now: int, floor: int) -> Accepted | None:
         looked.append(digest)
-        return find(ids, digest, now, floor)
+        return held(ids, digest, now, floor)
 
-    monkeypatch.setattr(Ids, "find", counted)
+    monkeypatch.setattr(Ids, "held", counted)
     await send(house, "b", "1")
     assert not looked
     await send(house, "b", "1")
     assert len(looked) == 1
+
+
+async def test_what_memory_holds_is_not_looked_up_with_what_it_does_not(house: House) -> None:
+    """Its record may not be there yet, and it may have left memory when the look is over."""
+    await make(house)
+    await send(house, "a", "0")
+    queue = house.queues._registry.by_number[1]
+    assert queue.ids is not None
+    queue.ids.restore([house.clock.at // WINDOW])
+    entries = [a.SendEntry("x", group="g", deduplication_id=id_) for id_ in ("0", "1")]
+    needs = Screen(queue, entries, house.clock.at).needs(house.queues._registry)
+    assert needs is not None
+    assert len(needs.keys) == 1

@@ -206,13 +206,20 @@ class Ids:
 
     def find(self, digest: bytes, now: int, floor: int) -> Accepted | None:
         """The message that was accepted with this digest, if that counts still."""
+        found = self.held(digest, now, floor)
+        if found is not None:
+            return found
+        return _counting(_FORM.iter_unpack(self._read.get(_hash(digest), b"")), digest, now, floor)
+
+    def held(self, digest: bytes, now: int, floor: int) -> Accepted | None:
+        """Likewise, if memory holds it and need not have read it."""
         key = _hash(digest)
         for each in self._slices:
             for send in each.sends(key):
                 accepted = _counting(send.entries(key), digest, now, floor)
                 if accepted is not None:
                     return accepted
-        return _counting(_FORM.iter_unpack(self._read.get(key, b"")), digest, now, floor)
+        return None
 
     def may_know(self, digests: Sequence[bytes], now: int) -> bool:
         """Whether one of these may be remembered, here or on disk. Nearly all are new, so that this looks in

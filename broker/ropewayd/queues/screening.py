@@ -91,8 +91,11 @@ class Screen:
         ids = self._queue.ids
         if ids is None:
             return None
-        found = ids.find(digest, self._now, self._queue.floor)
+        found = ids.held(digest, self._now, self._queue.floor)
+        if found is not None:
+            return found
         self._seen.append(digest)
+        found = ids.find(digest, self._now, self._queue.floor)
         if found is None and ids.may_be_on_disk(digest, self._now):
             self._unknown = True
         return found
@@ -117,7 +120,9 @@ class Screen:
         """What must be looked up on disk before these entries can be taken. While others wait for such a
         look, these wait behind them, so that messages stay in the order in which they came.
 
-        All of them are looked up if one must be: what an earlier look found is known no more after this one.
+        All that memory does not hold are looked up if one must be: what an earlier look found is known no
+        more after this one. What memory holds is not, for it may not be on disk yet: it would be taken for
+        absent when it has left memory meanwhile.
         """
         ids, number = self._queue.ids, self._queue.number
         digests = self._seen if self._unknown else []
