@@ -1,10 +1,11 @@
 """What costs a peer little and would hold everybody up is bounded before it is read."""
 
 import gzip
+import random
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ropewayd.protocols.aws import body, query
@@ -65,3 +66,10 @@ def test_a_body_is_not_packed_beyond_all_measure(http: Http) -> None:
         with Http(f"http://{http.host}") as peer:
             said = peer.ask("POST", "/", headers, gzip.compress(b" " * blanks + b"{}"))
             assert said.status == status
+
+
+@given(st.integers(body.LIKELY - 3, body.LIKELY + 3), st.integers(0, 9))
+@settings(max_examples=30)
+def test_what_is_packed_at_any_length_is_whole_again(length: int, level: int) -> None:
+    said = random.Random(length).randbytes(length // 20) * 20
+    assert body.unpack(gzip.compress(said, level), "gzip", 4 << 20) == said

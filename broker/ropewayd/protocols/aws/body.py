@@ -15,7 +15,7 @@ LARGE: Final = 64 << 10
 """Bytes of JSON from which on its strings are counted before it is read."""
 LIKELY: Final = 2 << 20
 MOST_PACKED: Final = 100
-"""A body of more than LIKELY bytes is not packed to less than this part of them, or it is meant to hurt."""
+"""What is so many times as long as it was packed, and LIKELY already, is meant to hurt, and not read on."""
 
 
 class Body:
@@ -55,13 +55,13 @@ def check_strings(body: bytes, most: int) -> None:
     Each string begins with a quote that no backslash precedes, and ends with one that it may: so there are
     at least half as many strings as such quotes, and never more. What is no JSON fails elsewhere.
     """
-    if body.count(b'"') - body.count(b'\\"') > 2 * most:
+    quotes = body.count(b'"')
+    if quotes > 2 * most and quotes - body.count(b'\\"') > 2 * most:
         raise MalformedRequest(f"The request has more than {most} strings.")
 
 
 def unpack(body: bytes, coding: str, most: int) -> bytes:
     """The body without its content coding. Raises MalformedRequest or RequestTooLarge."""
-    most = min(most, max(LIKELY, MOST_PACKED * len(body)))
     coding = coding.strip().lower()
     if coding in {"identity", ""}:
         return body
@@ -69,7 +69,12 @@ def unpack(body: bytes, coding: str, most: int) -> bytes:
         raise MalformedRequest(f"The content coding {coding[:40]!r} is not known; gzip and deflate are.")
     unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
     try:
-        plain = unpacker.decompress(body, most + 1)
+        plain = unpacker.decompress(body, min(most + 1, LIKELY))
+        if len(plain) >= LIKELY and not unpacker.eof:
+            left = unpacker.unconsumed_tail
+            if len(plain) > MOST_PACKED * (len(body) - len(left)):
+                raise too_large(most)
+            plain += unpacker.decompress(left, max(1, most + 1 - len(plain)))
     except zlib.error:
         raise MalformedRequest(f"The body is not {coding}.") from None
     if len(plain) > most:

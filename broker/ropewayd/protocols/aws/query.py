@@ -39,6 +39,7 @@ MAPS: Final = {
 }
 """Members that are maps, and what an element, its key and its value are called."""
 
+_AS_EQUALS: Final = bytes.maketrans(b"%", b"=")
 _NO_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 MAX_DEPTH: Final = 8
 """Dots in a name. The deepest that the model knows has six."""
@@ -83,13 +84,13 @@ def _unquoted(raw: bytes) -> bytes:
     looked for; no client makes it by the kilobyte.
     """
     whole = raw.replace(b"=", b"%3D")
-    if b"%\n" not in raw and b"%\r" not in raw:
-        plain = a2b_qp(whole.replace(b"%", b"="))
+    if (b"\n" not in raw or b"%\n" not in raw) and (b"\r" not in raw or b"%\r" not in raw):
+        plain = a2b_qp(whole.translate(_AS_EQUALS))
         if len(plain) == len(whole) - 2 * whole.count(b"%"):
             return plain
     if len(raw) > LARGE:
         raise MalformedRequest("A parameter has a percent sign that begins no escape.")
-    return a2b_qp(_NO_ESCAPE.sub(b"%25", raw).replace(b"=", b"%3D").replace(b"%", b"="))
+    return a2b_qp(_NO_ESCAPE.sub(b"%25", raw).replace(b"=", b"%3D").translate(_AS_EQUALS))
 
 
 def members(kind: type[Operation], parameters: Mapping[str, str], *, nested: bool = False) -> dict[str, Any]:
