@@ -84,6 +84,15 @@ async def test_ids_that_memory_has_left_to_the_disk_are_known(house: House) -> N
     assert len(await drained(house, "plain")) == 50
 
 
+async def test_what_one_look_found_is_looked_up_again_with_what_another_must_find(house: House) -> None:
+    first, second = await say(house, "a", "b")
+    await house.wait(60_000)
+    assert await say(house, "a") == [first]
+    again = await say(house, "a", "b", "new")
+    assert again[:2] == [first, second]
+    assert [each[BODY] for each in await drained(house, "plain")] == ["a", "b", "new"]
+
+
 async def test_the_scope_can_be_the_group(house: House) -> None:
     await house.call(t.SetTopicAttributes(topic=NEWS, attributes={"fifo_throughput_scope": "MessageGroup"}))
     first = await say(house, "a", group="one")

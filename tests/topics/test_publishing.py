@@ -148,6 +148,7 @@ async def test_a_long_poll_is_served_by_a_publish(house: House) -> None:
     waiting = [house.submit(a.ReceiveMessage(queue=name, wait=20_000)) for name in ("one", "two")]
     await publish(house, "a")
     for each in waiting:
+        assert each.answered
         assert [message[BODY] for message in await each.answer] == ["a"]
 
 

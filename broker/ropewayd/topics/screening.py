@@ -59,8 +59,12 @@ class Screen:
 
     def needs(self, registry: Registry) -> Needs | None:
         """What must be looked up on disk before these can be taken. While others wait for such a look, these
-        wait behind them, so that messages stay in the order in which they came."""
-        ids, number, digests = self._topic.ids, self._topic.number, self.unknown
+        wait behind them, so that messages stay in the order in which they came.
+
+        All of them are looked up if one must be: what an earlier look found is known no more after this one.
+        """
+        ids, number = self._topic.ids, self._topic.number
+        digests = self._digests if self.unknown else []
         assert ids is not None
         if not (digests or ids.reading):
             return None
