@@ -1,5 +1,6 @@
 """Topics through crashes: state is a function of the journal, and rows with the tail give the same."""
 
+import asyncio
 import random
 from collections import Counter
 
@@ -7,6 +8,7 @@ import pytest
 
 from ropewayd.kernel.settings import KernelSettings
 from ropewayd.queues import actions as a
+from ropewayd.queues.records import MESSAGES
 from ropewayd.queues.settings import QueueLimits
 from ropewayd.store.memory import Fate
 from ropewayd.topics import actions as t
@@ -132,3 +134,34 @@ async def test_no_number_is_used_again() -> None:
     assert (await house.call(t.ListSubscriptions(topic="news")))["subscriptions"] == []
     assert list(house.topics.snapshot()["topics"]) == [4]
     await house.kernel.stop()
+
+
+async def test_a_fan_out_that_was_written_in_part_leaves_nothing_behind() -> None:
+    """Its event is in the tail and some of its rows on disk: what is deleted then has no row either."""
+    house = House(KernelSettings(slice_bytes=1, idle_spill_after=50))
+    await house.start()
+    await topic(house)
+    names = [f"wide-{n}" for n in range(120)]
+    for name in names:
+        await house.create(name)
+        await subscribe(house, name, raw_message_delivery=True)
+    await house.wait(60_000)
+    await publish(house, "x")
+    while not rows(house):
+        house.clock.at += 50
+        house.kernel.tick()
+        await asyncio.sleep(0)
+    assert 0 < len(rows(house)) < len(names)
+    assert house.disk.journal
+    await house.restart()
+    for name in names:
+        [message] = await house.receive(queue=name)
+        await house.delete(message[HANDLE], queue=name)
+    await house.wait(60_000)
+    assert not rows(house)
+    await house.kernel.stop()
+
+
+def rows(house: House) -> list[object]:
+    """The messages' rows on disk."""
+    return list(house.disk.records.get(MESSAGES, {}))
