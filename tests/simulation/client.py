@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ropewayd.queues import actions as a
-from tests.simulation.checker import arn
+from tests.simulation.line import arn
 
 QUEUES = ("orders", "mails", "orders-late")
 CALLS = 45
@@ -40,7 +40,10 @@ class Client:
             (1, self._purge),
             (1, self._delete_queue),
             (2, self._start_move),
-            (2, self._cancel_move),
+            (4, self._cancel_move),
+            (2, self._mark),
+            (1, self._permit),
+            (3, self._receive_from),
         ]
 
     async def run(self, calls: int) -> None:
@@ -67,6 +70,9 @@ class Client:
         if isinstance(action, a.ReceiveMessage) and isinstance(answer, list):
             self._handles += [(action.queue, message[1]) for message in answer]
             del self._handles[:-40]
+        if isinstance(action, a.ReceiveFromQueues) and isinstance(answer, dict) and answer["messages"]:
+            queue = action.queues[answer["queue"]]
+            self._handles += [(queue, message[1]) for message in answer["messages"]]
         if isinstance(action, a.StartMessageMoveTask) and isinstance(answer, dict):
             self._tasks.append(answer["task"])
 
@@ -166,6 +172,35 @@ class Client:
             wait=dice.choice([None, 0, 0, 700, 5_000, 20_000]),
             visibility_timeout=dice.choice([None, None, 0, 30, 1_500, 30_000, 3_600_000, 43_200_000]),
         )
+
+    def _receive_from(self) -> Any:
+        dice = self._dice
+        queues = dice.sample(QUEUES, dice.choice([1, 2, 3]))
+        return a.ReceiveFromQueues(
+            queues=queues,
+            weights=dice.choice([None, [dice.randint(1, 9) for _ in queues]]),
+            max_messages=dice.choice([1, 3, 10]),
+            wait=0,
+            visibility_timeout=dice.choice([None, 0, 1_500, 3_600_000]),
+        )
+
+    def _mark(self) -> Any:
+        dice, queue = self._dice, self._queue()
+        key = dice.choice(("owner", "stage"))
+        return dice.choice(
+            (
+                a.TagQueue(queue=queue, tags={key: dice.choice(("a", "b"))}),
+                a.UntagQueue(queue=queue, keys=[key]),
+                a.ListQueueTags(queue=queue),
+            )
+        )
+
+    def _permit(self) -> Any:
+        dice, queue = self._dice, self._queue()
+        label = dice.choice(("first", "second"))
+        if dice.random() < 0.5:
+            return a.RemovePermission(queue=queue, label=label)
+        return a.AddPermission(queue=queue, label=label, accounts=["1" * 12], actions=["SendMessage"])
 
     def _handle(self, keep: bool) -> tuple[str, bytes]:
         dice = self._dice

@@ -20,7 +20,7 @@ from ropewayd.queues.service import Queues
 from ropewayd.store.memory import Fate, Faults, MemoryStore
 from ropewayd.store.protocol import Claim, Record, Refused, Slice, Space, StoreError, Unknown, Unusable
 from ropewayd.vocabulary.errors import RopewayError, ServiceUnavailable
-from tests.simulation.checker import Moves, Op, Violation
+from tests.simulation.line import Moves, Op, Violation
 from tests.simulation.replay import compare
 
 if TYPE_CHECKING:

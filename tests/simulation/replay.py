@@ -13,7 +13,7 @@ from ropewayd.queues.records import CHUNKS, MESSAGES, row_key, split_row_key
 from ropewayd.queues.registry import message_of
 from ropewayd.queues.service import Queues
 from ropewayd.store.protocol import Record
-from tests.simulation.checker import Violation, plain
+from tests.simulation.line import Violation, plain
 
 History = list[tuple[int, bytes]]
 

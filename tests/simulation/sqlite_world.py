@@ -29,8 +29,8 @@ from ropewayd.store.sqlite import SqliteStore
 from tests import memory
 from tests.faults.disk import Disk, Failed, Operation
 from tests.faults.vfs import Machine
-from tests.simulation.checker import Violation
 from tests.simulation.life import Life, describe
+from tests.simulation.line import Violation
 from tests.simulation.world import World, simulate
 
 PAGED: Final = (MESSAGES, CHUNKS)

@@ -12,7 +12,7 @@ import pytest
 
 from ropewayd.kernel.batch import Reply
 from ropewayd.kernel.kernel import Kernel
-from ropewayd.kernel.service import SliceBuilder
+from ropewayd.kernel.service import Decision, SliceBuilder
 from ropewayd.kernel.tail import Tail
 from ropewayd.kernel.wheel import Timer, Wheel
 from ropewayd.queues import actions as a
@@ -22,8 +22,9 @@ from ropewayd.queues.records import QUEUES as SPACE_OF_QUEUES
 from ropewayd.queues.service import Queues
 from ropewayd.store.memory import Disk
 from ropewayd.store.protocol import Claim, Corrupt, KeyRange, Record, Slice
-from tests.simulation.checker import Violation
+from ropewayd.vocabulary.action import Action
 from tests.simulation.life import Life, LifeStore, Watched
+from tests.simulation.line import Violation
 from tests.simulation.world import World, simulate
 
 SEEDS = 60
@@ -278,6 +279,51 @@ class LosesTheDeadLetter(World):
         return queues
 
 
+class LosesTags(World):
+    """Those that only the tail knows are gone after a restart."""
+
+    def make_queues(self, wheel: Wheel) -> Queues:
+        queues = super().make_queues(wheel)
+        tagged = queues._tagged
+
+        def forgetful(event: Any, lsn: int) -> Any:
+            return tagged(msgspec.structs.replace(event, tags={}) if queues._replaying else event, lsn)
+
+        queues._tagged = forgetful  # type: ignore[method-assign]
+        return queues
+
+
+class Says(World):
+    """Another answer than was decided, to one kind of action."""
+
+    kind: type[Action]
+
+    def make_queues(self, wheel: Wheel) -> Queues:
+        queues = super().make_queues(wheel)
+        deciders = dict(queues.deciders())
+        decide = deciders[self.kind]
+
+        def decided(action: Any, now: int) -> Any:
+            outcome = decide(action, now)
+            if isinstance(outcome, Decision) and outcome.answer["messages"]:
+                self.twist(action, outcome.answer)
+            return outcome
+
+        deciders[self.kind] = decided
+        queues.deciders = lambda: deciders  # type: ignore[method-assign]
+        return queues
+
+    def twist(self, action: Any, answer: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+
+class NamesAnotherQueue(Says):
+    kind = a.ReceiveFromQueues
+
+    def twist(self, action: Any, answer: dict[str, Any]) -> None:
+        answer["queue"] = (answer["queue"] + 1) % len(action.queues)
+
+
 class KeepsNoTime(World):
     """The carried clock starts at the wall's, whatever the journal says."""
 
@@ -305,12 +351,14 @@ BUGS = [
     EndsAMessageTwice,
     KeepsTheDeadLetter,
     LosesTheDeadLetter,
+    LosesTags,
+    NamesAnotherQueue,
     KeepsNoTime,
 ]
 
 
-SHY = {TearsATransaction}
-"""Shows in state long before it shows to a client."""
+SHY = {TearsATransaction, LosesTags}
+"""They show in state long before they show to a client."""
 
 TRIALS = [(bug, True) for bug in BUGS] + [(bug, False) for bug in BUGS if bug not in SHY]
 

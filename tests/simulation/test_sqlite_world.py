@@ -8,7 +8,7 @@ import pytest
 
 from ropewayd.store.protocol import StoreError
 from tests.simulation.__main__ import command
-from tests.simulation.checker import Violation
+from tests.simulation.line import Violation
 from tests.simulation.sqlite_world import SqliteWorld, simulate_on_sqlite
 
 SEEDS = 400

@@ -27,9 +27,10 @@ from ropewayd.queues.service import Queues
 from ropewayd.queues.settings import QueueLimits
 from ropewayd.store.memory import Disk
 from ropewayd.store.protocol import Slice
-from tests.simulation.checker import SLACK, Checker, Op, Violation
+from tests.simulation.checker import Checker
 from tests.simulation.client import CALLS, QUEUES, Client
 from tests.simulation.life import LOST, Life, LifeStore, Watched, task_factory
+from tests.simulation.line import SLACK, Op, Violation
 from tests.simulation.loop import run
 from tests.simulation.replay import Shadow
 
