@@ -86,21 +86,32 @@ class Peeking:
             if _slipped(queue, [*seen.before, *held], rows, end):
                 return self._read(action, queue, after, held)
         elif after < queue.spilled_through and (queue.on_disk or any(type(m.body) is int for m in held)):
-            return self._read(action, queue, after, held)
+            return self._read(action, queue, after, held, seen)
         if queue.delays is not None and (action.states is None or "delayed" in action.states):
             if any(chunk not in queue.delays.chunks for chunk in seen.chunks):
                 return self._read(action, queue, after, held)  # what it held may be anywhere by now
             end = min(end, seen.end)
             chunks = [n for n in queue.delays.between(after, end) if n not in seen.chunks]
             if chunks:
-                seen.before = list({m.sequence: m for m in (*seen.before, *held)}.values())
+                # The rows are read again, and last: meanwhile one of them may end and be dropped.
+                seen.records = None
                 return self._read_chunks(seen, queue, after, chunks[:_CHUNKS], now)
             rows += [message for delayed in seen.chunks.values() for message in delayed]
         return self._answer(action, queue, now, _merged(queue, held, rows, end), end)
 
-    def _read(self, action: a.PeekMessages, queue: Queue, after: int, held: list[Message]) -> Needs:
+    def _read(
+        self,
+        action: a.PeekMessages,
+        queue: Queue,
+        after: int,
+        held: list[Message],
+        seen: Seen | None = None,
+    ) -> Needs:
         def fill(records: list[Record]) -> None:
-            self._seen = Seen(action, records, held)
+            if seen is None:
+                self._seen = Seen(action, records, held)
+            else:
+                self._seen = Seen(action, records, held, seen.chunks, seen.end)
 
         return Needs(
             key=(queue.number, "peek", id(action)),
