@@ -43,6 +43,7 @@ class Client:
             (4, self._cancel_move),
             (2, self._mark),
             (1, self._permit),
+            (2, self._peek),
             (3, self._receive_from),
         ]
 
@@ -201,6 +202,12 @@ class Client:
         if dice.random() < 0.5:
             return a.RemovePermission(queue=queue, label=label)
         return a.AddPermission(queue=queue, label=label, accounts=["1" * 12], actions=["SendMessage"])
+
+    def _peek(self) -> Any:
+        dice = self._dice
+        return a.PeekMessages(
+            queue=self._queue(), limit=dice.choice([1, 10, 1000]), after=dice.choice([0, 0, 7])
+        )
 
     def _handle(self, keep: bool) -> tuple[str, bytes]:
         dice = self._dice

@@ -1,4 +1,4 @@
-"""What clients do to a queue besides its messages: tags and permissions."""
+"""What clients do to a queue besides its messages (tags, permissions), and how they look at it (peeks)."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ KINDS = (
     a.ListQueueTags,
     a.AddPermission,
     a.RemovePermission,
+    a.PeekMessages,
 )
 
 
@@ -29,6 +30,7 @@ def check(op: Op, queue: Line) -> None:
         a.ListQueueTags: _tags,
         a.AddPermission: _add_permission,
         a.RemovePermission: _remove_permission,
+        a.PeekMessages: _peek,
     }
     table[type(op.action)](op, queue)
 
@@ -76,3 +78,19 @@ def _remove_permission(op: Op, queue: Line) -> None:
 def _modified(op: Op, queue: Line) -> None:
     assert op.decided_at is not None
     queue.modified_at = op.decided_at
+
+
+def _peek(op: Op, queue: Line) -> None:
+    """Each message that is shown is there, as it is."""
+    require(isinstance(op.answer, dict), op, "a look gives messages")
+    shown = op.answer["messages"]
+    require(len(shown) <= op.action.limit, op, "no more than were asked for")
+    places = [each["sequence"] for each in shown]
+    require(places == sorted(set(places)), op, "they come in order, each once")
+    for each in shown:
+        held = queue.messages.get(each["body"])
+        require(held is not None and held.id == each["id"], op, f"{each['body']!r} is not there")
+        assert held is not None
+        told = (each["sent_at"], each["receive_count"], each["first_received_at"] or 0)
+        must = (held.sent_at, held.receive_count, held.first_received_at)
+        require(told == must, op, f"told {told}, but it is {must}")

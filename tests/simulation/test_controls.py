@@ -324,6 +324,13 @@ class NamesAnotherQueue(Says):
         answer["queue"] = (answer["queue"] + 1) % len(action.queues)
 
 
+class PeeksAtOneTooMany(Says):
+    kind = a.PeekMessages
+
+    def twist(self, action: Any, answer: dict[str, Any]) -> None:
+        answer["messages"].append(answer["messages"][0])
+
+
 class KeepsNoTime(World):
     """The carried clock starts at the wall's, whatever the journal says."""
 
@@ -353,6 +360,7 @@ BUGS = [
     LosesTheDeadLetter,
     LosesTags,
     NamesAnotherQueue,
+    PeeksAtOneTooMany,
     KeepsNoTime,
 ]
 
