@@ -46,10 +46,6 @@ def _kills_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Redrive, "sift", later)
 
 
-def _forgets_the_old_scope(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ropewayd.queues.screening.WINDOW", 0)
-
-
 def _knows_no_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Attempts, "held", lambda self, id_, now, find: None)
 
@@ -76,7 +72,6 @@ PLANTS = [
     (Standard, _shows_delayed_ones),
     (Standard, _kills_too_late),
     (Standard, _forgets_the_delay),
-    (Fifo, _forgets_the_old_scope),
     (Fifo, _knows_no_attempt),
     (Fifo, _lets_twice_as_many_through),
 ]
