@@ -65,7 +65,9 @@ async def test_a_drain_hardly_ever_waits_for_the_disk(
     for group in range(GROUPS):
         line = [n for n in found if n % GROUPS == group]
         assert line == sorted(line)
-    assert waits <= 3
+    # Where memory is short, each slice takes bodies that lay ahead, and the next receive waits once. Without
+    # reading ahead 10 and 25 of them wait.
+    assert waits <= 5
 
 
 async def test_who_needs_a_body_waits_for_those_that_are_being_read() -> None:
