@@ -96,7 +96,7 @@ class SqliteStore:
         self,
         directory: Path,
         *,
-        cache_bytes: int = 32 << 20,
+        cache_bytes: int = 16 << 20,
         wal_bytes: int = 64 << 20,
         reserve_bytes: int = 16 << 20,
         connector: Callable[[str], Any] = connect,
