@@ -7,6 +7,7 @@ little later. What clients ask besides of a queue stands in marks.py.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -276,7 +277,7 @@ class Model:
             return
         require(op.answer == {}, op, "the attributes can be set")
         assert op.decided_at is not None
-        if any(queue.attributes[k] != v for k, v in op.action.attributes.items()):
+        if any(json.dumps(queue.attributes[k]) != json.dumps(v) for k, v in op.action.attributes.items()):
             for held in queue.messages.values():
                 held.doubtful = self._may_have_expired(queue, held, op.decided_at)
             queue.attributes.update(op.action.attributes)
