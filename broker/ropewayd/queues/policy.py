@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from ropewayd.vocabulary.errors import InvalidAttributeValue, InvalidParameterValue, OverLimit, RopewayError
+from ropewayd.vocabulary.policy import Document, labels, statements, with_statement, without_statement
 
 MAX_BYTES = 8192
 MAX_STATEMENTS = 20
@@ -33,7 +34,6 @@ GRANTED = frozenset(
 """What a permission can be for. All else is the owner's alone (AWS's rule)."""
 
 _FIELD = "attributes.policy"
-_Statement = dict[str, Any]
 
 
 def check_policy(text: str) -> RopewayError | None:
@@ -49,15 +49,15 @@ def check_policy(text: str) -> RopewayError | None:
         return _wrong("is not an object")
     if document.get("Version", VERSIONS[0]) not in VERSIONS:
         return _wrong(f"has a Version that is not one of {', '.join(VERSIONS)}")
-    statements = _statements(document)
-    if not statements:
+    found = statements(document)
+    if not found:
         return _wrong("has no Statement")
-    return _check_statements(statements)
+    return _check_statements(found)
 
 
-def _check_statements(statements: list[Any]) -> RopewayError | None:
+def _check_statements(found: list[Any]) -> RopewayError | None:
     principals = conditions = 0
-    for statement in statements:
+    for statement in found:
         if type(statement) is not dict:
             return _wrong("has a Statement that is not an object")
         if statement.get("Effect") not in ("Allow", "Deny"):
@@ -72,7 +72,7 @@ def _check_statements(statements: list[Any]) -> RopewayError | None:
             return _wrong("has a Condition that is not an object")
         conditions += sum(len(each) if type(each) is dict else 1 for each in when.values())
     for what, count, most in (
-        ("statements", len(statements), MAX_STATEMENTS),
+        ("statements", len(found), MAX_STATEMENTS),
         ("principals", principals, MAX_PRINCIPALS),
         ("conditions", conditions, MAX_CONDITIONS),
     ):
@@ -89,11 +89,6 @@ def _wrong(what: str) -> InvalidAttributeValue:
     return InvalidAttributeValue(f"The attribute policy is not valid: the document {what}.", _FIELD)
 
 
-def _statements(document: dict[str, Any]) -> list[Any]:
-    found = document.get("Statement", [])
-    return found if type(found) is list else [found]
-
-
 def same_policy(one: str | None, other: str | None) -> bool:
     """Whether two documents, as they are kept, say the same."""
     if one is None or other is None:
@@ -105,13 +100,12 @@ def permit(
     policy: str | None, arn: str, label: str, accounts: list[str], actions: list[str]
 ) -> str | RopewayError:
     """The policy with one more statement (as AWS writes it), which allows these accounts these actions."""
-    document: dict[str, Any] = (
+    document: Document = (
         {"Version": "2008-10-17", "Id": f"{arn}/SQSDefaultPolicy", "Statement": []}
         if policy is None
         else msgspec.json.decode(policy)
     )
-    statements = _statements(document)
-    if any(_sid(each) == label for each in statements):
+    if label in labels(document):
         return InvalidParameterValue(
             f"Value {label} for parameter Label is invalid. Reason: Already exists.", "label"
         )
@@ -122,16 +116,7 @@ def permit(
                 "allowed to invoke this action.",
                 "actions",
             )
-    principals = [f"arn:aws:iam::{account}:root" for account in dict.fromkeys(accounts)]
-    granted = [f"SQS:{action}" for action in dict.fromkeys(actions)]
-    statement = {
-        "Sid": label,
-        "Effect": "Allow",
-        "Principal": {"AWS": principals[0] if len(principals) == 1 else principals},
-        "Action": granted[0] if len(granted) == 1 else granted,
-        "Resource": arn,
-    }
-    text = msgspec.json.encode({**document, "Statement": [*statements, statement]}).decode()
+    text = with_statement(document, label, arn, accounts, [f"SQS:{action}" for action in actions])
     problem = check_policy(text)
     if problem is not None:
         return OverLimit(f"One more permission is too much for the queue's policy. {problem.message}")
@@ -140,17 +125,10 @@ def permit(
 
 def forbid(policy: str | None, label: str) -> str | RopewayError | None:
     """The policy without the statement of this label; None if that was the last one."""
-    document: dict[str, Any] = {} if policy is None else msgspec.json.decode(policy)
-    statements = _statements(document)
-    rest = [each for each in statements if _sid(each) != label]
-    if len(rest) == len(statements):
+    document: Document = {} if policy is None else msgspec.json.decode(policy)
+    found = labels(document)
+    if label not in found:
         return InvalidParameterValue(
             f"Value {label} for parameter Label is invalid. Reason: can't find label.", "label"
         )
-    if not rest:
-        return None
-    return msgspec.json.encode({**document, "Statement": rest}).decode()
-
-
-def _sid(statement: _Statement) -> object:
-    return statement.get("Sid")
+    return None if all(each == label for each in found) else without_statement(document, label)

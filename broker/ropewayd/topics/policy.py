@@ -6,11 +6,12 @@ It is kept as the text that was given. Who may do what by it is not asked here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from ropewayd.vocabulary.errors import InvalidParameterValue, RopewayError
+from ropewayd.vocabulary.policy import labels, with_statement, without_statement
 
 MAX_BYTES: Final = 30_720
 GRANTED: Final = (
@@ -52,9 +53,8 @@ def permit(
     policy: str, arn: str, label: str, accounts: Sequence[str], actions: Sequence[str]
 ) -> str | RopewayError:
     """The policy with one more statement, which allows these accounts these actions."""
-    document: dict[str, Any] = msgspec.json.decode(policy)
-    statements = _statements(document)
-    if any(_sid(each) == label for each in statements):
+    document = msgspec.json.decode(policy)
+    if label in labels(document):
         return InvalidParameterValue("The label is taken. Reason: Statement already exists", "label")
     for action in actions:
         if action not in GRANTED:
@@ -62,16 +62,7 @@ def permit(
                 "An action is not one of them. Reason: Policy statement action out of service scope!",
                 "actions",
             )
-    principals = [f"arn:aws:iam::{account}:root" for account in dict.fromkeys(accounts)]
-    granted = [f"SNS:{action}" for action in dict.fromkeys(actions)]
-    statement = {
-        "Sid": label,
-        "Effect": "Allow",
-        "Principal": {"AWS": principals[0] if len(principals) == 1 else principals},
-        "Action": granted[0] if len(granted) == 1 else granted,
-        "Resource": arn,
-    }
-    text = msgspec.json.encode({**document, "Statement": [*statements, statement]}).decode()
+    text = with_statement(document, label, arn, accounts, [f"SNS:{action}" for action in actions])
     if not is_object(text):
         return InvalidParameterValue(f"The policy would have more than {MAX_BYTES} bytes.", "accounts")
     return text
@@ -79,15 +70,4 @@ def permit(
 
 def forbid(policy: str, label: str) -> str:
     """The policy without the statement of this label."""
-    document: dict[str, Any] = msgspec.json.decode(policy)
-    rest = [each for each in _statements(document) if _sid(each) != label]
-    return msgspec.json.encode({**document, "Statement": rest}).decode()
-
-
-def _statements(document: dict[str, Any]) -> list[Any]:
-    found = document.get("Statement", [])
-    return found if type(found) is list else [found]
-
-
-def _sid(statement: Any) -> object:
-    return statement.get("Sid") if type(statement) is dict else None
+    return without_statement(msgspec.json.decode(policy), label)
