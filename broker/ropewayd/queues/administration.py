@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -17,7 +16,7 @@ from ropewayd.vocabulary.errors import (
     QueueNameExists,
     RopewayError,
 )
-from ropewayd.vocabulary.names import Scope
+from ropewayd.vocabulary.names import Scope, page
 
 from . import actions as a
 from . import events as e
@@ -112,28 +111,19 @@ class Administration:
         home = self._registry.home
         scope = Scope(action.account or home.account, action.region or home.region)
         names = self._registry.names.get(scope, [])
-        at = bisect_left(names, action.prefix)
-        if action.after is not None:
-            at = max(at, bisect_right(names, action.after))
-        found: list[str] = []
-        for name in names[at : at + action.limit + 1]:
-            if not name.startswith(action.prefix):
-                break
-            found.append(name)
-        return self._listed(scope, found, action.limit)
+        return self._listed(scope, page(names, action.prefix, action.after, action.limit))
 
-    def _listed(self, scope: Scope, found: Sequence[str], limit: int) -> Outcome:
-        """At most so many of these, and whether there are more."""
-        called = [scope.called(name, self._registry.home) for name in found[:limit]]
-        return Decision({"queues": called, "next": found[limit - 1] if len(found) > limit else None})
+    def _listed(self, scope: Scope, found: tuple[list[str], str | None]) -> Outcome:
+        """A page of these names."""
+        names, more = found
+        return Decision({"queues": [scope.called(name, self._registry.home) for name in names], "next": more})
 
     def list_sources(self, action: a.ListDeadLetterSourceQueues, now: int) -> Outcome:
         queue = self._queues.get(action.queue) or self._find(action.queue)
         if queue is None:
             return missing(action.queue)
         names = self._registry.sources.of(queue)
-        at = 0 if action.after is None else bisect_right(names, action.after)
-        return self._listed(queue.scope, names[at : at + action.limit + 1], action.limit)
+        return self._listed(queue.scope, page(names, "", action.after, action.limit))
 
     def attributes(self, action: a.GetQueueAttributes, now: int) -> Outcome:
         queue = self._queues.get(action.queue) or self._find(action.queue)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,7 +11,7 @@ from ropewayd.kernel.service import Decision, Outcome
 from ropewayd.queues.owning import check_tags
 from ropewayd.vocabulary.action import Action
 from ropewayd.vocabulary.errors import InvalidParameterValue, OverLimit, RopewayError
-from ropewayd.vocabulary.names import Scope
+from ropewayd.vocabulary.names import Scope, page
 
 from . import actions as a
 from . import events as e
@@ -88,17 +87,8 @@ class Administration:
         home = self._registry.home
         scope = Scope(action.account or home.account, action.region or home.region)
         names = self._registry.names.get(scope, [])
-        at = bisect_left(names, action.prefix)
-        if action.after is not None:
-            at = max(at, bisect_right(names, action.after))
-        found: list[str] = []
-        for name in names[at : at + action.limit + 1]:
-            if not name.startswith(action.prefix):
-                break
-            found.append(name)
-        called = [scope.topic_called(name, home) for name in found[: action.limit]]
-        more = found[action.limit - 1] if len(found) > action.limit else None
-        return Decision({"topics": called, "next": more})
+        found, more = page(names, action.prefix, action.after, action.limit)
+        return Decision({"topics": [scope.topic_called(name, home) for name in found], "next": more})
 
     def attributes(self, action: a.GetTopicAttributes, now: int) -> Outcome:
         topic = self._registry.find(action.topic)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 import uuid
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from typing import NamedTuple
 
 TOPIC_NAME = re.compile(r"[A-Za-z0-9_-]{1,256}\Z")
@@ -60,6 +62,20 @@ class Scope(NamedTuple):
     def called(self, name: str, home: Scope) -> str:
         """What a queue of this scope is called where `home` is the daemon's own."""
         return name if self == home else self.queue_arn(name)
+
+
+def page(names: Sequence[str], prefix: str, after: str | None, limit: int) -> tuple[list[str], str | None]:
+    """Of names in order, at most `limit` that begin with `prefix` and come after that one; and the last of
+    them, if there are more."""
+    at = bisect_left(names, prefix)
+    if after is not None:
+        at = max(at, bisect_right(names, after))
+    found: list[str] = []
+    for name in names[at : at + limit + 1]:
+        if not name.startswith(prefix):
+            break
+        found.append(name)
+    return found[:limit], found[limit - 1] if len(found) > limit else None
 
 
 def read_queue_arn(arn: str) -> tuple[Scope, str] | None:
