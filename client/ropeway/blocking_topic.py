@@ -12,6 +12,7 @@ from typing import Any, Literal, Unpack
 from ropeway import topic as asynchronous
 from ropeway.blocking import Queue
 from ropeway.message import Body, MessageId
+from ropeway.paging import every_now
 from ropeway.portal import call
 from ropeway.topic import Publication, PublishOptions, SubscriptionSettings, TopicSettings
 
@@ -70,12 +71,7 @@ class Topic:
 
     def subscriptions(self) -> Iterator[Subscription]:
         """As `ropeway.Topic.subscriptions`, as an iterator."""
-        after: str | None = None
-        while True:
-            found, after = self.page_subscriptions(after)
-            yield from found
-            if after is None:
-                return
+        return every_now(self.page_subscriptions)
 
     def page_subscriptions(
         self, after: str | None = None, limit: int | None = None

@@ -12,6 +12,7 @@ from ropeway.address import Address, parse
 from ropeway.coalescing import Coalescer
 from ropeway.errors import BrokerClosed, ProtocolError
 from ropeway.link import Link
+from ropeway.paging import every, page
 from ropeway.queue import Queue, QueueSettings, wire_settings
 from ropeway.several import PollOfSeveral, receive
 from ropeway.topic import Subscription, Topic, TopicSettings
@@ -166,13 +167,10 @@ class Broker:
 
         Those of another account (twelve digits) or region than the daemon's own are named by their ARNs.
         """
-        after: str | None = None
-        while True:
-            found, after = await self.page_queues(prefix, after, account=account, region=region)
-            for queue in found:
-                yield queue
-            if after is None:
-                return
+        async for each in every(
+            lambda after: self.page_queues(prefix, after, account=account, region=region)
+        ):
+            yield each
 
     async def page_queues(
         self,
@@ -192,13 +190,8 @@ class Broker:
             "account": account,
             "region": region,
         }
-        params: dict[str, object] = {name: value for name, value in given.items() if value is not None}
-        match await self.link.call(Action.ListQueues, params):
-            case {"queues": tuple(names), "next": None | str() as following}:
-                if following is not None and following == after:
-                    raise ProtocolError("the daemon's list of queues does not advance")
-                return [Queue(self, str(name)) for name in names], following
-        raise ProtocolError("the daemon's list of queues has the wrong shape")
+        names, following = await page(self.link, Action.ListQueues, "queues", given)
+        return [Queue(self, str(name)) for name in names], following
 
     def topic(self, name: str) -> Topic:
         """The topic of this name, or of this ARN if it belongs to another account or region than the daemon's
@@ -226,13 +219,10 @@ class Broker:
         self, prefix: str = "", *, account: str | None = None, region: str | None = None
     ) -> AsyncIterator[Topic]:
         """The topics whose names start so, in order of their names, fetched in pages as needed."""
-        after: str | None = None
-        while True:
-            found, after = await self.page_topics(prefix, after, account=account, region=region)
-            for topic in found:
-                yield topic
-            if after is None:
-                return
+        async for each in every(
+            lambda after: self.page_topics(prefix, after, account=account, region=region)
+        ):
+            yield each
 
     async def page_topics(
         self,
@@ -252,13 +242,8 @@ class Broker:
             "account": account,
             "region": region,
         }
-        params: dict[str, object] = {name: value for name, value in given.items() if value is not None}
-        match await self.link.call(Action.ListTopics, params):
-            case {"topics": tuple(names), "next": None | str() as following}:
-                if following is not None and following == after:
-                    raise ProtocolError("the daemon's list of topics does not advance")
-                return [Topic(self, str(name)) for name in names], following
-        raise ProtocolError("the daemon's list of topics has the wrong shape")
+        names, following = await page(self.link, Action.ListTopics, "topics", given)
+        return [Topic(self, str(name)) for name in names], following
 
     def subscription(self, arn: str) -> Subscription:
         """The subscription of this ARN. Nothing is asked of the daemon."""
@@ -269,13 +254,10 @@ class Broker:
     ) -> AsyncIterator[Subscription]:
         """The subscriptions to one topic, or all of an account and region (by default the daemon's own),
         fetched in pages as needed."""
-        after: str | None = None
-        while True:
-            found, after = await self.page_subscriptions(after, topic=topic, account=account, region=region)
-            for each in found:
-                yield each
-            if after is None:
-                return
+        async for each in every(
+            lambda after: self.page_subscriptions(after, topic=topic, account=account, region=region)
+        ):
+            yield each
 
     async def page_subscriptions(
         self,
@@ -289,13 +271,8 @@ class Broker:
         """Up to `limit` (1 to 1,000) subscriptions after the one of the ARN `after`, and the ARN to go on
         after, if any."""
         given = {"topic": topic, "after": after, "limit": limit, "account": account, "region": region}
-        params: dict[str, object] = {name: value for name, value in given.items() if value is not None}
-        match await self.link.call(Action.ListSubscriptions, params):
-            case {"subscriptions": tuple(listed), "next": None | str() as following}:
-                if following is not None and following == after:
-                    raise ProtocolError("the daemon's list of subscriptions does not advance")
-                return [Subscription(self, each["subscription"]) for each in listed], following
-        raise ProtocolError("the daemon's list of subscriptions has the wrong shape")
+        found, following = await page(self.link, Action.ListSubscriptions, "subscriptions", given)
+        return [Subscription(self, each["subscription"]) for each in found], following
 
     async def show_store(self) -> dict[str, int]:
         """The daemon's store in figures: what is in it, and what was written to it. docs/protocol.md says

@@ -12,6 +12,7 @@ from ropeway.coalescing import Placed, Result
 from ropeway.errors import BatchError, ProtocolError, RopewayError
 from ropeway.message import Body, Message, MessageId, Outgoing, SendOptions, pack_entry
 from ropeway.moves import MoveTask, read_task
+from ropeway.paging import every, page
 from ropeway.peek import Peeked, PeekOptions, read_page, wire_options
 from ropeway.request import Request
 from ropeway.stream import Stream
@@ -351,25 +352,21 @@ class Queue:
 
     async def dead_letter_sources(self) -> list[Queue]:
         """The queues whose dead letters come here, in order of their names."""
-        found, after = await self.page_dead_letter_sources()
-        while after is not None:
-            more, after = await self.page_dead_letter_sources(after)
-            found += more
-        return found
+        return [each async for each in every(self.page_dead_letter_sources)]
 
     async def page_dead_letter_sources(
         self, after: str | None = None, limit: int | None = None
     ) -> tuple[list[Queue], str | None]:
         """Up to `limit` (1 to 1,000) of them that come after the name `after`, and the name to go on after,
         if any."""
-        given = {"after": after, "limit": limit}
-        params: dict[str, object] = {name: value for name, value in given.items() if value is not None}
-        match await self._call(Action.ListDeadLetterSourceQueues, **params):
-            case {"queues": tuple(names), "next": None | str() as following}:
-                if following is not None and following == after:
-                    raise ProtocolError("the daemon's list of dead-letter sources does not advance")
-                return [Queue(self.broker, str(name)) for name in names], following
-        raise ProtocolError("the daemon's list of dead-letter sources has the wrong shape")
+        names, following = await page(
+            self.broker.link,
+            Action.ListDeadLetterSourceQueues,
+            "queues",
+            {"queue": self.name, "after": after, "limit": limit},
+            called="dead-letter sources",
+        )
+        return [Queue(self.broker, str(name)) for name in names], following
 
     async def start_move(self, destination: Queue | str | None = None, *, rate: int | None = None) -> bytes:
         """Begin to move this dead-letter queue's messages back to the queues that they came from, or to

@@ -30,6 +30,7 @@ from ropeway.blocking_topic import Subscription, Topic
 from ropeway.broker import BACKUP_TIMEOUT, DEFAULT_TIMEOUT
 from ropeway.errors import BrokerClosed
 from ropeway.message import MessageId, Outgoing
+from ropeway.paging import every_now
 from ropeway.peek import Peeked, PeekOptions
 from ropeway.portal import LoopThread, call
 from ropeway.queue import QueueAttributes, QueueSettings
@@ -167,12 +168,7 @@ class Broker:
         self, prefix: str = "", *, account: str | None = None, region: str | None = None
     ) -> Iterator[Queue]:
         """As `ropeway.Broker.list_queues`, as an iterator."""
-        after: str | None = None
-        while True:
-            found, after = self.page_queues(prefix, after, account=account, region=region)
-            yield from found
-            if after is None:
-                return
+        return every_now(lambda after: self.page_queues(prefix, after, account=account, region=region))
 
     def page_queues(
         self,
@@ -206,12 +202,7 @@ class Broker:
         self, prefix: str = "", *, account: str | None = None, region: str | None = None
     ) -> Iterator[Topic]:
         """As `ropeway.Broker.list_topics`, as an iterator."""
-        after: str | None = None
-        while True:
-            found, after = self.page_topics(prefix, after, account=account, region=region)
-            yield from found
-            if after is None:
-                return
+        return every_now(lambda after: self.page_topics(prefix, after, account=account, region=region))
 
     def page_topics(
         self,
@@ -238,12 +229,9 @@ class Broker:
         self, *, topic: str | None = None, account: str | None = None, region: str | None = None
     ) -> Iterator[Subscription]:
         """As `ropeway.Broker.list_subscriptions`, as an iterator."""
-        after: str | None = None
-        while True:
-            found, after = self.page_subscriptions(after, topic=topic, account=account, region=region)
-            yield from found
-            if after is None:
-                return
+        return every_now(
+            lambda after: self.page_subscriptions(after, topic=topic, account=account, region=region)
+        )
 
     def page_subscriptions(
         self,
