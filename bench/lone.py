@@ -9,30 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from statistics import median
 
 from bench.contestants import Server
+from bench.growth import BATCH, Cost, middle
 from bench.kinds import open_wire
 from bench.wire import call
 
-BATCH = 10
 
-
-@dataclass(frozen=True)
-class Receives:
-    """The median receive, in microseconds."""
-
-    took: float
-    """From the request to its answer, which is durable."""
-    worked: float
-    """The server's processor time."""
-
-
-def receives(
-    server: Server, queues: Sequence[str], groups: int, turns: int, body: int = 1024
-) -> list[Receives]:
-    """Of each of these queues."""
+def receives(server: Server, queues: Sequence[str], groups: int, turns: int, body: int = 1024) -> list[Cost]:
+    """The median receive from each of these queues."""
     took: list[list[tuple[float, float]]] = [[] for _ in queues]
     bodies = [bytes(body)] * BATCH
     with ExitStack() as stack:
@@ -49,7 +34,4 @@ def receives(
                 each.append((time.perf_counter() - began, server.cpu() - worked))
                 assert found, "a receive found nothing"
                 call(connection, wire, wire.delete(1, wire.ids_and_handles(found)[1]))
-    return [
-        Receives(median(each[0] for each in turn) * 1e6, median(each[1] for each in turn) * 1e6)
-        for turn in took
-    ]
+    return [middle(each) for each in took]

@@ -15,7 +15,8 @@ from statistics import median
 
 from bench.contestants import Daemon, FifoDaemon
 from bench.figures import Check, at_least, at_most, none
-from bench.lone import Receives, receives
+from bench.growth import Cost
+from bench.lone import receives
 from bench.match import Crew, Workload
 from bench.scenario import Comparison, Outcome, Scenario, Settings, Watch, interleaved
 from bench.store import Moved, Store
@@ -55,7 +56,7 @@ RECEIVE_RATIO = 2.0
 def run(settings: Settings, watch: Watch) -> Outcome:
     """Everything."""
     (cycle,) = interleaved([CYCLE], [STANDARD, FIFO], settings, watch)
-    found: dict[str, tuple[Receives, Receives]] = {}
+    found: dict[str, tuple[Cost, Cost]] = {}
     with tempfile.TemporaryDirectory(prefix="ropeway-bench-", dir=settings.directory) as place:
         store = Store(Path(place) / "store", FIFO)
         try:
@@ -125,14 +126,14 @@ def block(store: Store, messages: int) -> None:
     store.server.ask(RECEIVE, queue=BLOCKED, max_messages=1, visibility_timeout=IN_FLIGHT_MS)
 
 
-def beside_empty(store: Store, queue: str, groups: int, settings: Settings) -> tuple[Receives, Receives]:
-    """Receives from it, and from the empty queue."""
+def beside_empty(store: Store, queue: str, groups: int, settings: Settings) -> tuple[Cost, Cost]:
+    """What receives from it cost, and those from the empty queue."""
     turns = max(10, round(TURNS_A_SECOND * settings.seconds * settings.rounds / 10))
     of_queue, of_empty = receives(store.server, [queue, EMPTY], groups, turns)
     return of_queue, of_empty
 
 
-def checks(cycle: Comparison, found: dict[str, tuple[Receives, Receives]], undrained: int) -> list[Check]:
+def checks(cycle: Comparison, found: dict[str, tuple[Cost, Cost]], undrained: int) -> list[Check]:
     """The targets."""
     receives_from = []
     for queue, named in ((LONG, "a long queue"), (BLOCKED, "one with a blocked group")):

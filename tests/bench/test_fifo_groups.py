@@ -7,23 +7,24 @@ import msgpack
 import pytest
 
 from bench.figures import Check
-from bench.lone import Receives, receives
+from bench.growth import Cost
+from bench.lone import receives
 from bench.scenario import compared
 from bench.scenarios import fifo_groups as scenario
 from bench.store import Store, astray
 from bench.wire import CREATE, FifoWire
 from tests.bench.test_command import RESULT
 
-FULL = Receives(took=200.0, worked=20.0)
-EMPTY = Receives(took=100.0, worked=10.0)
+FULL = Cost(took=200.0, worked=20.0)
+EMPTY = Cost(took=100.0, worked=10.0)
 
 
 def judged(
     *,
     cycle: float = 60.0,
     lost: int = 0,
-    long: Receives = FULL,
-    blocked: Receives = FULL,
+    long: Cost = FULL,
+    blocked: Cost = FULL,
     undrained: int = 0,
 ) -> list[Check]:
     """The checks of a run with these figures, where the standard queue did 100 messages a second."""
