@@ -21,6 +21,7 @@ FLOORS = {
     "queues": 4,
     "topics": 4,
     "upkeep": 4,
+    "deliveries": 4,
     "protocols": 5,
     "console": 5,
     "inspection": 6,

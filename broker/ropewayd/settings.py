@@ -18,9 +18,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta
 
+from ropewayd.outgoing import MIB, Email
 from ropewayd.vocabulary.names import ACCOUNT, REGION
-
-MIB = 1024 * 1024
 
 
 class Daemon(msgspec.Struct, frozen=True, kw_only=True):
@@ -460,6 +459,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     store: Store = Store()
     queues: Queues = Queues()
     topics: Topics = Topics()
+    email: Email = Email()
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,1 @@
+"""Deliveries: what leaves the daemon for those who subscribed to a topic."""

@@ -1,0 +1,52 @@
+"""One delivery of one message to one subscriber, what became of it, and what a sender is."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Protocol
+
+import msgspec
+
+DELIVERED: Final = "delivered"
+RETRY: Final = "retry"
+REFUSED: Final = "refused"
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """What a sender gets."""
+
+    topic: str
+    subscription: str
+    protocol: str
+    endpoint: str
+    message_id: str
+    kind: str
+    body: str
+    subject: str | None
+    attributes: dict[str, tuple[str, str]]
+    timestamp: str
+    sequence_number: str | None
+    group: str | None
+    raw: bool
+    confirm_url: str
+    unsubscribe_url: str
+    token: str
+    attempt: int
+    settings: Any
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What became of one attempt."""
+
+    outcome: str
+    code: int | None
+    excerpt: str
+    duration_ms: int
+    retry_after_ms: int | None = None
+
+
+class Sender(Protocol):
+    """Sends what one protocol carries."""
+
+    async def send(self, delivery: Delivery) -> Answer: ...
+
+    async def close(self) -> None: ...

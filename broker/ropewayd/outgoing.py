@@ -1,0 +1,51 @@
+"""The settings of what leaves the daemon by other ways than HTTP, a section a way; part of settings.py.
+
+Secrets have files of their own, named here, that only their owner may read (secret_file.py).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+MIB: Final = 1024 * 1024
+
+
+class Email(msgspec.Struct, frozen=True, kw_only=True):
+    """E-mail subscriptions. Without a relay letters are files, *.eml, in the folder outbox of data_dir."""
+
+    relay: Annotated[
+        str,
+        Meta(
+            pattern=r"^([^\s:@/]+:[0-9]{1,5})?$",
+            description="HOST:PORT of the SMTP server that letters are handed to. Empty: the outbox.",
+        ),
+    ] = ""
+    tls: Annotated[
+        Literal["starttls", "tls", "none"],
+        Meta(description="How the relay is spoken to; starttls and tls check its certificate."),
+    ] = "starttls"
+    ca: Annotated[
+        str, Meta(description="PEM file of who vouches for the relay's certificate. Empty: the system's.")
+    ] = ""
+    user: Annotated[str, Meta(description="Whom to log in as at the relay. Empty: no login.")] = ""
+    password_file: Annotated[
+        str, Meta(description="File with the password, on one line. Its mode must be 0600.")
+    ] = ""
+    sender: Annotated[str, Meta(min_length=3, description="The address that letters are from.")] = (
+        "ropeway@localhost"
+    )
+    timeout: Annotated[
+        float, Meta(ge=0.1, le=600, description="How long handing over a letter may take.")
+    ] = 30.0
+    connections: Annotated[
+        int, Meta(ge=1, le=1000, description="Letters that are handed over at one time.")
+    ] = 4
+    outbox_files: Annotated[
+        int, Meta(ge=1, le=100_000, description="Letters in the outbox; beyond it the oldest go.")
+    ] = 1_000
+    outbox_bytes: Annotated[
+        int, Meta(ge=MIB, le=1024 * 1024 * MIB, description="Bytes in the outbox; beyond it the oldest go.")
+    ] = 64 * MIB
