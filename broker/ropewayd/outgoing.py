@@ -49,3 +49,29 @@ class Email(msgspec.Struct, frozen=True, kw_only=True):
     outbox_bytes: Annotated[
         int, Meta(ge=MIB, le=1024 * 1024 * MIB, description="Bytes in the outbox; beyond it the oldest go.")
     ] = 64 * MIB
+
+
+class Functions(msgspec.Struct, frozen=True, kw_only=True):
+    """Functions, protocol lambda: by name in a file, or behind the Invoke API of another server."""
+
+    file: Annotated[
+        str,
+        Meta(
+            description='File of functions: a table each, with url = "..." or command = ["program", ...] and '
+            "timeout; nobody but its owner may write it."
+        ),
+    ] = ""
+    invoke: Annotated[
+        str,
+        Meta(
+            pattern=r"^(https?://[^\s?#]+)?$",
+            description="URL of a server with AWS Lambda's Invoke API, for functions not in the file.",
+        ),
+    ] = ""
+    timeout: Annotated[
+        float, Meta(ge=0.1, le=900, description="How long a call may take, unless the file says otherwise.")
+    ] = 30.0
+    connections: Annotated[int, Meta(ge=1, le=10_000, description="Calls by HTTP at one time.")] = 100
+    programs: Annotated[
+        int, Meta(ge=1, le=1000, description="Programs of this machine that run at one time.")
+    ] = 4

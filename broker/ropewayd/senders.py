@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 from ropewayd.deliveries.delivery import Sender
 from ropewayd.deliveries.email import Email
+from ropewayd.deliveries.function import Address, Functions, Program
 from ropewayd.deliveries.letter import NoAddress
 from ropewayd.deliveries.outbox import Outbox, OutboxLimits
+from ropewayd.deliveries.web import Web
 from ropewayd.exits import Misconfigured
+from ropewayd.functions_file import read_functions
 from ropewayd.secret_file import read_secret
 from ropewayd.sources import Configuration
 
@@ -27,7 +30,18 @@ HERE: Final = frozenset(("localhost", "127.0.0.1"))
 def make_senders(configuration: Configuration, credentials_directory: str | None) -> dict[str, Sender]:
     """What delivers each protocol but sqs and http. Raises Misconfigured."""
     email = _email(configuration, credentials_directory)
-    return {"email": email, "email-json": email}
+    return {"email": email, "email-json": email, "lambda": _functions(configuration)}
+
+
+def _functions(configuration: Configuration) -> Functions:
+    settings = configuration.settings.functions
+    registry: dict[str, Address | Program] = {}
+    if settings.file:
+        registry = read_functions(
+            Path(settings.file), configuration.blame("functions.file"), settings.timeout
+        )
+    web = Web(settings.timeout, settings.connections)
+    return Functions(registry, settings.invoke, web, settings.programs)
 
 
 def _email(configuration: Configuration, credentials_directory: str | None) -> Email:

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta
 
-from ropewayd.outgoing import MIB, Email
+from ropewayd.outgoing import MIB, Email, Functions
 from ropewayd.vocabulary.names import ACCOUNT, REGION
 
 
@@ -460,6 +460,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     queues: Queues = Queues()
     topics: Topics = Topics()
     email: Email = Email()
+    functions: Functions = Functions()
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from ropewayd.deliveries.function import Address, Program
 from ropewayd.exits import Misconfigured
+from ropewayd.functions_file import read_functions
 from ropewayd.senders import make_senders
 from ropewayd.sources import gather
 
@@ -20,7 +22,7 @@ def password(tmp_path: Path) -> Path:
 
 
 def test_every_protocol_has_a_sender_without_a_setting() -> None:
-    assert set(make_senders(gather({}, {}), None)) == {"email", "email-json"}
+    assert set(make_senders(gather({}, {}), None)) == {"email", "email-json", "lambda"}
 
 
 def test_a_password_comes_from_a_private_file_or_the_service_manager(password: Path) -> None:
@@ -48,3 +50,43 @@ def test_what_is_wrong_is_said(flags: dict[str, str], said: str, password: Path)
     with pytest.raises(Misconfigured, match=said) as wrong:
         make_senders(gather(flags, {}), None)
     assert "s3cret" not in str(wrong.value)
+
+
+FUNCTIONS = """
+[resize]
+command = ["/usr/local/bin/resize", "--quiet"]
+timeout = 2.5
+[later]
+command = ["later"]
+[notify]
+url = "http://127.0.0.1:9000/"
+"""
+
+
+def test_a_file_of_functions(tmp_path: Path) -> None:
+    path = tmp_path / "functions.toml"
+    path.write_text(FUNCTIONS)
+    path.chmod(0o644)
+    assert read_functions(path, "functions.file", 30) == {
+        "resize": Program(("/usr/local/bin/resize", "--quiet"), 2.5),
+        "later": Program(("later",), 30),
+        "notify": Address("http://127.0.0.1:9000/"),
+    }
+    assert "lambda" in make_senders(gather({"functions.file": str(path)}, {}), None)
+    path.chmod(0o664)
+    with pytest.raises(Misconfigured, match="written by others"):
+        read_functions(path, "functions.file", 30)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x", "x = 1", "[x]", '[x]\nurl = "ftp://a"', '[x]\nurl = "http://a"\ncommand = ["b"]',
+     "[x]\ncommand = []", '[x]\ncommand = "sh -c y"', '[x]\ncommand = ["a"]\ntimeout = 0', '[x]\nshell = "a"',
+     '["a/b"]\ncommand = ["a"]', '[x]\nurl = "http://a"\ntimeout = 3'],
+)  # fmt: skip
+def test_what_is_wrong_in_a_file_of_functions_is_said(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "functions.toml"
+    path.write_text(text)
+    path.chmod(0o600)
+    with pytest.raises(Misconfigured, match=r"functions\.file"):
+        read_functions(path, "functions.file", 30)

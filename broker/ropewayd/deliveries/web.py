@@ -1,0 +1,99 @@
+"""Requests to servers that whoever runs the daemon has named in its settings.
+
+Subscribers name none of them, so they may be anywhere, on loopback too. But what they answer is bounded, no
+redirect is followed, no proxy of the environment is used, and an answer is not unpacked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from .delivery import DELIVERED, REFUSED, RETRY
+
+if TYPE_CHECKING:
+    import aiohttp
+
+MAX_ANSWER: Final = 64 * 1024
+"""Bytes of an answer that are read."""
+TOO_EARLY: Final = frozenset((408, 425, 429))
+"""Codes of 4xx that say nothing against the request itself."""
+MAX_RETRY_AFTER: Final = 3600
+
+
+class Unreachable(Exception):
+    """No answer came, or none that could be read."""
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """What a server answered. The names of headers are in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def outcome(self) -> str:
+        """What the status says: done, final, or to be tried again."""
+        if 200 <= self.status < 300:
+            return DELIVERED
+        return REFUSED if 300 <= self.status < 500 and self.status not in TOO_EARLY else RETRY
+
+    @property
+    def text(self) -> str:
+        return self.body.decode("utf-8", "replace")
+
+    @property
+    def retry_after_ms(self) -> int | None:
+        """How long the server asks to be left alone, where it says so in seconds."""
+        said = self.headers.get("retry-after", "")
+        return min(int(said), MAX_RETRY_AFTER) * 1000 if said.isascii() and said.isdigit() else None
+
+
+class Web:
+    """Connections to such servers. `timeout` is in seconds, for a request as a whole."""
+
+    def __init__(self, timeout: float, connections: int) -> None:
+        self._timeout = timeout
+        self._connections = connections
+        self._session: aiohttp.ClientSession | None = None
+
+    async def post(self, url: str, content: bytes, headers: Mapping[str, str]) -> Reply:
+        """Ask. Raises Unreachable."""
+        import aiohttp  # noqa: PLC0415 - it takes a while to load: who asks nothing does not wait for it
+
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self._connections),
+                timeout=aiohttp.ClientTimeout(total=None),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                trust_env=False,
+            )
+        sent = {"User-Agent": "Ropeway", "Accept-Encoding": "identity", **headers}
+        try:
+            async with (
+                asyncio.timeout(self._timeout),
+                self._session.post(url, data=content, headers=sent, allow_redirects=False) as response,
+            ):
+                body = bytearray()
+                async for chunk in response.content.iter_any():
+                    body += chunk
+                    if len(body) > MAX_ANSWER:
+                        response.close()
+                        break
+                told = {name.lower(): value for name, value in response.headers.items()}
+                return Reply(response.status, told, bytes(body[:MAX_ANSWER]))
+        except TimeoutError:
+            raise Unreachable("the server took too long") from None
+        except (aiohttp.ClientError, OSError, ValueError) as wrong:
+            raise Unreachable(f"{type(wrong).__name__}: {wrong}") from None
+
+    async def close(self) -> None:
+        """End the connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
