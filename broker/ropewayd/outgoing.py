@@ -75,3 +75,27 @@ class Functions(msgspec.Struct, frozen=True, kw_only=True):
     programs: Annotated[
         int, Meta(ge=1, le=1000, description="Programs of this machine that run at one time.")
     ] = 4
+
+
+class Firehose(msgspec.Struct, frozen=True, kw_only=True):
+    """Delivery streams, protocol firehose: files in the folder firehose of data_dir, or a server."""
+
+    url: Annotated[
+        str,
+        Meta(
+            pattern=r"^(https?://[^\s]+)?$",
+            description="Server with the HTTP endpoint that Firehose delivers to. Empty: files.",
+        ),
+    ] = ""
+    access_key_file: Annotated[
+        str, Meta(description="File with the access key that it is told, on one line. Its mode must be 0600.")
+    ] = ""
+    timeout: Annotated[float, Meta(ge=0.1, le=600, description="How long a request may take.")] = 30.0
+    connections: Annotated[int, Meta(ge=1, le=10_000, description="Requests at one time.")] = 20
+    streams: Annotated[int, Meta(ge=1, le=100_000, description="Streams that are kept in files.")] = 100
+    file_bytes: Annotated[
+        int, Meta(ge=4096, le=1024 * 1024 * MIB, description="Bytes of a file; then the next is begun.")
+    ] = 64 * MIB
+    files: Annotated[
+        int, Meta(ge=2, le=100_000, description="Files of a stream; beyond it the oldest go.")
+    ] = 16

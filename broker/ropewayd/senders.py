@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 from ropewayd.deliveries.delivery import Sender
 from ropewayd.deliveries.email import Email
+from ropewayd.deliveries.firehose import StreamFiles, StreamServer
 from ropewayd.deliveries.function import Address, Functions, Program
 from ropewayd.deliveries.letter import NoAddress
 from ropewayd.deliveries.outbox import Outbox, OutboxLimits
+from ropewayd.deliveries.rolling_file import RollingLimits
 from ropewayd.deliveries.web import Web
 from ropewayd.exits import Misconfigured
 from ropewayd.functions_file import read_functions
@@ -30,7 +32,25 @@ HERE: Final = frozenset(("localhost", "127.0.0.1"))
 def make_senders(configuration: Configuration, credentials_directory: str | None) -> dict[str, Sender]:
     """What delivers each protocol but sqs and http. Raises Misconfigured."""
     email = _email(configuration, credentials_directory)
-    return {"email": email, "email-json": email, "lambda": _functions(configuration)}
+    return {
+        "email": email,
+        "email-json": email,
+        "lambda": _functions(configuration),
+        "firehose": _firehose(configuration, credentials_directory),
+    }
+
+
+def _firehose(configuration: Configuration, credentials_directory: str | None) -> Sender:
+    settings = configuration.settings.firehose
+    if settings.url:
+        key, path = "", settings.access_key_file
+        if path:
+            blame = configuration.blame("firehose.access_key_file")
+            key = read_secret(Path(path), blame, credentials_directory)
+        return StreamServer(settings.url, key, Web(settings.timeout, settings.connections))
+    folder = Path(configuration.settings.daemon.data_dir) / "firehose"
+    limits = RollingLimits(bytes=settings.file_bytes, files=settings.files)
+    return StreamFiles(folder, limits, settings.streams)
 
 
 def _functions(configuration: Configuration) -> Functions:

@@ -22,7 +22,7 @@ def password(tmp_path: Path) -> Path:
 
 
 def test_every_protocol_has_a_sender_without_a_setting() -> None:
-    assert set(make_senders(gather({}, {}), None)) == {"email", "email-json", "lambda"}
+    assert set(make_senders(gather({}, {}), None)) == {"email", "email-json", "lambda", "firehose"}
 
 
 def test_a_password_comes_from_a_private_file_or_the_service_manager(password: Path) -> None:
@@ -42,6 +42,10 @@ def test_a_password_comes_from_a_private_file_or_the_service_manager(password: P
         (LOGIN, "email.user .* without email.password_file"),
         (LOGIN | {"email.password_file": "/nowhere/at/all"}, "cannot read /nowhere/at/all"),
         (LOGIN | {"email.password_file": "PASSWORD", "email.tls": "none"}, "email.tls .*could read"),
+        (
+            {"firehose.url": "http://a/", "firehose.access_key_file": "/nowhere/at/all"},
+            "firehose.access_key_file",
+        ),
         ({"email.relay": "relay:25", "email.ca": "/nowhere/at/all"}, "email.ca"),
     ],
 )
