@@ -99,3 +99,53 @@ class Firehose(msgspec.Struct, frozen=True, kw_only=True):
     files: Annotated[
         int, Meta(ge=2, le=100_000, description="Files of a stream; beyond it the oldest go.")
     ] = 16
+
+
+class Sms(msgspec.Struct, frozen=True, kw_only=True):
+    """Text messages, protocol sms. Without a gateway they are files, *.sms.json, in the outbox."""
+
+    gateway: Annotated[
+        str,
+        Meta(
+            pattern=r"^(https?://[^\s]+)?$",
+            description="URL that messages are posted to. Empty: the outbox.",
+        ),
+    ] = ""
+    form: Annotated[
+        Literal["json", "form"],
+        Meta(description="What the template is: JSON, or a form as a browser posts it."),
+    ] = "json"
+    template: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=16_384,
+            description="What is posted, with places {to}, {text}, {sender}, {type} and {id}; in JSON a "
+            "place becomes a string with its quotes.",
+        ),
+    ] = '{"to": {to}, "from": {sender}, "text": {text}, "type": {type}, "id": {id}}'
+    headers_file: Annotated[
+        str,
+        Meta(
+            description="File with more headers, a line each, as Authorization: Bearer ...; its mode must "
+            "be 0600."
+        ),
+    ] = ""
+    timeout: Annotated[float, Meta(ge=0.1, le=600, description="How long a request may take.")] = 15.0
+    connections: Annotated[int, Meta(ge=1, le=10_000, description="Requests at one time.")] = 20
+    sender: Annotated[
+        str,
+        Meta(
+            pattern=r"^([A-Za-z0-9]{1,11}|\+?[0-9]{3,15})?$",
+            description="Whom messages are from that do not say it themselves: a name, or a number.",
+        ),
+    ] = ""
+    price: Annotated[float, Meta(ge=0, le=1_000_000, description="What one part of a message costs.")] = 0.0
+    monthly_limit: Annotated[
+        float,
+        Meta(ge=0, le=1_000_000_000, description="What messages may cost in a month of UTC; 0: no limit."),
+    ] = 0.0
+    opted_out: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{6,14}$")], ...],
+        Meta(max_length=100_000, description="Numbers that get no message, as +4930123456."),
+    ] = ()

@@ -6,6 +6,7 @@ something to send.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +17,9 @@ from ropewayd.deliveries.function import Address, Functions, Program
 from ropewayd.deliveries.letter import NoAddress
 from ropewayd.deliveries.outbox import Outbox, OutboxLimits
 from ropewayd.deliveries.rolling_file import RollingLimits
+from ropewayd.deliveries.sms import Gateway, Sms, SmsRules
+from ropewayd.deliveries.spending import Spending
+from ropewayd.deliveries.template import Template, WrongTemplate
 from ropewayd.deliveries.web import Web
 from ropewayd.exits import Misconfigured
 from ropewayd.functions_file import read_functions
@@ -27,6 +31,9 @@ if TYPE_CHECKING:
 
 HERE: Final = frozenset(("localhost", "127.0.0.1"))
 """Relays that nobody but this machine is on the way to."""
+_HEADER: Final = re.compile(
+    r"([A-Za-z0-9!#$%&'*+.^_`|~-]+):[ \t]*([\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?)[ \t]*"
+)
 
 
 def make_senders(configuration: Configuration, credentials_directory: str | None) -> dict[str, Sender]:
@@ -37,6 +44,7 @@ def make_senders(configuration: Configuration, credentials_directory: str | None
         "email-json": email,
         "lambda": _functions(configuration),
         "firehose": _firehose(configuration, credentials_directory),
+        "sms": _sms(configuration, credentials_directory),
     }
 
 
@@ -64,13 +72,47 @@ def _functions(configuration: Configuration) -> Functions:
     return Functions(registry, settings.invoke, web, settings.programs)
 
 
+def _sms(configuration: Configuration, credentials_directory: str | None) -> Sms:
+    settings, data = configuration.settings.sms, Path(configuration.settings.daemon.data_dir)
+    way: Gateway | Outbox
+    if settings.gateway:
+        try:
+            template = Template(settings.form, settings.template)
+        except WrongTemplate as wrong:
+            raise Misconfigured(f"{configuration.blame('sms.template')}: {wrong}") from None
+        headers = _headers(configuration, credentials_directory)
+        way = Gateway(settings.gateway, template, headers, Web(settings.timeout, settings.connections))
+    else:
+        way = Outbox(data / "outbox", ".sms.json", _outbox_limits(configuration))
+    rules = SmsRules(sender=settings.sender, price=settings.price, monthly_limit=settings.monthly_limit)
+    opted_out = frozenset(settings.opted_out)
+    return Sms(way, lambda: rules, opted_out.__contains__, Spending(data / "sms-spending.json"))
+
+
+def _headers(configuration: Configuration, credentials_directory: str | None) -> dict[str, str]:
+    path = configuration.settings.sms.headers_file
+    if not path:
+        return {}
+    blame = configuration.blame("sms.headers_file")
+    lines = read_secret(Path(path), blame, credentials_directory).splitlines()
+    found = [_HEADER.fullmatch(line) for line in lines if line.strip()]
+    if not all(found):
+        raise Misconfigured(f"{blame}: each line of {path} must be a header, as Authorization: Bearer ...")
+    return {each[1]: each[2] for each in found if each is not None}
+
+
+def _outbox_limits(configuration: Configuration) -> OutboxLimits:
+    settings = configuration.settings.email
+    return OutboxLimits(files=settings.outbox_files, bytes=settings.outbox_bytes)
+
+
 def _email(configuration: Configuration, credentials_directory: str | None) -> Email:
     settings = configuration.settings.email
     if settings.relay:
         way: Relay | Outbox = _relay(configuration, credentials_directory)
     else:
-        limits = OutboxLimits(files=settings.outbox_files, bytes=settings.outbox_bytes)
-        way = Outbox(Path(configuration.settings.daemon.data_dir) / "outbox", ".eml", limits)
+        folder = Path(configuration.settings.daemon.data_dir) / "outbox"
+        way = Outbox(folder, ".eml", _outbox_limits(configuration))
     try:
         return Email(way, settings.sender)
     except NoAddress as wrong:

@@ -22,7 +22,7 @@ def password(tmp_path: Path) -> Path:
 
 
 def test_every_protocol_has_a_sender_without_a_setting() -> None:
-    assert set(make_senders(gather({}, {}), None)) == {"email", "email-json", "lambda", "firehose"}
+    assert set(make_senders(gather({}, {}), None)) == {"email", "email-json", "lambda", "firehose", "sms"}
 
 
 def test_a_password_comes_from_a_private_file_or_the_service_manager(password: Path) -> None:
@@ -45,6 +45,11 @@ def test_a_password_comes_from_a_private_file_or_the_service_manager(password: P
         (
             {"firehose.url": "http://a/", "firehose.access_key_file": "/nowhere/at/all"},
             "firehose.access_key_file",
+        ),
+        ({"sms.gateway": "http://a/", "sms.template": "x"}, "sms.template"),
+        (
+            {"sms.gateway": "http://a/", "sms.headers_file": "PASSWORD"},
+            "sms.headers_file .* must be a header",
         ),
         ({"email.relay": "relay:25", "email.ca": "/nowhere/at/all"}, "email.ca"),
     ],
