@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 MIB: Final = 1024 * 1024
+URL: Final = r"^https?://[^\s?#]+$"
 
 
 class Email(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,3 +150,44 @@ class Sms(msgspec.Struct, frozen=True, kw_only=True):
         tuple[Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{6,14}$")], ...],
         Meta(max_length=100_000, description="Numbers that get no message, as +4930123456."),
     ] = ()
+
+
+class Push(msgspec.Struct, frozen=True, kw_only=True):
+    """Mobile push, protocol application: where each platform's service is."""
+
+    apns_url: Annotated[str, Meta(pattern=URL, description="Apple's, for platform APNS.")] = (
+        "https://api.push.apple.com"
+    )
+    apns_sandbox_url: Annotated[str, Meta(pattern=URL, description="Apple's, for APNS_SANDBOX.")] = (
+        "https://api.sandbox.push.apple.com"
+    )
+    fcm_url: Annotated[str, Meta(pattern=URL, description="Google's, for platform GCM.")] = (
+        "https://fcm.googleapis.com"
+    )
+    fcm_oauth_url: Annotated[
+        str,
+        Meta(
+            pattern=URL, description="Where Google gives access tokens; a service account's own is not used."
+        ),
+    ] = "https://oauth2.googleapis.com/token"
+    adm_url: Annotated[str, Meta(pattern=URL, description="Amazon's, for platform ADM.")] = (
+        "https://api.amazon.com"
+    )
+    adm_oauth_url: Annotated[str, Meta(pattern=URL, description="Where Amazon gives access tokens.")] = (
+        "https://api.amazon.com/auth/o2/token"
+    )
+    wns_hosts: Annotated[
+        tuple[Annotated[str, Meta(min_length=1)], ...],
+        Meta(
+            max_length=100,
+            description="Hosts, those below them too, whose channels are Microsoft's, for platform WNS; one "
+            "with a port may be without TLS.",
+        ),
+    ] = ("notify.windows.com",)
+    wns_oauth_url: Annotated[str, Meta(pattern=URL, description="Where Microsoft gives access tokens.")] = (
+        "https://login.live.com/accesstoken.srf"
+    )
+    timeout: Annotated[float, Meta(ge=0.1, le=600, description="How long a request may take.")] = 15.0
+    connections: Annotated[
+        int, Meta(ge=1, le=1000, description="Connections to the service of a platform at one time.")
+    ] = 10

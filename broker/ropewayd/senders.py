@@ -7,6 +7,7 @@ something to send.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +28,8 @@ from ropewayd.secret_file import read_secret
 from ropewayd.sources import Configuration
 
 if TYPE_CHECKING:
+    from ropewayd.deliveries.push.application import Application
+    from ropewayd.deliveries.push.device import Device
     from ropewayd.deliveries.relay import Relay
 
 HERE: Final = frozenset(("localhost", "127.0.0.1"))
@@ -59,6 +62,37 @@ def _firehose(configuration: Configuration, credentials_directory: str | None) -
     folder = Path(configuration.settings.daemon.data_dir) / "firehose"
     limits = RollingLimits(bytes=settings.file_bytes, files=settings.files)
     return StreamFiles(folder, limits, settings.streams)
+
+
+def make_application(
+    configuration: Configuration, find: Callable[[str], Device | None], disable: Callable[[str], None]
+) -> Application:
+    """What delivers the protocol application. `find` tells of an endpoint by its ARN, `disable` is told of
+    one whose token is good for nothing any more."""
+    from ropewayd.deliveries.push.adm import Adm  # noqa: PLC0415
+    from ropewayd.deliveries.push.apns import Apns, Http2  # noqa: PLC0415
+    from ropewayd.deliveries.push.application import Application  # noqa: PLC0415
+    from ropewayd.deliveries.push.fcm import Fcm  # noqa: PLC0415
+    from ropewayd.deliveries.push.wns import Wns  # noqa: PLC0415
+
+    settings = configuration.settings.push
+
+    def web() -> Web:
+        return Web(settings.timeout, settings.connections)
+
+    apple = Http2(settings.timeout, settings.connections)
+    apns = Apns(settings.apns_url, settings.apns_sandbox_url, apple)
+    return Application(
+        {
+            "APNS": apns,
+            "APNS_SANDBOX": apns,
+            "GCM": Fcm(settings.fcm_url, settings.fcm_oauth_url, web()),
+            "ADM": Adm(settings.adm_url, settings.adm_oauth_url, web()),
+            "WNS": Wns(settings.wns_hosts, settings.wns_oauth_url, web()),
+        },
+        find,
+        disable,
+    )
 
 
 def _functions(configuration: Configuration) -> Functions:

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta
 
-from ropewayd.outgoing import MIB, Email, Firehose, Functions, Sms
+from ropewayd.outgoing import MIB, Email, Firehose, Functions, Push, Sms
 from ropewayd.vocabulary.names import ACCOUNT, REGION
 
 
@@ -463,6 +463,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     functions: Functions = Functions()
     firehose: Firehose = Firehose()
     sms: Sms = Sms()
+    push: Push = Push()
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):

@@ -63,7 +63,9 @@ class Web:
 
     async def post(self, url: str, content: bytes, headers: Mapping[str, str]) -> Reply:
         """Ask. Raises Unreachable."""
-        import aiohttp  # noqa: PLC0415 - it takes a while to load: who asks nothing does not wait for it
+        # These take a while to load: who asks nothing does not wait for them.
+        import aiohttp  # noqa: PLC0415
+        import yarl  # noqa: PLC0415
 
         if self._session is None:
             self._session = aiohttp.ClientSession(
@@ -75,9 +77,10 @@ class Web:
             )
         sent = {"User-Agent": "Ropeway", "Accept-Encoding": "identity", **headers}
         try:
+            exact = yarl.URL(url, encoded=True)  # as it is written, not as yarl would write it
             async with (
                 asyncio.timeout(self._timeout),
-                self._session.post(url, data=content, headers=sent, allow_redirects=False) as response,
+                self._session.post(exact, data=content, headers=sent, allow_redirects=False) as response,
             ):
                 body = bytearray()
                 async for chunk in response.content.iter_any():
