@@ -176,6 +176,23 @@ async def test_each_message_of_a_publish_is_judged_by_itself(house: House) -> No
     assert isinstance(await house.fail(t.PublishMessage(topic="no", entries=entries)), NotFound)
 
 
+async def test_half_a_surrogate_pair_in_a_structured_body_is_refused(house: House) -> None:
+    """JSON can name one, and no encoding has it: it must not come as far as the envelope or the journal."""
+    await topic(house)
+    for name, raw in (("raw", True), ("envelope", False)):
+        await house.create(name)
+        await subscribe(house, name, raw_message_delivery=raw)
+    entries = [
+        t.PublishEntry('{"default": "a \\ud800 b"}', structure="json"),
+        t.PublishEntry('{"default": "a", "sqs": "\\udfff"}', structure="json"),
+        t.PublishEntry('{"default": "\\ud83d\\ude00"}', structure="json"),
+    ]
+    answer = await house.call(t.PublishMessage(topic="news", entries=entries))
+    assert [type(each) for each in answer[:2]] == [InvalidParameterValue] * 2
+    assert await house.bodies(queue="raw") == ["😀"]
+    assert len(await house.bodies(queue="envelope")) == 1
+
+
 async def test_a_queue_gets_those_of_a_publish_that_it_wants(house: House) -> None:
     await topic(house)
     for name in ("odd", "all", "none"):

@@ -116,9 +116,18 @@ def body_for_queues(entry: PublishEntry, field: str) -> str | bytes | RopewayErr
     if type(said.get("default")) is not str:
         return _wrong("No default entry in JSON message body", field)
     chosen = said.get("sqs", said["default"])
-    if type(chosen) is not str or not chosen:
+    if type(chosen) is not str or not chosen or not _has_utf8(chosen):
         return _wrong("JSON message body failed to parse", field)
     return chosen
+
+
+def _has_utf8(text: str) -> bool:
+    """JSON can name half of a surrogate pair, and Python reads it; it is no text, and no encoding has it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _wrong(reason: str, field: str) -> InvalidParameterValue:
