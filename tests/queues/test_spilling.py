@@ -1,16 +1,18 @@
 """What lives becomes records and comes back: rows and the journal's tail give the state there was (I2)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ropewayd.kernel.settings import KernelSettings
 from ropewayd.queues import actions as a
-from ropewayd.queues.message import size_of
+from ropewayd.queues.delays import ChunkRecord
+from ropewayd.queues.message import DELAYED, size_of
 from ropewayd.queues.paging import next_page
 from ropewayd.queues.records import CHUNKS, MESSAGES, WAITING, queue_key, row_key
 from ropewayd.queues.settings import QueueLimits
@@ -588,5 +590,20 @@ async def everything(house: House) -> Any:
                 lsn, value = house.disk.records[MESSAGES][row_key(number, sequence)]
                 row = Record(MESSAGES, row_key(number, sequence), lsn, value)
                 queue["messages"][sequence] = with_body(message, row)
+        for sequence, message in put_off(house, number):
+            queue["messages"].setdefault(sequence, message)
         assert queue["bytes"] == sum(size_of(m[1], m[2]) for m in queue["messages"].values())
     return state
+
+
+def put_off(house: House, number: int) -> Iterator[tuple[int, Any]]:
+    """The messages of a queue that are in chunks, as a snapshot has them."""
+    delays = house.queues._registry.by_number[number].delays
+    for chunk in delays.chunks if delays is not None else ():
+        record = house.disk.records.get(CHUNKS, {}).get(row_key(number, chunk))
+        if record is not None:  # otherwise memory still has them
+            for m in msgspec.msgpack.decode(record[1], type=ChunkRecord).messages:
+                yield (
+                    m.sequence,
+                    (m.id, m.body, m.attributes, m.system, m.sent_at, 0, 0, DELAYED, m.deadline),
+                )

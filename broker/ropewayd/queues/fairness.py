@@ -13,7 +13,7 @@ costs what it returns. Nothing of this is state.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 from .message import GONE, VISIBLE, Message
@@ -87,6 +87,10 @@ class Fair(Ready):
     def put_back(self, message: Message) -> None:
         super().put_back(message)
         self._index(message)
+
+    def put_page(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            self.put_back(message)
 
     def _index(self, message: Message) -> None:
         group = tenant(message)

@@ -667,22 +667,23 @@ class Queue:
             self.groups.add(message)
 
     def fill(self, messages: Iterable[Message]) -> None:
-        """Rows that were read: what memory knows better is skipped."""
-        divided = False
+        """Rows that were read, in order of sequence: what memory knows better is skipped."""
+        known, dead, floor, memory = self.messages, self.dead, self.floor, self.memory
+        came: list[Message] = []
         for message in messages:
             sequence = message.sequence
-            if sequence > self.floor and sequence not in self.messages and sequence not in self.dead:
-                if self.groups is not None and self.memory.used > self.memory.budget:
-                    message.lighten()
-                self.messages[sequence] = message
-                self.memory.used += message.size + OVERHEAD
-                if self.groups is None:
-                    self.ready.put_back(message)
-                    divided = divided or tenant(message) is not None
-                else:
+            if sequence > floor and sequence not in known and sequence not in dead:
+                if self.groups is not None:
+                    if memory.used > memory.budget:
+                        message.lighten()
                     self.groups.add(message)
-        if divided and self.tenants is None:
-            self.divide((True,))
+                known[sequence] = message
+                memory.used += message.size + OVERHEAD
+                came.append(message)
+        if self.groups is None:
+            self.ready.put_page(came)
+            if self.tenants is None:
+                self.divide(m.system is not None and m.system.group for m in came)
 
     def snapshot(self) -> dict[str, Any]:
         """Everything that is state, as plain objects."""

@@ -87,6 +87,29 @@ class Ready:
         else:
             heapq.heappush(self._heap, (sequence, message))
 
+    def put_page(self, messages: Sequence[Message]) -> None:
+        """Those of a page, in order of sequence. A drain goes through nothing else, and mostly they belong
+        between the head window and what is behind it."""
+        if not messages:
+            return
+        first, last = messages[0].sequence, messages[-1].sequence
+        front, line = self._front, self._line
+        free = not self._hidden and (not front or front[-1].sequence < first)
+        if free and self._behind is None and line and line[0].sequence > last:
+            self._line, self._behind = deque(messages), line
+        elif (
+            free
+            and (not line or line[-1].sequence < first)
+            and (not self._behind or self._behind[0].sequence > last)
+        ):
+            if line is _EMPTY:
+                self._line = deque(messages)
+            else:
+                line.extend(messages)
+        else:
+            for message in messages:
+                self.put_back(message)
+
     def remove(self, message: Message) -> None:
         """Take out one that is here, wherever it stands."""
         if self._line and self._line[0] is message:
@@ -105,10 +128,13 @@ class Ready:
 
     def first(self, count: int) -> list[Message]:
         """The first ones, at most `count`, without taking them."""
-        if self._behind is not None and len(self._line) < count:
-            self._join()
+        line, behind = self._line, self._behind
         if not (self._heap or self._front or self._hidden):
-            return list(islice(self._line, count))
+            if behind is None or len(line) >= count:
+                return list(islice(line, count))
+            return [*line, *islice(behind, count - len(line))]
+        if behind is not None and len(line) < count:
+            self._join()
         self._bring_forward(count)
         return self._front[:count]
 
@@ -126,6 +152,9 @@ class Ready:
             return
         line = self._line
         for message in messages:
+            if not line and self._behind is not None:
+                line = self._line = self._behind
+                self._behind = None
             if line and line[0] is message:
                 line.popleft()
             else:

@@ -39,20 +39,20 @@ def message_of(record: Record) -> Message:
     row = _rows.decode(record.value)
     assert row.version == VERSION
     assert type(record.key) is int
-    sequence = split_row_key(record.key)[1]
-    size = size_of(row.body, row.attributes)
+    body, attributes, receives = row.body, row.attributes, row.receive_count
+    plain = attributes is None and (type(body) is bytes or body.isascii())
     return Message(
-        sequence,
+        record.key & MAX_SEQUENCE,
         row.id,
-        row.body,
-        row.attributes,
+        body,
+        attributes,
         row.sent_at,
-        size,
-        row.receive_count,
+        len(body) if plain else size_of(body, attributes),
+        receives,
         row.first_received_at,
         system=row.system,
         stored=record.lsn,
-        row_count=row.receive_count,
+        row_count=receives,
     )
 
 
@@ -247,7 +247,7 @@ class Registry:
         queue = self.by_number.get(number)
         if queue is None:
             return
-        found = [message_of(record) for record in records]
+        found = sorted(map(message_of, records), key=lambda m: m.sequence)
         if self.memory.short:  # who asks by key asks for no body
             for message in found:
                 message.lighten()

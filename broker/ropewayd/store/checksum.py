@@ -11,9 +11,10 @@ is no guard against somebody who forges it; whoever can write the files can writ
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from struct import Struct
 from struct import error as StructError  # noqa: N812  # it is a class
-from typing import Final
+from typing import Any, Final
 from zlib import crc32
 
 from ropewayd.store.protocol import Key
@@ -41,6 +42,21 @@ def checksum(seed: int, space: int, key: Key, lsn: int, value: bytes) -> int:
 def row_checksum(seed: int, lsn: int, batch: bytes) -> int:
     """The checksum of a journal row: space 0, and its lsn is its key."""
     return crc32(batch, crc32(_INTEGER.pack(JOURNAL, 1, lsn, lsn), seed))
+
+
+def matcher(seed: int, space: int) -> Callable[[Any, Any, Any, Any], bool]:
+    """`matches` for the many rows of a paged space: whether (key, lsn, check, value) is as it was written."""
+    pack = _INTEGER.pack
+
+    def match(key: Any, lsn: Any, check: Any, value: Any) -> bool:
+        if type(value) is not bytes or type(lsn) is not int or type(key) is not int:
+            return False
+        try:
+            return bool(crc32(value, crc32(pack(space, 1, lsn, key), seed)) == check)
+        except StructError:
+            return False
+
+    return match
 
 
 def matches(seed: int, space: int, key: Key, lsn: int, value: bytes, check: int) -> bool:

@@ -10,14 +10,14 @@ some at a time. A key of it that is put again is taken out of the range, which s
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from operator import itemgetter
 from typing import Any, Final
 
 from ropewayd.store import tally
 from ropewayd.store.checks import LAST_KEY
-from ropewayd.store.checksum import checksum, matches
+from ropewayd.store.checksum import checksum, matcher, matches
 from ropewayd.store.protocol import Corrupt, Key, KeyRange, Record, Slice, Space
 from ropewayd.store.ranges import Change, Range, Ranges
 from ropewayd.store.tables import LOOKED_UP, PagedTable, State, empty_state
@@ -33,6 +33,8 @@ _PAGE_SMALL: Final = (
 )
 _READ_SMALL: Final = "SELECT key, lsn, checksum, value FROM small WHERE space = ? AND key = ?"
 
+_RUN: Final = 8
+"""From so many on, keys without a gap are looked at and dropped as a range. A drain drops nothing else."""
 _RECLAIM_ROWS: Final = 1000
 _RECLAIM_BYTES: Final = 4 << 20
 """Records of a dropped range that are deleted at a time, at most (but one, if that is larger)."""
@@ -91,20 +93,20 @@ class Records:
         rows.sort(key=itemgetter(0))
         checks = {int(row[0]): row[2] for row in rows}
         changes = tally.Changes(number, self.watch)
-        for key, check in self._present(number, checks):
-            changes.count(key, check, -1)
-        for key, check in checks.items():
-            changes.count(key, check, 1)
+        changes.count_all(self._present(number, list(checks)), -1)
+        changes.count_all(list(checks.items()), 1)
         self._db.executemany(PagedTable.of(number).put, rows)
         changes.write(self._db, seed, state)
 
-    def _present(self, number: int, keys: Collection[int]) -> list[tuple[int, int]]:
-        """Which of these keys of a paged space have a row: (key, checksum)."""
+    def _present(self, number: int, keys: Sequence[int]) -> list[tuple[int, int]]:
+        """Which of these keys of a paged space, given in order, have a row: (key, checksum), in order."""
         table = PagedTable.of(number)
-        if self._db.execute(table.some, (min(keys), max(keys))).fetchone() is None:
+        if self._db.execute(table.some, (keys[0], keys[-1])).fetchone() is None:
             return []  # as it is when a backlog is spilled
         found: list[tuple[int, int]] = []
-        wanted = list(keys)
+        runs, wanted = _runs(keys)
+        for run in runs:
+            found += self._db.execute(table.between, run).fetchall()
         for at in range(0, len(wanted), LOOKED_UP):
             few = wanted[at : at + LOOKED_UP]
             few += few[-1:] * (LOOKED_UP - len(few))
@@ -112,6 +114,7 @@ class Records:
         for key, check in found:
             if type(key) is not int or type(check) is not int:
                 raise Corrupt(f"Record {key!r} of space {number} is damaged: its checksum is no number.")
+        found.sort()
         return found
 
     def _put_small(self, state: State, space: Space, records: list[Record]) -> None:
@@ -135,10 +138,12 @@ class Records:
                 self._forget(state, space, key)
         for number, keys in paged.items():
             changes = tally.Changes(number, self.watch)
-            present = self._present(number, keys)
-            for key, check in present:
-                changes.count(key, check, -1)
-            self._db.executemany(PagedTable.of(number).drop, [(key,) for key, _ in present])
+            present = self._present(number, sorted(keys))
+            changes.count_all(present, -1)
+            runs, alone = _runs([key for key, _ in present])
+            for run in runs:
+                self._db.execute(PagedTable.of(number).drop_range, run)
+            self._db.executemany(PagedTable.of(number).drop, [(key,) for key in alone])
             changes.write(self._db, self._seed, state)
 
     def _forget(self, state: State, space: Space, key: Key) -> None:
@@ -245,16 +250,19 @@ class Records:
         records: list[Record] = []
         if space.number not in self._spaces:
             return records
-        query = PagedTable.of(space.number).page
+        query, match = PagedTable.of(space.number).page, matcher(self._seed, space.number)
         for low, high in self._dropped.get(space.number, Ranges()).gaps(first, last_key):
             at = low
             with closing(self._db.execute(query, (low, high, limit - len(records)))) as rows:
                 for row in rows:
-                    if not at <= row[0] <= high:
-                        raise Corrupt(f"Record {show(space, row[0])} is out of its order.")
-                    at = row[0] + 1
-                    records.append(self._record(space, last, row))
-                    max_bytes -= len(row[3])
+                    key, lsn, check, value = row
+                    if not at <= key <= high:
+                        raise Corrupt(f"Record {show(space, key)} is out of its order.")
+                    at = key + 1
+                    if not match(key, lsn, check, value) or lsn > last:
+                        self._record(space, last, row)  # raises, and says what is wrong
+                    records.append(Record(space, key, lsn, value))
+                    max_bytes -= len(value)
                     if max_bytes <= 0 or len(records) >= limit:
                         return records
         return records
@@ -340,6 +348,27 @@ class Records:
         changes.write(self._db, self._seed, state)
         self._change(state, number, self._dropped[number].remove(first, upto))
         return len(rows)
+
+
+def _runs(keys: Sequence[int]) -> tuple[list[tuple[int, int]], list[int]]:
+    """What there is of runs without a gap among keys in order, as (first, last), and all other keys."""
+    runs: list[tuple[int, int]] = []
+    alone: list[int] = []
+    at = 0
+    while at < len(keys):
+        end = at + 1
+        # Whether the rest, or a long part of it, has no gap is seen at its ends.
+        step = len(keys) - at
+        while step:
+            while end + step <= len(keys) and keys[end + step - 1] - keys[at] == end + step - 1 - at:
+                end += step
+            step //= 2
+        if end - at < _RUN:
+            alone += keys[at:end]
+        else:
+            runs.append((keys[at], keys[end - 1]))
+        at = end
+    return runs, alone
 
 
 def show(space: Space, key: object) -> str:

@@ -120,6 +120,7 @@ class PagedTable(NamedTuple):
     lengths: str
     some: str
     checksums: str
+    between: str
 
     @classmethod
     @cache
@@ -138,6 +139,7 @@ class PagedTable(NamedTuple):
             some=f"SELECT 1 FROM {name} WHERE key BETWEEN ? AND ? LIMIT 1",  # noqa: S608
             checksums=f"SELECT key, checksum FROM {name}"  # noqa: S608
             f" WHERE key IN ({', '.join('?' * LOOKED_UP)})",
+            between=f"SELECT key, checksum FROM {name} WHERE key BETWEEN ? AND ?",  # noqa: S608
             lengths=f"SELECT key, length(value), checksum FROM {name} WHERE key BETWEEN ? AND ?"  # noqa: S608
             " ORDER BY key LIMIT ?",
         )

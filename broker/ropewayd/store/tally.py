@@ -11,6 +11,7 @@ Rule 3  A group without rows has none.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from struct import Struct
 from struct import error as StructError  # noqa: N812  # it is a class
 from typing import TYPE_CHECKING, Any, Final
@@ -103,6 +104,21 @@ class Changes:
         watch = self.watch
         if watch is not None and watch.group == group and key <= watch.upto:
             watch.tally.count(key, check, rows)
+
+    def count_all(self, found: Sequence[tuple[int, int]], rows: int) -> None:
+        """`count` for many, given as (key, checksum) in order of keys: mostly they are of one group."""
+        if not found:
+            return
+        group = found[0][0] >> GROUP_BITS
+        if self.watch is not None or found[-1][0] >> GROUP_BITS != group:
+            for key, check in found:
+                self.count(key, check, rows)
+            return
+        tally = self.by_group.setdefault(group, Tally())
+        keys, checks = zip(*found, strict=True)
+        tally.rows += rows * len(found)
+        tally.sum = (tally.sum + rows * sum(checks)) % _MODULUS
+        tally.keys = (tally.keys + rows * (sum(keys) - len(found) * (group << GROUP_BITS))) % _MODULUS
 
     def write(self, db: Any, seed: int, state: State) -> None:
         """Bring the tallies on disk up to date. Raises Corrupt where they cannot be right."""
