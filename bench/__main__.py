@@ -44,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         directory=options.directory,
         messages=getattr(options, "messages", Settings.messages),
         polls=getattr(options, "polls", Settings.polls),
+        sizes=getattr(options, "sizes", ()),
+        only=getattr(options, "only", ""),
     )
     try:
         return run(chosen(options), settings, options.json)
@@ -139,6 +141,20 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="N",
         help="consumers that wait, where the scenario has them (default: 10000)",
     )
+    running.add_argument(
+        "--sizes",
+        type=several,
+        default=(),
+        metavar="N,N,...",
+        help="how much there is of something, as 1000,100000, where the scenario grows it "
+        "(default: powers of ten up to --messages)",
+    )
+    running.add_argument(
+        "--only",
+        default="",
+        metavar="WORD",
+        help="of what the scenario grows, only what has this in its name",
+    )
     guarding = commands.add_parser(
         "guard", help="did a change cost speed? This tree beside an earlier commit, in alternating rounds"
     )
@@ -232,6 +248,14 @@ def many(text: str) -> int:
     if not 1_000 <= number <= 1_000_000_000:
         raise argparse.ArgumentTypeError("must be from 1000 to 1000000000")
     return number
+
+
+def several(text: str) -> tuple[int, ...]:
+    """Numbers that grow."""
+    numbers = tuple(map(many, text.split(",")))
+    if list(numbers) != sorted(set(numbers)):
+        raise argparse.ArgumentTypeError("each must be more than the one before")
+    return numbers
 
 
 def asked_to_end(_number: int, _frame: object) -> None:

@@ -205,13 +205,23 @@ class Daemon:
 
 
 class FifoDaemon(Daemon):
-    """Ropeway with a FIFO queue instead of a standard one."""
+    """Ropeway with a FIFO queue instead of a standard one; `attributes`: those that the queue has besides."""
 
     queue = f"{QUEUE}.fifo"
 
+    def __init__(
+        self,
+        *options: str,
+        name: str = Daemon.name,
+        environ: Mapping[str, str] | None = None,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(*options, name=name, environ=environ)
+        self._attributes = {"fifo": True, **(attributes or {})}
+
     def start(self, directory: Path) -> Server:
         server = super().start(directory)
-        server.ask(CREATE, queue=self.queue, attributes={"fifo": True})
+        server.ask(CREATE, queue=self.queue, attributes=self._attributes)
         server.kind, server.queue = FIFO, self.queue
         return server
 

@@ -32,6 +32,11 @@ class Settings:
     warm_up: float = 0.5
     messages: int = 1_000_000
     """The length of a backlog."""
+    sizes: tuple[int, ...] = ()
+    """How much there is of something, one after the other, where a scenario asks that; empty: as it sees
+    fit."""
+    only: str = ""
+    """A word in the name of the one thing that is measured, where a scenario has several; empty: all."""
     polls: int = 10_000
     """Consumers that wait at one time."""
     idle_seconds: float = 21.0

@@ -30,6 +30,7 @@ POLL_MS = 500
 """How long the load's receives wait. A load that stops waits for the last of them."""
 
 HELLO, CREATE, ATTRIBUTES, SET_ATTRIBUTES, PURGE, SEND, RECEIVE, DELETE = 0, 10, 13, 14, 15, 20, 21, 22
+CREATE_TOPIC, SUBSCRIBE, UNSUBSCRIBE, PUBLISH = 60, 70, 71, 75
 
 
 class UnexpectedAnswer(Exception):

@@ -1,24 +1,41 @@
 """cost-growth: what a send, a receive and a delete cost with 1,000, 10,000, ... of something there.
 
 Messages that wait, in memory and on disk; messages in flight; message groups of a FIFO queue, in memory and
-on disk; queues. Up to `--messages` of each. Each operation is of ten messages and alone, and what counts is
-the processor time that it takes the daemon: the exponent of its growth is at most 0.1.
+on disk; queues; subscriptions of other topics. Up to `--messages` of each, or what `--sizes` says. Each
+operation is of ten messages and alone, and what counts is the processor time that it takes the daemon: the
+exponent of its growth is at most 0.1. Beside many subscriptions, the operations are a publish to one queue,
+and a subscription's making and end.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from bench.contestants import Daemon, FifoDaemon
+from bench.contestants import Daemon, FifoDaemon, Server
 from bench.figures import Check, at_most
-from bench.growth import Cost, cycle, exponent, sizes
+from bench.growth import BATCH, Cost, Timed, cycle, exponent, sizes
 from bench.scenario import Outcome, Scenario, Settings, Watch
 from bench.store import Store
-from bench.wire import CREATE, QUEUE, RECEIVE, RopewayWire, dial
+from bench.wire import (
+    CREATE,
+    CREATE_TOPIC,
+    PUBLISH,
+    PURGE,
+    QUEUE,
+    READ_BYTES,
+    RECEIVE,
+    SUBSCRIBE,
+    UNSUBSCRIBE,
+    RopewayWire,
+    UnexpectedAnswer,
+    dial,
+)
 
 BODY = 64
 EXPONENT = 0.1
@@ -27,7 +44,12 @@ AT_ONCE = 500
 """Requests that are outstanding while something is made."""
 RECEIVED = 1_000
 IN_FLIGHT_MS = 43_200_000
-ROOMY = ("--queues-memory-bytes", str(2 << 30), "--queues-limits", "none")
+MANY = str(2_000_000)
+ROOMY = ("--queues-memory-bytes", str(2 << 30), "--queues-limits", "none", "--queues-max-queues", MANY)
+SUBSCRIBED = (*ROOMY, "--topics-max-subscriptions", MANY)
+TOPIC, READERS = "news", "reader"
+A_TOPIC = 1_000
+"""Subscriptions of each of the other topics."""
 CRAMPED = ("--queues-memory-bytes", str(1 << 20), "--queues-limits", "none")
 
 
@@ -42,6 +64,14 @@ class Dimension:
     queue: str = QUEUE
     """Where the operations are."""
     grouped: bool = False
+    subscribed: bool = False
+    """Whether the operations are those of a topic."""
+
+    def costs(self, server: Server, size: int, turns: int) -> dict[str, Cost]:
+        """What each operation costs where there are so many."""
+        if self.subscribed:
+            return topic_cycle(server, turns)
+        return cycle(server, self.queue, size if self.grouped else 1, turns, BODY)
 
 
 def messages(store: Store, count: int) -> None:
@@ -65,26 +95,69 @@ def groups(store: Store, count: int) -> None:
 
 def queues(store: Store, count: int) -> None:
     """So many, each with nothing in it."""
-    with dial(store.server.port) as connection:
+    ask_all(store.server, ((CREATE, {"queue": f"other-{number}"}) for number in range(count)))
+
+
+def subscriptions(store: Store, count: int) -> None:
+    """So many, a thousand to a topic, each of another queue of a thousand."""
+    ask_all(
+        store.server, ((CREATE, {"queue": f"{READERS}-{number}"}) for number in range(min(A_TOPIC, count)))
+    )
+    topics = [f"other-{number}" for number in range(-(-count // A_TOPIC))]
+    ask_all(store.server, ((CREATE_TOPIC, {"topic": topic}) for topic in topics))
+    ask_all(
+        store.server,
+        (
+            (SUBSCRIBE, {"topic": topics[number // A_TOPIC], "endpoint": f"{READERS}-{number % A_TOPIC}"})
+            for number in range(count)
+        ),
+    )
+
+
+def topic_cycle(server: Server, turns: int) -> dict[str, Cost]:
+    """What a publish of ten to a topic with one queue costs, a subscription of that topic, and its end. What
+    was published is purged."""
+    server.ask(CREATE_TOPIC, topic=TOPIC)
+    server.ask(SUBSCRIBE, topic=TOPIC, endpoint=QUEUE)
+    server.ask(CREATE, queue="second")
+    with dial(server.port) as connection:
         wire = RopewayWire()
         wire.greet(connection)
-        for first in range(0, count, AT_ONCE):
-            some = range(first, min(first + AT_ONCE, count))
-            connection.sendall(
-                b"".join(wire.request(1, CREATE, {"queue": f"other-{number}"}) for number in some)
-            )
+        timed = Timed(server, connection, wire)
+        entries = [{"body": "x" * BODY}] * BATCH
+        for _ in range(turns):
+            timed("publish", wire.request(1, PUBLISH, {"topic": TOPIC, "entries": entries}))
+            made = timed("subscribe", wire.request(1, SUBSCRIBE, {"topic": TOPIC, "endpoint": "second"}))
+            timed("unsubscribe", wire.request(1, UNSUBSCRIBE, {"subscription": made["subscription"]}))
+        for queue in (QUEUE, "second"):
+            server.ask(PURGE, queue=queue)
+    return timed.costs()
+
+
+def ask_all(server: Server, requests: Iterable[tuple[int, dict[str, Any]]]) -> None:
+    """All of these, so many at once."""
+    coming = iter(requests)
+    with dial(server.port) as connection:
+        wire = RopewayWire()
+        wire.greet(connection)
+        while some := list(islice(coming, AT_ONCE)):
+            connection.sendall(b"".join(wire.request(1, *request) for request in some))
             answered = 0
             while answered < len(some):
-                answered += len(wire.answers(connection.recv(1 << 18)))
+                for _, status, result in wire.answers(connection.recv(READ_BYTES)):
+                    if status != 0:
+                        raise UnexpectedAnswer(f"the daemon refused: {result}")
+                    answered += 1
 
 
 DIMENSIONS = (
     Dimension("messages in memory", Daemon(*ROOMY), messages),
     Dimension("messages on disk", Daemon(*CRAMPED), messages),
-    Dimension("messages in flight", Daemon(*ROOMY, "--queues-max-in-flight", "2000000"), in_flight),
+    Dimension("messages in flight", Daemon(*ROOMY, "--queues-max-in-flight", MANY), in_flight),
     Dimension("groups in memory", FifoDaemon(*ROOMY), groups, FifoDaemon.queue, grouped=True),
     Dimension("groups on disk", FifoDaemon(*CRAMPED), groups, FifoDaemon.queue, grouped=True),
     Dimension("queues", Daemon(*ROOMY), queues),
+    Dimension("subscriptions", Daemon(*SUBSCRIBED), subscriptions, subscribed=True),
 )
 
 Costs = dict[str, dict[int, dict[str, Cost]]]
@@ -94,8 +167,8 @@ Costs = dict[str, dict[int, dict[str, Cost]]]
 def run(settings: Settings, watch: Watch) -> Outcome:
     """Each dimension at each size, on a fresh store."""
     found: Costs = {}
-    for each in DIMENSIONS:
-        for size in sizes(settings.messages):
+    for each in chosen(settings):
+        for size in asked_sizes(settings):
             costs = found.setdefault(each.name, {})[size] = costs_at(each, size, settings)
             said = ", ".join(f"{name} {cost.worked:.0f} us" for name, cost in costs.items())
             watch(f"{size:,} {each.name}: {said}")
@@ -116,7 +189,7 @@ def costs_at(each: Dimension, size: int, settings: Settings) -> dict[str, Cost]:
         closing(Store(Path(place) / "store", each.daemon)) as store,
     ):
         each.grow(store, size)
-        return cycle(store.server, each.queue, size if each.grouped else 1, turns, BODY)
+        return each.costs(store.server, size, turns)
 
 
 def checks(found: Costs) -> list[Check]:
@@ -134,7 +207,17 @@ def checks(found: Costs) -> list[Check]:
 
 def steps(settings: Settings) -> int:
     """How many."""
-    return len(DIMENSIONS) * len(sizes(settings.messages))
+    return len(chosen(settings)) * len(asked_sizes(settings))
+
+
+def chosen(settings: Settings) -> list[Dimension]:
+    """What grows."""
+    return [each for each in DIMENSIONS if settings.only in each.name]
+
+
+def asked_sizes(settings: Settings) -> list[int]:
+    """How large it becomes."""
+    return list(settings.sizes) or sizes(settings.messages)
 
 
 SCENARIO = Scenario(

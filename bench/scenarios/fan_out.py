@@ -18,9 +18,8 @@ from bench.contestants import Daemon, Server
 from bench.figures import Check, at_least, none, ratios
 from bench.scenario import Outcome, Scenario, Settings, Watch
 from bench.scenarios.many_queues import asked
-from bench.wire import ATTRIBUTES, CREATE, SEND
+from bench.wire import ATTRIBUTES, CREATE, CREATE_TOPIC, PUBLISH, SEND, SUBSCRIBE
 
-CREATE_TOPIC, SUBSCRIBE, PUBLISH = 60, 70, 75
 TOPIC = "news"
 BODY = "x" * 1024
 COPIES_A_SECOND = 10_000

@@ -128,7 +128,16 @@ def test_a_run_that_fails_ends_with_2_and_a_sentence(
     assert capsys.readouterr().err == "bench: it fell over\n"
 
 
-@pytest.mark.parametrize("wrong", [["run", "nothing"], ["run"], [], ["run", "queue-cycle", "--rounds", "0"]])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["run", "nothing"],
+        ["run"],
+        [],
+        ["run", "queue-cycle", "--rounds", "0"],
+        ["run", "restart", "--sizes", "5000,1000"],
+    ],
+)
 def test_a_wrong_command_line_ends_with_2(wrong: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         command.main(wrong)

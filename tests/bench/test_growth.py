@@ -1,5 +1,6 @@
 """How costs grow: the exponent that fits them, and a cycle that leaves a queue as it was."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.contestants import Daemon, FifoDaemon
-from bench.growth import Cost, cycle, exponent, sizes
+from bench.growth import Cost, exponent, sizes
+from bench.scenario import Settings
 from bench.scenarios import cost_growth as scenario
 from bench.scenarios.cost_growth import DIMENSIONS, Dimension
 from bench.store import Store
@@ -32,12 +34,28 @@ def test_a_dimension_makes_what_it_says_and_a_cycle_leaves_it_so(
     try:
         dimension.grow(store, 1_000)
         before = store.server.left()
-        costs = cycle(store.server, dimension.queue, 1_000 if dimension.grouped else 1, 3, 64)
-        assert store.server.left() == before == (0 if dimension.name == "queues" else 1_000)
+        costs = dimension.costs(store.server, 1_000, 3)
+        empty = dimension.name in {"queues", "subscriptions"}
+        assert store.server.left() == before == (0 if empty else 1_000)
     finally:
         store.close()
-    assert costs.keys() == {"send", "receive", "delete"}
+    operations = (
+        {"publish", "subscribe", "unsubscribe"} if dimension.subscribed else {"send", "receive", "delete"}
+    )
+    assert costs.keys() == operations
     assert all(cost.worked > 0 and cost.took > 0 for cost in costs.values())
+
+
+def test_one_size_has_no_growth() -> None:
+    assert exponent({1_000: 7.0}) == 0.0
+
+
+def test_what_grows_and_how_far_can_be_asked_for() -> None:
+    settings = Settings(seconds=1, rounds=1, directory=Path(), messages=1_000_000)
+    assert scenario.steps(settings) == 4 * len(DIMENSIONS)
+    asked = replace(settings, sizes=(1_000, 50_000), only="subscriptions")
+    assert [each.name for each in scenario.chosen(asked)] == ["subscriptions"]
+    assert scenario.steps(asked) == 2
 
 
 def test_each_operation_misses_its_own_target() -> None:
