@@ -13,6 +13,9 @@ from dataclasses import dataclass
 _BITS = 6
 _HALF = 1 << _BITS
 
+CURVE = (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 98, 99, 99.5, 99.8, 99.9, 99.95, 99.98, 99.99)
+"""The percents of a distribution that is drawn; of those, the ones above which at least one value lies."""
+
 
 @dataclass(frozen=True)
 class Latency:
@@ -24,6 +27,8 @@ class Latency:
     p99: float
     p999: float
     highest: float
+    distribution: tuple[tuple[float, float], ...] = ()
+    """Percents, and the microseconds that they do not exceed: the curve that these few points are of."""
 
 
 class Histogram:
@@ -59,8 +64,11 @@ class Histogram:
 
     def latency(self) -> Latency:
         """In short. Raises ValueError where nothing was counted."""
-        cuts = (self.percentile(percent) for percent in (50, 90, 99, 99.9, 100))
-        return Latency(self.counts.total(), *cuts)
+        p50, p90, p99, p999, highest = (self.percentile(percent) for percent in (50, 90, 99, 99.9, 100))
+        total = self.counts.total()
+        known = [percent for percent in CURVE if (100 - percent) / 100 * total >= 1 - 1e-6]
+        distribution = tuple((percent, self.percentile(percent)) for percent in known)
+        return Latency(total, p50, p90, p99, p999, highest, distribution)
 
 
 def bucket(value: int) -> int:

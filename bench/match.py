@@ -22,6 +22,7 @@ from typing import Any
 from bench.contestants import ContestantFailed, Server, cpu_seconds, rss_bytes
 from bench.histogram import Histogram, Latency
 from bench.load import DELETED, SENT, Plan, Tally
+from bench.samples import Sample
 
 WORKER_SECONDS = 30.0
 """How long a load may take to connect, and to finish what is outstanding."""
@@ -30,6 +31,9 @@ STILL_SECONDS = 2.0
 """Consumers that have deleted nothing for so long have found all there is."""
 
 ID_BYTES = 16
+
+LOOKS = 12
+"""At the server, in a window."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,8 @@ class Result:
     """Bytes that the server had resident at the end of the window."""
     latency_us: Latency | None
     """Of sends, with one outstanding in all, or at a rate."""
+    timeline: tuple[Sample, ...] = ()
+    """The window."""
 
 
 class Worker:
@@ -185,7 +191,7 @@ def play(workload: Workload, server: Server, directory: Path, seconds: float, wa
                 worker.tell()
             time.sleep(warm_up)
             first = read(tally, server, workers)
-            time.sleep(seconds)
+            timeline = window(tally, server, seconds)
             last = read(tally, server, workers)
             while stalled(workload, first, last):
                 time.sleep(0.01)
@@ -202,7 +208,7 @@ def play(workload: Workload, server: Server, directory: Path, seconds: float, wa
             for worker in workers:
                 worker.close()
     verified = verify(producers.plan.ids, consumers.plan.ids if consumers else None, server.left())
-    return summed_up(first, last, produced, consumed, memory, verified)
+    return summed_up(first, last, produced, consumed, memory, verified, timeline)
 
 
 def plan(workload: Workload, crew: Crew, role: str, server: Server, directory: Path) -> Plan:
@@ -233,6 +239,15 @@ def read(tally: Tally, server: Server, workers: list[Worker]) -> Reading:
         server=server.cpu(),
         workers=tuple(worker.cpu() for worker in workers),
     )
+
+
+def window(tally: Tally, server: Server, seconds: float) -> tuple[Sample, ...]:
+    """Waits so long, and looks at the server a few times."""
+    began, samples = time.perf_counter(), []
+    for number in range(LOOKS + 1):
+        time.sleep(max(0.0, began + number * seconds / LOOKS - time.perf_counter()))
+        samples.append(Sample(time.perf_counter() - began, rss_bytes(server.process.pid), tally.backlog()))
+    return tuple(samples)
 
 
 def stalled(workload: Workload, first: Reading, last: Reading) -> bool:
@@ -300,6 +315,7 @@ def summed_up(
     consumed: dict[str, Any] | None,
     memory: int,
     verified: Verified,
+    timeline: tuple[Sample, ...],
 ) -> Result:
     """The figures of a match."""
     seconds = last.at - first.at
@@ -321,6 +337,7 @@ def summed_up(
         messages_a_receive=consumed["messages"] / max(1, consumed["requests"]) if consumed else 0.0,
         memory=memory,
         latency_us=latency(produced["took"]),
+        timeline=timeline,
     )
 
 

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-_WIDTH, _BAR, _LABEL = 720, 22, 240
+from bench.curves import curves
+from bench.plot import bars
+
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em}"
     "table{border-collapse:collapse;margin:1em 0}td,th{padding:.2em .8em;border-bottom:1px solid #ccc}"
@@ -20,8 +22,10 @@ Rows = list[list[str]]
 
 
 def markdown(runs: Sequence[dict[str, Any]]) -> str:
-    """Each run as a section."""
+    """Each run as a section; where there are several, all their targets first."""
     lines: list[str] = []
+    if len(runs) > 1:
+        lines += ["## All targets", "", *table(*every_target(runs)), ""]
     for run in runs:
         lines += [f"## {run['scenario']}", "", *(f"{line}  " for line in conditions(run)), ""]
         for workload in run["workloads"]:
@@ -31,13 +35,19 @@ def markdown(runs: Sequence[dict[str, Any]]) -> str:
 
 
 def html(runs: Sequence[dict[str, Any]]) -> str:
-    """The same, with a plot for each workload: every contestant's ratio, and how far its rounds lie apart."""
+    """The same with plots: for each workload every contestant's ratio, and how far its rounds lie apart; then
+    the curves of each run."""
     body: list[str] = []
+    if len(runs) > 1:
+        body += ["<h1>All targets</h1>", marked_up(*every_target(runs))]
     for run in runs:
         body.append(f"<h1>{escape(run['scenario'])}</h1>")
         body.append("<p>" + "<br>".join(map(escape, conditions(run))) + "</p>")
         for workload in run["workloads"]:
-            body += [f"<h2>{escape(title(workload))}</h2>", plot(workload), marked_up(*rates(workload))]
+            ratios = {name: contestant["ratio"] for name, contestant in workload["contestants"].items()}
+            body += [f"<h2>{escape(title(workload))}</h2>", bars(ratios), marked_up(*rates(workload))]
+        for caption, picture in curves(run):
+            body += [f"<h2>{escape(caption)}</h2>", picture]
         body += ["<h2>Targets</h2>", marked_up(*targets(run))]
     head = f'<meta charset="utf-8"><title>Ropeway, measured</title><style>{_STYLE}</style>'
     return f"<!doctype html><html><head>{head}</head><body>{''.join(body)}</body></html>\n"
@@ -48,12 +58,22 @@ def conditions(run: dict[str, Any]) -> list[str]:
     place, chosen = run["machine"], run["settings"]
     cores = f"{place['cores_usable']} of {place['cores']} cores"
     disk = f"{place['file_system']}, {place['sync_us']:.0f} us a sync"
-    sizes = " ".join(f"--{name} {chosen[name]}" for name in ("rounds", "seconds", "messages"))
+    sizes = " ".join(f"--{name} {number(chosen[name])}" for name in ("rounds", "seconds", "messages"))
+    if chosen.get("sizes"):
+        sizes += f" --sizes {','.join(map(str, chosen['sizes']))}"
+    if chosen.get("only"):
+        sizes += f" --only {chosen['only']!r}"
+    before = f"load average {place['load_average']:.2f} before"
     return [
-        f"{run['at']}: {place['processor']}, {cores}, {place['system']}, {disk}",
+        f"{run['at']}: {place['processor']}, {cores}, {place['system']}, {disk}, {before}",
         ", ".join(f"{package} {version}" for package, version in run["versions"].items()),
         f"To repeat: python -m bench run {run['scenario']} {sizes}",
     ]
+
+
+def number(value: float) -> str:
+    """Without a point that says nothing."""
+    return str(int(value)) if value == int(value) else str(value)
 
 
 def title(workload: dict[str, Any]) -> str:
@@ -89,6 +109,12 @@ def targets(run: dict[str, Any]) -> tuple[list[str], Rows]:
     return ["", "target", "measured", "holds"], rows
 
 
+def every_target(runs: Sequence[dict[str, Any]]) -> tuple[list[str], Rows]:
+    """The targets of all runs in one table."""
+    rows = [[run["scenario"], *row] for run in runs for row in targets(run)[1]]
+    return ["", "what", *targets(runs[0])[0][1:]], rows
+
+
 def table(columns: list[str], rows: Rows) -> list[str]:
     """In Markdown."""
     ruled = ["---", *("---:" for _ in columns[1:])]
@@ -107,23 +133,3 @@ def marked_up(columns: list[str], rows: Rows) -> str:
         for row in rows
     ]
     return f"<table><tr>{head}</tr>{''.join(lines)}</table>"
-
-
-def plot(workload: dict[str, Any]) -> str:
-    """Bars of the ratios, each with a line from its lowest round to its highest."""
-    spreads = {name: contestant["ratio"] for name, contestant in workload["contestants"].items()}
-    most = max([each["high"] for each in spreads.values()] or [0.0]) or 1.0
-    scale = (_WIDTH - _LABEL - 60) / most
-    drawn = []
-    for index, (name, ratio) in enumerate(spreads.items()):
-        top = index * (_BAR + 8)
-        middle, end = top + _BAR / 2, _LABEL + ratio["median"] * scale
-        low, high = (_LABEL + ratio[side] * scale for side in ("low", "high"))
-        drawn.append(
-            f'<text x="{_LABEL - 8}" y="{middle + 4:.0f}" text-anchor="end">{escape(name)}</text>'
-            f'<rect x="{_LABEL}" y="{top}" width="{end - _LABEL:.1f}" height="{_BAR}" fill="#69c"/>'
-            f'<line x1="{low:.1f}" x2="{high:.1f}" y1="{middle}" y2="{middle}" stroke="#024"/>'
-            f'<text x="{max(end, high) + 6:.1f}" y="{middle + 4:.0f}">{ratio["median"]:.2f}</text>'
-        )
-    height = len(spreads) * (_BAR + 8)
-    return f'<svg width="{_WIDTH}" height="{height}" role="img">{"".join(drawn)}</svg>'

@@ -23,6 +23,7 @@ from bench.figures import Check, Spread, at_least, at_most, none, ratios, under
 from bench.histogram import Latency
 from bench.match import play
 from bench.probe import for_seconds, lone_sends
+from bench.samples import thinned, watched
 from bench.scenario import Outcome, Scenario, Settings, Watch
 from bench.scenarios.queue_cycle import BATCHES
 from bench.store import BODY, Moved, Store, astray, summed
@@ -105,6 +106,7 @@ def run(settings: Settings, watch: Watch) -> Outcome:
         )
         store = Store(place / "long")
         stack.callback(store.close)
+        timeline = stack.enter_context(watched(lambda: store.server, (LONG, RECLAIMED, QUEUE)))
         standing = stand(store, settings, watch)
         short = Store(place / "short")
         stack.callback(short.close)
@@ -123,6 +125,7 @@ def run(settings: Settings, watch: Watch) -> Outcome:
         },
         "drained": asdict(drained),
         "waits": asdict(waits),
+        "timeline": [asdict(sample) for sample in thinned(timeline)],
     }
     return Outcome([], figures, checks(settings.messages, memory, standing, drained, waits))
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bench.figures import Check, Spread, at_most, none, spread
 from bench.growth import sizes
+from bench.samples import thinned, watched
 from bench.scenario import Outcome, Scenario, Settings, Watch
 from bench.scenarios.backlog import LONG, TARGETS
 from bench.store import Store
@@ -39,19 +40,22 @@ def run(settings: Settings, watch: Watch) -> Outcome:
         store = Store(Path(place) / "store")
         try:
             store.server.ask(CREATE, queue=LONG)
-            for size in lengths(settings):
-                held = found[-1].messages if found else 0
-                store.move("produce", LONG, size - held)
-                found.append(restarts(store, size, settings))
-                watch(
-                    f"{size:,} messages: answers {found[-1].stopped.median:.2f} s after a stop, "
-                    f"{found[-1].killed.median:.2f} s after kill -9 under full load"
-                )
+            with watched(lambda: store.server, (LONG,)) as timeline:
+                for size in lengths(settings):
+                    held = found[-1].messages if found else 0
+                    store.move("produce", LONG, size - held)
+                    found.append(restarts(store, size, settings))
+                    watch(
+                        f"{size:,} messages: answers {found[-1].stopped.median:.2f} s after a stop, "
+                        f"{found[-1].killed.median:.2f} s after kill -9 under full load"
+                    )
         finally:
             store.close()
-    return Outcome(
-        figures={"restarts": [asdict(each) for each in found]}, checks=checks(found), lines=lines(found)
-    )
+    figures = {
+        "restarts": [asdict(each) for each in found],
+        "timeline": [asdict(sample) for sample in thinned(timeline)],
+    }
+    return Outcome(figures=figures, checks=checks(found), lines=lines(found))
 
 
 def restarts(store: Store, size: int, settings: Settings) -> Restarts:

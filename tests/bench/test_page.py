@@ -59,6 +59,16 @@ def test_html_opens_without_a_network(tmp_path: Path) -> None:
     assert len(bars) == 2
 
 
+def test_several_runs_have_all_their_targets_in_one_table_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(run_file(tmp_path / "run.json"))
+    assert command.main(["report", path, path]) == command.HELD
+    said = capsys.readouterr().out
+    assert said.startswith("## All targets")
+    assert said.count("| tiny | more | 0.5 | 1 | yes |") == 2
+
+
 def test_what_is_no_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = tmp_path / "other.json"
     other.write_text(json.dumps({"format": 1}))
