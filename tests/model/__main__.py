@@ -23,11 +23,14 @@ def main() -> int:
     health = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
     settings.register_profile("model", deadline=None, database=None, suppress_health_check=health)
     settings.load_profile("model")
+    total, start = 0, time.monotonic()
     for kind in KINDS:
         began = time.monotonic()
         steps = live(kind, options.steps // len(KINDS), shrink=options.shrink)
-        sys.stdout.write(f"{kind.__name__}: {steps} steps agree, in {time.monotonic() - began:.0f} s\n")
+        total += steps
+        sys.stdout.write(f"{kind.__name__}: {steps:,} steps agree, in {time.monotonic() - began:.0f} s\n")
         sys.stdout.flush()
+    sys.stdout.write(f"{total:,} steps, none of which differs, in {time.monotonic() - start:.0f} s\n")
     return 0
 
 
