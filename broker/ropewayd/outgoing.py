@@ -1,4 +1,4 @@
-"""The settings of what leaves the daemon by other ways than HTTP, a section a way; part of settings.py.
+"""The settings of what leaves the daemon for subscribers, a section a way; part of settings.py.
 
 Secrets have files of their own, named here, that only their owner may read (secret_file.py).
 """
@@ -12,6 +12,23 @@ from msgspec import Meta
 
 MIB: Final = 1024 * 1024
 URL: Final = r"^https?://[^\s?#]+$"
+
+
+class Subscribers(msgspec.Struct, frozen=True, kw_only=True):
+    """HTTP subscribers, protocols http and https: where they may be, and what one may cost."""
+
+    networks: Annotated[
+        tuple[Annotated[str, Meta(min_length=1)], ...],
+        Meta(
+            max_length=1000,
+            description="Networks, as 10.1.0.0/16, where they may be besides public addresses. A daemon that "
+            "only this machine can reach adds loopback where it has no keys.",
+        ),
+    ] = ()
+    timeout: Annotated[float, Meta(ge=0.1, le=600, description="How long a request may take.")] = 15.0
+    connections: Annotated[
+        int, Meta(ge=1, le=10_000, description="Connections to subscribers at one time.")
+    ] = 100
 
 
 class Email(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,12 +6,14 @@ something to send.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ropewayd.deliveries.delivery import Sender
+from ropewayd.deliveries.destination import LOOPBACK, Destinations, Network
 from ropewayd.deliveries.email import Email
 from ropewayd.deliveries.firehose import StreamFiles, StreamServer
 from ropewayd.deliveries.function import Address, Functions, Program
@@ -49,6 +51,19 @@ def make_senders(configuration: Configuration, credentials_directory: str | None
         "firehose": _firehose(configuration, credentials_directory),
         "sms": _sms(configuration, credentials_directory),
     }
+
+
+def make_web(configuration: Configuration, local: bool) -> Web:
+    """The way to what subscribers name. `local`: nobody but this machine can reach the daemon, and none needs
+    a key, so that subscribers may be on loopback. Raises Misconfigured."""
+    settings = configuration.settings.subscribers
+    networks: list[Network] = list(LOOPBACK) if local else []
+    for text in settings.networks:
+        try:
+            networks.append(ipaddress.ip_network(text))
+        except ValueError as wrong:
+            raise Misconfigured(f"{configuration.blame('subscribers.networks')}: {wrong}") from None
+    return Web(settings.timeout, settings.connections, Destinations(networks))
 
 
 def _firehose(configuration: Configuration, credentials_directory: str | None) -> Sender:

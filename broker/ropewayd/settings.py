@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta
 
-from ropewayd.outgoing import MIB, Email, Firehose, Functions, Push, Sms
+from ropewayd.outgoing import MIB, Email, Firehose, Functions, Push, Sms, Subscribers
 from ropewayd.vocabulary.names import ACCOUNT, REGION
 
 
@@ -459,6 +459,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     store: Store = Store()
     queues: Queues = Queues()
     topics: Topics = Topics()
+    subscribers: Subscribers = Subscribers()
     email: Email = Email()
     functions: Functions = Functions()
     firehose: Firehose = Firehose()

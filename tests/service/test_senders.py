@@ -7,7 +7,7 @@ import pytest
 from ropewayd.deliveries.function import Address, Program
 from ropewayd.exits import Misconfigured
 from ropewayd.functions_file import read_functions
-from ropewayd.senders import make_senders
+from ropewayd.senders import make_senders, make_web
 from ropewayd.sources import gather
 
 LOGIN = {"email.relay": "relay.example.com:587", "email.user": "ropeway"}
@@ -99,3 +99,10 @@ def test_what_is_wrong_in_a_file_of_functions_is_said(tmp_path: Path, text: str)
     path.chmod(0o600)
     with pytest.raises(Misconfigured, match=r"functions\.file"):
         read_functions(path, "functions.file", 30)
+
+
+def test_networks_of_subscribers_are_networks() -> None:
+    make_web(gather({"subscribers.networks": "10.1.0.0/16,fd00::/8"}, {}), local=True)
+    for text in ("10.1.2.3/16", "intranet", "10.0.0.0/33"):
+        with pytest.raises(Misconfigured, match=r"subscribers\.networks"):
+            make_web(gather({"subscribers.networks": text}, {}), local=False)

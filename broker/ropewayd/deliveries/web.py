@@ -1,7 +1,8 @@
-"""Requests to servers that whoever runs the daemon has named in its settings.
+"""Requests to other servers: those that the settings name, and those that subscribers do.
 
-Subscribers name none of them, so they may be anywhere, on loopback too. But what they answer is bounded, no
-redirect is followed, no proxy of the environment is used, and an answer is not unpacked.
+What the settings name may be anywhere, on loopback too; what a subscriber names, only where the destinations
+allow. What either answers is bounded, no redirect is followed, no proxy of the environment is used, and an
+answer is not unpacked.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from .delivery import DELIVERED, REFUSED, RETRY
+from .destination import Destinations, Forbidden
 
 if TYPE_CHECKING:
     import aiohttp
@@ -26,6 +28,10 @@ MAX_RETRY_AFTER: Final = 3600
 
 class Unreachable(Exception):
     """No answer came, or none that could be read."""
+
+
+class NotAllowed(Unreachable):
+    """It is where nothing may be sent to, or nowhere at all. Another attempt would end alike."""
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -54,22 +60,27 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class Web:
-    """Connections to such servers. `timeout` is in seconds, for a request as a whole."""
+    """Connections to such servers. `timeout` is in seconds, for a request as a whole. `destinations` says
+    where they may be; None: anywhere."""
 
-    def __init__(self, timeout: float, connections: int) -> None:
+    def __init__(self, timeout: float, connections: int, destinations: Destinations | None = None) -> None:
         self._timeout = timeout
         self._connections = connections
+        self._destinations = destinations
         self._session: aiohttp.ClientSession | None = None
 
     async def post(self, url: str, content: bytes, headers: Mapping[str, str]) -> Reply:
-        """Ask. Raises Unreachable."""
+        """Ask. Raises Unreachable, NotAllowed."""
         # These take a while to load: who asks nothing does not wait for them.
         import aiohttp  # noqa: PLC0415
         import yarl  # noqa: PLC0415
 
         if self._session is None:
+            guard = self._destinations
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._connections),
+                connector=aiohttp.TCPConnector(limit=self._connections)
+                if guard is None
+                else guard.connector(self._connections),
                 timeout=aiohttp.ClientTimeout(total=None),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
@@ -92,7 +103,11 @@ class Web:
                 return Reply(response.status, told, bytes(body[:MAX_ANSWER]))
         except TimeoutError:
             raise Unreachable("the server took too long") from None
+        except aiohttp.InvalidURL as wrong:
+            raise NotAllowed(f"it is no URL that can be asked: {wrong}") from None
         except (aiohttp.ClientError, OSError, ValueError) as wrong:
+            if isinstance(wrong, aiohttp.ClientConnectorError) and isinstance(wrong.os_error, Forbidden):
+                raise NotAllowed(str(wrong.os_error)) from None
             raise Unreachable(f"{type(wrong).__name__}: {wrong}") from None
 
     async def close(self) -> None:
