@@ -161,6 +161,11 @@ class Slice:
         self.unspilled += 1
         return grown
 
+    def only(self, send: Remembered, keys: Iterable[int]) -> bool:
+        """Whether these keys are all here, and this send's alone."""
+        get = self.ids.get
+        return all(get(key) is send for key in keys)
+
     def sends(self, key: int) -> tuple[Remembered, ...]:
         """Those with an id of this key: hardly ever more than one."""
         held = self.ids.get(key, ())
@@ -319,8 +324,12 @@ class Ids:
             return self.epochs != before
         if epoch not in self.epochs:
             self.epochs.append(epoch)
-        place = _key(self._number, epoch, 0)
-        for (digest, at, sequence, id_), key in zip(touch.all(), _hashes(touch.digests), strict=True):
+        place, keys = _key(self._number, epoch, 0), _hashes(touch.digests)
+        if _alone(touch, keys, beside):
+            for entry, key in zip(touch.all(), keys, strict=True):
+                into.put(self._space, place | key, _VERSION + _FORM.pack(*entry))
+            return self.epochs != before
+        for (digest, at, sequence, id_), key in zip(touch.all(), keys, strict=True):
             if digest == NONE:
                 continue
             held = [each.ids[key] for each in beside if key in each.ids]
@@ -345,6 +354,14 @@ def drop_all(number: int, into: SliceBuilder, space: Space = IDS) -> None:
     """The queue is no more, and so is all that it remembers."""
     first = number << SEQUENCE_BITS
     into.drop_range(space, first, first | ((1 << SEQUENCE_BITS) - 1))
+
+
+def _alone(touch: Remembered, keys: list[int], beside: Iterable[Slice]) -> bool:
+    """Whether each of these has a digest, and no other send in these slices has an id of its key. So it is
+    with nearly every send: that costs no look at each id."""
+    if NONE in touch.digests:
+        return False
+    return all(each.ids.keys().isdisjoint(keys) or each.only(touch, keys) for each in beside)
 
 
 def _counting(entries: Iterable[Any], digest: bytes, now: int, floor: int) -> Accepted | None:

@@ -354,19 +354,20 @@ def _runs(keys: Sequence[int]) -> tuple[list[tuple[int, int]], list[int]]:
     """What there is of runs without a gap among keys in order, as (first, last), and all other keys."""
     runs: list[tuple[int, int]] = []
     alone: list[int] = []
-    at = 0
+    at, sure = 0, _RUN - 1
     while at < len(keys):
-        end = at + 1
+        if at + sure >= len(keys) or keys[at + sure] - keys[at] != sure:
+            alone.append(keys[at])  # keys that are digests have no runs: they are to cost a look each
+            at += 1
+            continue
+        end = at + _RUN
         # Whether the rest, or a long part of it, has no gap is seen at its ends.
-        step = len(keys) - at
+        step = len(keys) - end
         while step:
             while end + step <= len(keys) and keys[end + step - 1] - keys[at] == end + step - 1 - at:
                 end += step
             step //= 2
-        if end - at < _RUN:
-            alone += keys[at:end]
-        else:
-            runs.append((keys[at], keys[end - 1]))
+        runs.append((keys[at], keys[end - 1]))
         at = end
     return runs, alone
 
