@@ -17,7 +17,7 @@ export PYTHON
 
 bin := .venv/bin
 
-.PHONY: help run test demo bench bench-peers proof check format matrix simulate model torture constraints
+.PHONY: help run test demo bench bench-full bench-peers proof check format matrix simulate model torture constraints
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -38,6 +38,10 @@ demo: ## Run the transcoding site: workers, real video, a killed worker and a ki
 bench: ## Measure queues against the bare loop, or what SCENARIO=name says
 	@.ci/venv .venv bench
 	@$(bin)/python -m bench run $(SCENARIO) $(ARGS)
+
+bench-full: ## Measure all that has a target, in about 20 minutes, and write docs/performance.md
+	@.ci/venv .venv bench
+	@$(bin)/python -m bench full --page docs/performance.md $(ARGS)
 
 bench-peers: ## Measure beside other brokers; installs them where apt-get can
 	@.ci/venv .venv bench

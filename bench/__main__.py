@@ -1,4 +1,4 @@
-"""The command line: `python -m bench list`, `run SCENARIO`, `size`, `guard`, `compare`, `report`.
+"""The command line: `python -m bench list`, `run SCENARIO`, `full`, `size`, `guard`, `compare`, `report`.
 
 Ends with 0 when every target holds, 1 when one does not, 2 when the run itself failed or was asked for
 wrongly.
@@ -11,12 +11,13 @@ import json
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from bench import compare, guard, page, report, size
+from bench import compare, full, guard, page, report, size
 from bench.contestants import ContestantFailed
 from bench.machine import machine
 from bench.scenario import Scenario, Settings
@@ -38,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return compared(options.before, options.after)
     if options.command == "report":
         return reported(options.runs, options.html)
+    if options.command == "full":
+        return in_full(options)
     settings = Settings(
         seconds=options.seconds,
         rounds=getattr(options, "rounds", 1),
@@ -74,13 +77,52 @@ def run(scenario: Scenario, settings: Settings, target: Path | None) -> int:
         print(
             f"bench: {settings.directory} is in memory, where a sync is free; choose another", file=sys.stderr
         )
+    began = time.perf_counter()
     with report.watching(console, scenario, settings) as watch:
         outcome = scenario.run(settings, watch)
     content = report.document(scenario, settings, place, outcome)
+    content["took_seconds"] = round(time.perf_counter() - began, 1)
     report.show(console, content, outcome)
     if target is not None:
         report.write(target, content)
     return HELD if all(check.holds for check in outcome.checks) else MISSED
+
+
+def in_full(options: argparse.Namespace) -> int:
+    """Runs everything that has a target, and writes the page."""
+    try:
+        parts = full.chosen(options.only, peers=options.peers)
+        if options.quick:
+            parts = list(map(full.quick, parts))
+        if options.page is not None:  # not after a quarter of an hour
+            full.placed(options.page.read_text(encoding="utf-8"), [])
+        if options.no_run:
+            parts = []
+        ended = full.full(parts, options.results, options.directory, one_of_all, told)
+        if options.page is not None:
+            full.write(options.results, options.page, options.page.with_suffix(".html"))
+    except (OSError, ValueError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("bench: interrupted; what was measured is in", options.results, file=sys.stderr)
+        return 130
+    for what, names in (("a target is missed in", ended.missed), ("nothing was measured in", ended.failed)):
+        if names:
+            print(f"{what}: {', '.join(names)}")
+    if ended.failed:
+        return FAILED
+    return MISSED if ended.missed else HELD
+
+
+def one_of_all(scenario: Scenario, settings: Settings, target: Path) -> bool:
+    """One scenario of the full run: whether every target holds."""
+    return run(scenario, settings, target) == HELD
+
+
+def told(line: str) -> None:
+    """Where the full run is."""
+    print(f"\n=== {line}", flush=True)
 
 
 def compared(before: Path, after: Path) -> int:
@@ -123,6 +165,34 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     reporting.add_argument(
         "--html", type=Path, metavar="FILE", help="write HTML with plots (default: print Markdown)"
     )
+    everything = commands.add_parser(
+        "full", help="everything that has a target, in about a quarter of an hour, and the page of it"
+    )
+    everything.add_argument(
+        "only", nargs="*", metavar="SCENARIO", help="only these, beside what was measured before"
+    )
+    everything.add_argument(
+        "--no-run", action="store_true", help="measure nothing: only write the page of what was measured"
+    )
+    everything.add_argument("--peers", action="store_true", help="other brokers too")
+    everything.add_argument(
+        "--quick", action="store_true", help="as short as can be, to see that everything runs"
+    )
+    everything.add_argument(
+        "--results",
+        type=Path,
+        default=full.RESULTS,
+        metavar="DIR",
+        help="where each run's JSON goes (default: bench/results)",
+    )
+    everything.add_argument(
+        "--page",
+        type=Path,
+        metavar="FILE.md",
+        help="write the results below this page's marker, and with plots into the .html beside it "
+        "(docs/performance.md)",
+    )
+    on_a_disk(everything)
     running = commands.add_parser("run", help="run a scenario")
     running.add_argument(
         "scenario", choices=sorted(SCENARIOS), metavar="SCENARIO", help="one of those that `list` names"
@@ -197,6 +267,11 @@ def measuring(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seconds", type=positive, default=3.0, metavar="N", help="length of a match (default: 3)"
     )
+    on_a_disk(parser)
+
+
+def on_a_disk(parser: argparse.ArgumentParser) -> None:
+    """Where data goes."""
     parser.add_argument(
         "--directory",
         type=Path,

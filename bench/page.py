@@ -111,8 +111,8 @@ def targets(run: dict[str, Any]) -> tuple[list[str], Rows]:
 
 def every_target(runs: Sequence[dict[str, Any]]) -> tuple[list[str], Rows]:
     """The targets of all runs in one table."""
-    rows = [[run["scenario"], *row] for run in runs for row in targets(run)[1]]
-    return ["", "what", *targets(runs[0])[0][1:]], rows
+    rows = [[f"{run['scenario']}: {row[0]}", *row[1:]] for run in runs for row in targets(run)[1]]
+    return targets(runs[0])[0], rows
 
 
 def table(columns: list[str], rows: Rows) -> list[str]:

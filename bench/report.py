@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -67,7 +67,11 @@ def workload(comparison: Comparison) -> dict[str, Any]:
             name: {
                 "rate": asdict(comparison.rate[name]),
                 "ratio": asdict(comparison.ratio[name]),
-                "rounds": [asdict(result) for result in results],
+                # One round's time line is enough to draw, and most of what a round holds.
+                "rounds": [
+                    asdict(result if number == 0 else replace(result, timeline=()))
+                    for number, result in enumerate(results)
+                ],
             }
             for name, results in comparison.rounds.items()
         },

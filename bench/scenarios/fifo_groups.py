@@ -49,7 +49,7 @@ DRAINED = 60_000
 MEMORY = {"held": 1 << 30, "on disk": 16 << 20}
 """Bytes of messages that the daemon holds: enough for all that is drained, and for a sixth of it."""
 
-CYCLE_RATIO = 0.6
+CYCLE_RATIO = 0.65
 RECEIVE_RATIO = 2.0
 
 

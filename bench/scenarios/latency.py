@@ -15,19 +15,10 @@ from statistics import median
 from bench.contestants import BareLoop, Daemon
 from bench.figures import Check, at_most, none
 from bench.histogram import Latency
-from bench.match import Crew, Result, Workload, play
+from bench.match import Result, Workload, play
 from bench.scenario import Comparison, Outcome, Scenario, Settings, Watch, interleaved
-from bench.scenarios.queue_cycle import LONE
-from bench.store import NEVER
+from bench.scenarios.queue_cycle import LONE, SENDS
 
-SENDS = Workload(
-    name="sends",
-    title="sends alone, single messages, 64 outstanding",
-    batch=1,
-    producers=Crew(connections=4, outstanding=16),
-    consumers=None,
-    backlog=NEVER,
-)
 SHARE = 0.7
 LONE_RATIO = 1.5
 TAIL = 10.0

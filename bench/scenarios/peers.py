@@ -10,8 +10,7 @@ from bench.contestants import BareLoop, Daemon
 from bench.figures import none
 from bench.peers.servers import PEERS, installed
 from bench.scenario import Outcome, Scenario, Settings, Watch, interleaved
-from bench.scenarios.latency import SENDS
-from bench.scenarios.queue_cycle import BATCHES, LONE
+from bench.scenarios.queue_cycle import BATCHES, LONE, SENDS
 
 WORKLOADS = (BATCHES, SENDS, LONE)
 

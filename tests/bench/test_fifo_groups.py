@@ -21,7 +21,7 @@ EMPTY = Cost(took=100.0, worked=10.0)
 
 def judged(
     *,
-    cycle: float = 60.0,
+    cycle: float = 65.0,
     lost: int = 0,
     long: Cost = FULL,
     blocked: Cost = FULL,
@@ -40,7 +40,7 @@ def test_fifo_groups_hold_when_every_figure_is_at_its_target() -> None:
 @pytest.mark.parametrize(
     ("figures", "named"),
     [
-        ({"cycle": 59.0}, "full cycle"),
+        ({"cycle": 64.0}, "full cycle"),
         ({"long": replace(FULL, took=201.0)}, "a long queue, in ratio to an empty one, time"),
         ({"long": replace(FULL, worked=21.0)}, "a long queue, in ratio to an empty one, processor time"),
         ({"blocked": replace(FULL, took=201.0)}, "blocked group, in ratio to an empty one, time"),

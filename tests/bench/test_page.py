@@ -66,7 +66,7 @@ def test_several_runs_have_all_their_targets_in_one_table_first(
     assert command.main(["report", path, path]) == command.HELD
     said = capsys.readouterr().out
     assert said.startswith("## All targets")
-    assert said.count("| tiny | more | 0.5 | 1 | yes |") == 2
+    assert said.count("| tiny: more | 0.5 | 1 | yes |") == 2
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
