@@ -55,12 +55,14 @@ def notification(dice: random.Random, scope: str) -> Notification:
         "price": dice.randrange(100),
     }
     if scope == "MessageBody":
-        return Notification(PublishEntry("", attributes=None), json.dumps({**said, "text": "x" * 900}))
+        return Notification(
+            PublishEntry("", attributes=None), {"default": json.dumps({**said, "text": "x" * 900})}
+        )
     attributes = {
         name: ("Number", str(value)) if isinstance(value, int) else ("String", value)
         for name, value in said.items()
     }
-    return Notification(PublishEntry("", attributes=attributes), "x" * 1024)
+    return Notification(PublishEntry("", attributes=attributes), {"default": "x" * 1024})
 
 
 def one_round(scope: str, settings: Settings) -> Took:

@@ -1,6 +1,7 @@
 """Topics through crashes: state is a function of the journal, and rows with the tail give the same."""
 
 import asyncio
+import json
 import random
 from collections import Counter
 
@@ -25,13 +26,39 @@ class Model:
     def __init__(self) -> None:
         self.topics: dict[str, dict[str, str]] = {}
         self.held: dict[str, Counter[str]] = {}
+        self.hooks: dict[str, tuple[str, Counter[str]]] = {}
 
 
-async def step(house: House, model: Model, dice: random.Random, number: int) -> None:
+async def hook(house: House, name: str) -> str:
+    """Subscribe a web hook, which confirms; its ARN."""
+    answer = await house.call(t.Subscribe(topic=name, protocol="http", endpoint="http://example.org"))
+    assert answer["pending"]
+    hidden = hidden_queue(house, answer["subscription"])
+    [question] = await house.receive(1, hidden)
+    confirmed = await house.call(t.ConfirmSubscription(token=json.loads(question[BODY])["Token"]))
+    assert confirmed == {"subscription": answer["subscription"]}
+    await house.delete(question[HANDLE], queue=hidden)
+    return str(answer["subscription"])
+
+
+async def step(  # noqa: C901  # a table of what can happen
+    house: House, model: Model, dice: random.Random, number: int
+) -> None:
     """Something happens, to the house and to the model."""
     name, queue = dice.choice(TOPICS), dice.choice(QUEUES)
     match dice.choice(
-        ["create", "delete", "subscribe", "unsubscribe", "queue", "drop", "take", *["publish"] * 6]
+        [
+            "create",
+            "delete",
+            "subscribe",
+            "unsubscribe",
+            "hook",
+            "unhook",
+            "queue",
+            "drop",
+            "take",
+            *["publish"] * 6,
+        ]
     ):
         case "create":
             await topic(house, name)
@@ -39,12 +66,17 @@ async def step(house: House, model: Model, dice: random.Random, number: int) -> 
         case "delete" if dice.random() < 0.3:
             await house.call(t.DeleteTopic(topic=name))
             model.topics.pop(name, None)
+            model.hooks.pop(name, None)
         case "subscribe" if name in model.topics:
             arn = await subscribe(house, queue, name, raw_message_delivery=True)
             model.topics[name][queue] = arn
         case "unsubscribe" if model.topics.get(name):
             queue, arn = model.topics[name].popitem()
             await house.call(t.Unsubscribe(subscription=arn))
+        case "hook" if name in model.topics and name not in model.hooks:
+            model.hooks[name] = await hook(house, name), Counter()
+        case "unhook" if name in model.hooks and dice.random() < 0.3:
+            await house.call(t.Unsubscribe(subscription=model.hooks.pop(name)[0]))
         case "queue":
             await house.create(queue)
             model.held.setdefault(queue, Counter())
@@ -60,6 +92,8 @@ async def step(house: House, model: Model, dice: random.Random, number: int) -> 
                 f"{number}-{place}-{'x' * dice.randrange(60)}" for place in range(dice.choice([1, 1, 3]))
             ]
             await publish(house, *texts, name=name)
+            if name in model.hooks:
+                model.hooks[name][1].update(texts)
             for each in model.topics[name]:
                 if each in model.held:
                     model.held[each].update(texts)
@@ -70,13 +104,31 @@ async def same(house: House, model: Model) -> None:
     assert (await house.call(t.ListTopics()))["topics"] == sorted(model.topics)
     for name, subscriptions in model.topics.items():
         listed = (await house.call(t.ListSubscriptions(topic=name)))["subscriptions"]
-        assert {each["endpoint"].rpartition(":")[2]: each["subscription"] for each in listed} == subscriptions
+        queues = {
+            e["endpoint"].rpartition(":")[2]: e["subscription"] for e in listed if e["protocol"] == "sqs"
+        }
+        assert queues == subscriptions
+        hooks = [each["subscription"] for each in listed if each["protocol"] == "http"]
+        assert hooks == ([model.hooks[name][0]] if name in model.hooks else [])
+    for arn, held in model.hooks.values():
+        found = Counter[str]()
+        while more := await house.receive(10, hidden_queue(house, arn)):
+            found.update(json.loads(message[BODY])["Message"] for message in more)
+        assert found == held
     for queue, held in model.held.items():
         found = Counter[str]()
         while more := await house.receive(10, queue):
             found.update(message[BODY] for message in more)
         assert found == +held, queue
         await house.wait(30_000)
+
+
+def hidden_queue(house: House, arn: str) -> str:
+    """Where what a web hook is to get waits."""
+    found = house.topics.subscription(arn)
+    assert isinstance(found, tuple)
+    assert found[1].number
+    return found[1].queue
 
 
 @pytest.mark.parametrize("seed", [2, 3, 5, 6])

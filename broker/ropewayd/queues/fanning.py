@@ -14,6 +14,7 @@ from .actions import SendEntry
 from .attributes import check_message_attributes
 from .backlog import Backlog
 from .events import Content, MessagesFanned
+from .hidden import MAX_SIZE, is_hidden
 from .message import size_of
 from .records import MAX_SEQUENCE
 from .registry import Registry
@@ -96,7 +97,7 @@ class Fan:
             return picks
         attributes = queue.attributes
         refused: list[int] = []
-        room = attributes.maximum_message_size - len(own)
+        room = MAX_SIZE if is_hidden(queue.scope) else attributes.maximum_message_size - len(own)
         if self._largest > room:
             refused = [n for n in picks if n in self._unfit or self._sizes[n] > room]
             picks = [n for n in picks if n not in refused]

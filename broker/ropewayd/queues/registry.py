@@ -14,6 +14,7 @@ from ropewayd.store.protocol import Corrupt, Record
 from ropewayd.vocabulary.errors import QueueDoesNotExist
 from ropewayd.vocabulary.names import Scope, read_queue_arn
 
+from . import hidden
 from .actions import QueueAttributes
 from .attributes import stored
 from .deduplication import Ids
@@ -115,6 +116,12 @@ class Registry:
         scope, name = self.place(called)
         return self.by_name.get(scope.called(name, self.home))
 
+    def called(self, queue: Queue) -> str:
+        """What a queue is called here."""
+        if hidden.is_hidden(queue.scope):
+            return hidden.called(queue.number)
+        return queue.scope.called(queue.name, self.home)
+
     def place(self, called: str) -> tuple[Scope, str]:
         """Where a queue of this name or ARN belongs, and its name there."""
         return read_queue_arn(called) or (self.home, called)
@@ -131,9 +138,10 @@ class Registry:
         queue = Queue(number, name, scope, attributes, at, self.wheel, self._owner, self.memory)
         self.by_number[number] = queue
         if self._settled:
-            self.by_name[scope.called(name, self.home)] = queue
-            insort(self.names.setdefault(scope, []), name)
-            self.sources.add(queue)
+            self.by_name[self.called(queue)] = queue
+            if not hidden.is_hidden(scope):
+                insort(self.names.setdefault(scope, []), name)
+                self.sources.add(queue)
         else:
             queue.replaying = True
         return queue
@@ -144,8 +152,10 @@ class Registry:
         self._holders.pop(queue.number, None)
         del self.by_number[queue.number]
         if self._settled:
+            del self.by_name[self.called(queue)]
+            if hidden.is_hidden(queue.scope):
+                return remains
             self.sources.discard(queue)
-            del self.by_name[queue.scope.called(queue.name, self.home)]
             names = self.names[queue.scope]
             del names[bisect_left(names, queue.name)]
             if not names:
@@ -156,14 +166,15 @@ class Registry:
         """Recovery is over: from now on queues have names. In a tail a name's old incarnation can come after
         the record of its new one."""
         self._settled = True
-        home, by_name = self.home, self.by_name
+        by_name = self.by_name
         for queue in self.by_number.values():
-            by_name[queue.scope.called(queue.name, home)] = queue
-        for queue in by_name.values():
+            by_name[self.called(queue)] = queue
+        seen = [queue for queue in by_name.values() if not hidden.is_hidden(queue.scope)]
+        for queue in seen:
             self.names.setdefault(queue.scope, []).append(queue.name)
         for names in self.names.values():
             names.sort()
-        self.sources.settle(by_name.values())
+        self.sources.settle(seen)
 
     def restore(self, number: int, record: QueueRecord, lsn: int) -> None:
         """Recovery: a queue as its record says it."""

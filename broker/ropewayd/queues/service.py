@@ -29,6 +29,7 @@ from .decide import deciders
 from .deduplication import IDS, Forget
 from .delays import Near, ahead
 from .fanning import Fanning
+from .hidden import is_hidden
 from .message import OVERHEAD, sizes
 from .meter import Meter
 from .movetask import Pace
@@ -420,7 +421,8 @@ class Queues:
 
     def seen(self, most: int, now: int) -> tuple[list[Seen], int]:
         """At most so many queues as who watches sees them, and how many more there are."""
-        queues: Iterable[Queue] = islice(self._registry.by_name.values(), most)
+        every = (q for q in self._registry.by_name.values() if not is_hidden(q.scope))
+        queues: Iterable[Queue] = islice(every, most)
         found = [
             Seen(
                 *(q.number, q.scope.account, q.scope.region, q.name),
@@ -430,7 +432,7 @@ class Queues:
             )
             for q in queues
         ]
-        return found, len(self._registry.by_name) - len(found)
+        return found, sum(map(len, self._registry.names.values())) - len(found)
 
     def held(self) -> dict[str, int]:
         """How many queues and messages there are, and where."""

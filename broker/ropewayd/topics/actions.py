@@ -13,6 +13,7 @@ from msgspec import Meta
 from ropewayd.queues.actions import MessageAttribute, TagKey, Token, TraceHeader
 from ropewayd.vocabulary.action import Action, BatchEntry, BatchSize
 from ropewayd.vocabulary.errors import (
+    AccessDenied,
     EmptyBatchRequest,
     InvalidAttributeName,
     InvalidAttributeValue,
@@ -56,7 +57,10 @@ class TopicAttributes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, g
         Annotated[str, Meta(max_length=2048, description="A KMS key's id, kept and told.")] | None
     ) = None
     signature_version: (
-        Annotated[Literal["1", "2"], Meta(description="Kept and told: nothing is signed yet.")] | None
+        Annotated[
+            Literal["1", "2"], Meta(description="How web hooks' messages are signed: by SHA-1 or SHA-256.")
+        ]
+        | None
     ) = None
     tracing_config: Annotated[Literal["PassThrough", "Active"], Meta(description="Kept and told.")] | None = (
         None
@@ -128,6 +132,16 @@ class SubscriptionAttributes(
         DeadLetters | None,
         Meta(description="Where messages go that its queue does not take; see below."),
     ] = None
+    delivery_policy: Annotated[
+        str | None,
+        Meta(
+            description="Of http and https: how often, how soon and as what type messages are sent, a JSON "
+            "object. Empty text removes it."
+        ),
+    ] = None
+    subscription_role_arn: (
+        Annotated[str, Meta(max_length=2048, description="Of firehose; kept and told.")] | None
+    ) = None
 
 
 GivenAttributes = Annotated[
@@ -187,8 +201,8 @@ class GetTopicAttributes(Action):
 
     code: ClassVar[int] = 63
     answer: ClassVar[str] = (
-        "A map: every attribute that is set, and `arn`, `owner` (an account), `created_at`, `confirmed` and "
-        "`deleted` (numbers of subscriptions)."
+        "A map: every attribute that is set, and `arn`, `owner` (an account), `created_at`, `confirmed`, "
+        "`pending` and `deleted` (numbers of subscriptions)."
     )
     errors: ClassVar[tuple[type[RopewayError], ...]] = (NotFound,)
 
@@ -274,12 +288,18 @@ class RemoveTopicPermission(Action):
 
 
 class Subscribe(Action):
-    """Subscribe a queue to a topic: what is published from now on goes there too. A subscription that is
-    there already is fine if each attribute that is given is as it is."""
+    """Subscribe a queue, or somebody else, to a topic: what is published from now on goes there too. A
+    subscription that is there already is fine if each attribute that is given is as it is.
+
+    Web hooks and mailboxes are asked first, and get nothing before they confirm (ConfirmSubscription); asking
+    for one that has not, asks it again."""
 
     code: ClassVar[int] = 70
     grows: ClassVar[bool] = True
-    answer: ClassVar[str] = "A map: `subscription` (its ARN), `created` (false if it was there)."
+    answer: ClassVar[str] = (
+        "A map: `subscription` (its ARN), `created` (false if it was there), `pending` (true if it is to be "
+        "confirmed)."
+    )
     errors: ClassVar[tuple[type[RopewayError], ...]] = (
         NotFound,
         *_ATTRIBUTES,
@@ -293,11 +313,17 @@ class Subscribe(Action):
         Meta(
             min_length=1,
             max_length=2048,
-            description="A queue's ARN or name. It need not be there (yet).",
+            description="A queue's ARN or name, which need not be there (yet); a URL; a mailbox; a phone "
+            "number; a function's or a stream's ARN.",
         ),
     ]
     protocol: Annotated[
-        str, Meta(max_length=32, description="`sqs`: a queue. No other is delivered by this version.")
+        str,
+        Meta(
+            max_length=32,
+            description="`sqs`: a queue. `http`, `https`: a web hook. `email`, `email-json`: a mailbox. "
+            "`sms`: a phone. `lambda`: a function. `firehose`: a stream.",
+        ),
     ] = "sqs"
     attributes: GivenAttributes = msgspec.field(default_factory=dict)
 
@@ -312,13 +338,42 @@ class Unsubscribe(Action):
     subscription: SubscriptionName
 
 
+class UnsubscribeUnsigned(Unsubscribe):
+    """The daemon's own: as Unsubscribe, of somebody who gave no signature where others need one."""
+
+    code: ClassVar[int] = -61
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (InvalidParameterValue, AccessDenied)
+
+
+class ConfirmSubscription(Action):
+    """Confirm a subscription with the token that its subscriber was told, within two days. One that is
+    confirmed already is fine."""
+
+    code: ClassVar[int] = 76
+    answer: ClassVar[str] = "A map: `subscription` (its ARN)."
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (InvalidParameterValue,)
+
+    token: Annotated[str, Meta(min_length=1, max_length=256, description="The token.")]
+    topic: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=MAX_TOPIC_REFERENCE)] | None,
+        Meta(description="The topic's name or ARN. Its region is looked at; the token says the rest."),
+    ] = None
+    guarded: Annotated[
+        bool,
+        Meta(
+            description="Whether a call to Unsubscribe without a signature is not to end it "
+            "(AuthenticateOnUnsubscribe)."
+        ),
+    ] = False
+
+
 class ListSubscriptions(Action):
     """List subscriptions, those of one topic or all of one account and region, in pages."""
 
     code: ClassVar[int] = 72
     answer: ClassVar[str] = (
         "A map: `subscriptions` (a list of maps: `subscription` and `topic` (their ARNs), `protocol`, "
-        "`endpoint`, `owner`), `next` (what to give as `after`, nil at the end)."
+        "`endpoint`, `owner`, `pending`), `next` (what to give as `after`, nil at the end)."
     )
     errors: ClassVar[tuple[type[RopewayError], ...]] = (NotFound,)
 
@@ -338,8 +393,9 @@ class GetSubscriptionAttributes(Action):
     code: ClassVar[int] = 73
     answer: ClassVar[str] = (
         "A map: every attribute that is set or has a default, and `subscription` and `topic` (their ARNs), "
-        "`protocol`, `endpoint`, `owner`, `created_at`; and, since the daemon started, `delivered`, "
-        "`filtered`, `dead_lettered` and `failed` (numbers of messages)."
+        "`protocol`, `endpoint`, `owner`, `created_at`, `pending`, `guarded`, `asked` (whether it had to be "
+        "confirmed); and, since the daemon "
+        "started, `delivered`, `filtered`, `dead_lettered` and `failed` (numbers of messages)."
     )
     errors: ClassVar[tuple[type[RopewayError], ...]] = (NotFound, InvalidParameterValue)
 

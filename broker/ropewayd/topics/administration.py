@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from ropewayd.kernel.service import Decision, Outcome
+from ropewayd.queues.events import QueueDeleted
 from ropewayd.queues.owning import check_tags
 from ropewayd.vocabulary.action import Action
 from ropewayd.vocabulary.errors import InvalidParameterValue, OverLimit, RopewayError
@@ -81,7 +82,10 @@ class Administration:
 
     def delete(self, action: a.DeleteTopic, now: int) -> Outcome:
         topic = self._registry.find(action.topic)
-        return Decision({}) if topic is None else Decision({}, (e.TopicDeleted(topic.number),))
+        if topic is None:
+            return Decision({})
+        hidden = [QueueDeleted(each.number, now) for each in topic.subscriptions.values() if each.number]
+        return Decision({}, (e.TopicDeleted(topic.number), *hidden))
 
     def list_topics(self, action: a.ListTopics, now: int) -> Outcome:
         home = self._registry.home
@@ -98,7 +102,8 @@ class Administration:
         answer["arn"] = topic.arn
         answer["owner"] = topic.scope.account
         answer["created_at"] = topic.created_at
-        answer["confirmed"] = len(topic.subscriptions)
+        answer["confirmed"] = len(topic.subscriptions) - topic.pending
+        answer["pending"] = topic.pending
         answer["deleted"] = topic.deleted
         return Decision(answer)
 

@@ -15,6 +15,7 @@ from ropewayd.vocabulary.errors import (
 from ropewayd.vocabulary.fitting import explain
 from ropewayd.vocabulary.names import FIFO_SUFFIX, TOPIC_NAME, Scope, read_queue_arn
 
+from . import delivery_policy
 from .actions import SubscriptionAttributes, TopicAttributes
 from .filter_policy import FilterPolicy
 from .policy import MAX_BYTES, is_object
@@ -70,6 +71,14 @@ def read_subscription(
     read = _read(given, SubscriptionAttributes, "A subscription")
     if isinstance(read, RopewayError):
         return read
+    if read.get("delivery_policy") is not None:
+        try:
+            delivery_policy.read(read["delivery_policy"])
+        except ValueError as wrong:
+            return InvalidParameterValue(
+                f"The attribute delivery_policy is not valid. Reason: DeliveryPolicy: {str(wrong)[:300]}",
+                "attributes.delivery_policy",
+            )
     letters = read.get("redrive_policy")
     if letters is not None:
         place = read_queue_arn(letters["dead_letter_target_arn"])

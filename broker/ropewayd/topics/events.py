@@ -53,6 +53,10 @@ class Subscribed(msgspec.Struct, array_like=True, tag=44, gc=False, frozen=True)
     endpoint: str
     owner: str
     attributes: dict[str, Any]
+    queue: int = 0
+    """The hidden queue of what its subscriber is to get, if that is not a queue."""
+    token: bytes = b""
+    """It waits for somebody to confirm it with this."""
 
 
 class Unsubscribed(msgspec.Struct, array_like=True, tag=45, gc=False, frozen=True):
@@ -68,6 +72,14 @@ class SubscriptionAttributesSet(msgspec.Struct, array_like=True, tag=46, gc=Fals
     number: int
     id: bytes
     attributes: dict[str, Any]
+
+
+class SubscriptionConfirmed(msgspec.Struct, array_like=True, tag=48, gc=False, frozen=True):
+    """The subscriber wants it. `guarded`: it is not to be ended by a call without a signature."""
+
+    number: int
+    id: bytes
+    guarded: bool = False
 
 
 class Published(msgspec.Struct, array_like=True, tag=47, gc=False, frozen=True):

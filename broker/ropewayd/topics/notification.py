@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -21,7 +22,10 @@ from ropewayd.vocabulary.names import show_message_id
 
 from .actions import PublishEntry
 from .filter_policy import FilterPolicy, Seen
+from .subscriber import PUSHED
 
+CONFIRMATION: Final = "SubscriptionConfirmation"
+"""The type of a message that asks its subscriber to confirm."""
 ENCODING: Final = "Ropeway.BodyEncoding"
 """The attribute of the envelope that says that a message of bytes is in it in base64."""
 _encode = msgspec.json.Encoder().encode
@@ -35,6 +39,7 @@ class Notification:
         "_by_body",
         "_read",
         "attributes",
+        "bodies",
         "body",
         "deduplication_id",
         "entry",
@@ -43,9 +48,11 @@ class Notification:
         "sequence_number",
     )
 
-    def __init__(self, entry: PublishEntry, body: str | bytes) -> None:
+    def __init__(self, entry: PublishEntry, bodies: Mapping[str, str | bytes]) -> None:
         self.entry = entry
-        self.body = body
+        self.bodies = bodies
+        """By protocol, where it has a structure; `default` is for all others."""
+        self.body = bodies.get("sqs", bodies["default"])
         self.attributes = entry.attributes or None
         self.group = entry.group
         self.deduplication_id = entry.deduplication_id
@@ -77,6 +84,14 @@ class Notification:
             return Content(self.body, self.attributes, system)
         return Content(self._envelope(arn, address, now), None, system)
 
+    def waiting(self, arn: str, protocol: str, now: int) -> Content:
+        """What waits in a hidden queue for its delivery by a protocol: the envelope, with the message for
+        that protocol."""
+        own, self.body = self.body, self.bodies.get(protocol, self.bodies["default"])
+        content = Content(self._envelope(arn, "", now), None, None)
+        self.body = own
+        return content
+
     def _envelope(self, arn: str, address: str, now: int) -> str | list[str]:
         attributes, message = self.attributes or {}, self.body
         if isinstance(message, bytes):
@@ -89,7 +104,7 @@ class Notification:
         if self.entry.subject is not None:
             told["Subject"] = self.entry.subject
         told["Message"] = message
-        told["Timestamp"] = _shown(now)
+        told["Timestamp"] = shown_time(now)
         head = _encode(told).decode()[:-1]
         tail = "}"
         if attributes:
@@ -102,21 +117,20 @@ class Notification:
         return [f'{head},"UnsubscribeURL":"{address}/?Action=Unsubscribe&SubscriptionArn={arn}:', f'"{tail}']
 
 
-def body_for_queues(entry: PublishEntry, field: str) -> str | bytes | RopewayError:
-    """What queues get of a message: with the structure json what it says for them."""
-    body: str | bytes = entry.body
+def bodies_of(entry: PublishEntry, field: str) -> Mapping[str, str | bytes] | RopewayError:
+    """What subscribers get of a message, by protocol: with the structure json what it says for each."""
     if entry.structure is None:
-        return body
+        return {"default": entry.body}
     try:
-        said = json.loads(body, object_pairs_hook=_unique)
+        said = json.loads(entry.body, object_pairs_hook=_unique)
     except (ValueError, RecursionError):
         return _wrong("JSON message body failed to parse", field)
     if type(said) is not dict:
         return _wrong("JSON message body failed to parse", field)
     if type(said.get("default")) is not str:
         return _wrong("No default entry in JSON message body", field)
-    chosen = said.get("sqs", said["default"])
-    if type(chosen) is not str or not chosen or not _has_utf8(chosen):
+    chosen = {name: said[name] for name in ("default", "sqs", *PUSHED) if name in said}
+    if any(type(each) is not str or not each or not _has_utf8(each) for each in chosen.values()):
         return _wrong("JSON message body failed to parse", field)
     return chosen
 
@@ -152,6 +166,7 @@ def _text(value: str | bytes) -> str:
     return base64.b64encode(value).decode() if isinstance(value, bytes) else value
 
 
-def _shown(now: int) -> str:
+def shown_time(now: int) -> str:
+    """A time of the daemon's clock as messages tell it."""
     at = datetime.fromtimestamp(now // 1000, UTC)
     return f"{at:%Y-%m-%dT%H:%M:%S}.{now % 1000:03}Z"

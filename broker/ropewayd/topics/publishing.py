@@ -29,7 +29,7 @@ from ropewayd.vocabulary.errors import (
 from . import actions as a
 from . import events as e
 from .message_attributes import check_message_attributes
-from .notification import Notification, body_for_queues, content_id
+from .notification import Notification, bodies_of, content_id
 from .records import sequence_number
 from .registry import Registry, missing
 from .screening import Screen
@@ -116,6 +116,8 @@ class Publishing:
         everything = list(range(len(notes)))
         told: list[tuple[Meter, int, int, int]] = []
         for subscription in topic.subscriptions.values():
+            if subscription.pending:
+                continue
             policy = subscription.filter
             wanted = everything
             if policy is not None:
@@ -123,6 +125,11 @@ class Publishing:
                 if not wanted:
                     told.append((subscription.meter, 0, 0, 0))
                     continue
+            if subscription.number:
+                # What becomes of it is counted when it is delivered (see deliveries/).
+                fan.add(subscription.queue, copies.pushed(wanted, subscription.protocol))
+                subscription.meter.filtered += len(notes) - len(wanted)
+                continue
             lettered, failed = self._copy(fan, copies, subscription, wanted)
             if fan.needs is not None:
                 return fan.needs
@@ -156,7 +163,7 @@ class Publishing:
 class _Copies:
     """The forms in which messages go to queues, each made once, when it is first needed."""
 
-    __slots__ = ("_fan", "_forms", "_notes", "_now", "_topic", "address", "fifo")
+    __slots__ = ("_fan", "_forms", "_notes", "_now", "_pushed", "_topic", "address", "fifo")
 
     def __init__(self, fan: Fan, topic: Topic, notes: Sequence[Notification], address: str, now: int) -> None:
         self.address = address
@@ -166,6 +173,7 @@ class _Copies:
         self._notes = notes
         self._now = now
         self._forms: dict[tuple[bool, bool], list[int]] = {}
+        self._pushed: dict[str, list[int]] = {}
 
     def of(self, wanted: list[int], *, raw: bool, fifo: bool) -> list[int]:
         """These messages in this form, as the fan-out calls them."""
@@ -181,6 +189,15 @@ class _Copies:
                     )
                 )
                 for note in self._notes
+            ]
+        return form if len(wanted) == len(form) else [form[n] for n in wanted]
+
+    def pushed(self, wanted: list[int], protocol: str) -> list[int]:
+        """These messages as they wait for their delivery by such a protocol."""
+        form = self._pushed.get(protocol)
+        if form is None:
+            form = self._pushed[protocol] = [
+                self._fan.put(note.waiting(self._topic.arn, protocol, self._now)) for note in self._notes
             ]
         return form if len(wanted) == len(form) else [form[n] for n in wanted]
 
@@ -209,7 +226,7 @@ def _read(topic: Topic, entry: a.PublishEntry, index: int) -> Notification | Rop
     problem = _order_problem(topic, entry, index)
     if problem is not None:
         return problem
-    shown = body_for_queues(entry, field)
+    shown = bodies_of(entry, field)
     if isinstance(shown, RopewayError):
         return shown
     note = Notification(entry, shown)

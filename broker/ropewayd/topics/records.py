@@ -48,6 +48,10 @@ class SubscriptionRecord(msgspec.Struct, array_like=True, gc=False, frozen=True)
     owner: str
     at: int
     attributes: dict[str, Any]
+    queue: int = 0
+    token: bytes = b""
+    pending: bool = False
+    guarded: bool = False
 
 
 def topic_key(number: int) -> bytes:

@@ -19,6 +19,7 @@ from ropewayd.kernel.wheel import Wheel
 from ropewayd.queues.fanning import Fanning
 from ropewayd.store.protocol import Key, Record, Slice, Space
 from ropewayd.vocabulary.action import Action
+from ropewayd.vocabulary.errors import RopewayError
 from ropewayd.vocabulary.names import Scope
 
 from . import events as e
@@ -60,9 +61,11 @@ class Topics:
         self.publishing = Publishing(self._registry, fanning, entropy)
         self._deciders = {
             **Administration(self._registry).table(),
-            **Subscribing(self._registry, entropy).table(),
+            **Subscribing(self._registry, fanning, entropy).table(),
             **self.publishing.table(),
         }
+        self.pushed: Callable[[Topic, Subscription], None] | None = None
+        """Told of each subscription that is made whose subscriber is no queue."""
         self._spilling = Spilling(self._registry)
         self.spill: Callable[[Touch, SliceBuilder], Touch] = self._spilling.spill
 
@@ -78,6 +81,7 @@ class Topics:
             e.Subscribed: self._subscribed,
             e.Unsubscribed: self._unsubscribed,
             e.SubscriptionAttributesSet: self._subscription_set,
+            e.SubscriptionConfirmed: self._confirmed,
             e.Published: self._published,
         }
 
@@ -140,9 +144,13 @@ class Topics:
         if topic is None:
             return None
         if event.id not in topic.subscriptions:
-            made = Subscription(event.id, event.protocol, event.endpoint, event.owner, event.at)
+            made = Subscription(
+                *(event.id, event.protocol, event.endpoint, event.owner, event.at, event.queue, event.token)
+            )
             made.set(event.attributes, self._registry.home)
             topic.add(made)
+            if made.number and self.pushed is not None:
+                self.pushed(topic, made)
         return Subscriber(event.number, event.id)
 
     def _unsubscribed(self, event: e.Unsubscribed, lsn: int) -> Touch:
@@ -165,6 +173,15 @@ class Topics:
             topic.policies -= subscription.filter is not None
             subscription.set(event.attributes, self._registry.home)
             topic.policies += subscription.filter is not None
+        return Subscriber(event.number, event.id)
+
+    def _confirmed(self, event: e.SubscriptionConfirmed, lsn: int) -> Touch:
+        topic = self._registry.by_number.get(event.number)
+        subscription = None if topic is None else topic.subscriptions.get(event.id)
+        if topic is None or subscription is None:
+            return None
+        if lsn > subscription.stored:
+            topic.confirm(subscription, event.guarded)
         return Subscriber(event.number, event.id)
 
     def _published(self, event: e.Published, lsn: int) -> Touch:
@@ -205,6 +222,15 @@ class Topics:
         """(topics, subscriptions to them)."""
         topics = self._registry.by_number.values()
         return len(topics), sum(len(topic.subscriptions) for topic in topics)
+
+    def pushes(self) -> list[tuple[Topic, Subscription]]:
+        """The subscriptions whose subscribers are no queues."""
+        topics = self._registry.by_number.values()
+        return [(topic, each) for topic in topics for each in topic.subscriptions.values() if each.number]
+
+    def subscription(self, arn: str) -> tuple[Topic, Subscription] | RopewayError:
+        """The topic and the subscription of this ARN."""
+        return self._registry.subscription(arn)
 
     def seen(self, most: int) -> tuple[list[Seen], int]:
         """At most so many subscriptions as who watches sees them, and how many more there are."""

@@ -138,7 +138,10 @@ class Spilling:
         if topic is None:
             return  # the topic ended, and this record is still to be dropped
         assert type(record.key) is bytes
-        found = Subscription(record.key[9:], said.protocol, said.endpoint, said.owner, said.at)
+        found = Subscription(
+            *(record.key[9:], said.protocol, said.endpoint, said.owner, said.at, said.queue, said.token)
+        )
+        found.pending, found.guarded = said.pending, said.guarded
         found.set(said.attributes, self._registry.home)
         found.stored = record.lsn
         topic.add(found)
@@ -163,6 +166,9 @@ def _put_topic(topic: Topic, into: SliceBuilder) -> None:
 def _put_subscription(number: int, each: Subscription, into: SliceBuilder) -> None:
     if each.stored < into.part:
         attributes: dict[str, Any] = msgspec.to_builtins(each.attributes)
-        record = SubscriptionRecord(VERSION, each.protocol, each.endpoint, each.owner, each.at, attributes)
+        record = SubscriptionRecord(
+            *(VERSION, each.protocol, each.endpoint, each.owner, each.at, attributes),
+            *(each.number, each.token, each.pending, each.guarded),
+        )
         into.put(TOPICS, subscription_key(number, each.id), _encode(record))
         each.stored = into.lsn

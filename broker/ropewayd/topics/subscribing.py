@@ -4,41 +4,59 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping
+from hmac import compare_digest
 from typing import Any
 
 import msgspec
 
-from ropewayd.kernel.service import Decision, Outcome
+from ropewayd.kernel.service import Decision, Event, Outcome
+from ropewayd.queues import hidden
+from ropewayd.queues.events import Content, MessagesSent, QueueDeleted
+from ropewayd.queues.fanning import Fanning
 from ropewayd.vocabulary.action import Action
 from ropewayd.vocabulary.errors import (
+    AccessDenied,
     InvalidParameterValue,
     OverLimit,
     RopewayError,
     UnsupportedOperation,
 )
-from ropewayd.vocabulary.names import FIFO_SUFFIX, Scope, read_queue_arn, read_subscription_arn
+from ropewayd.vocabulary.names import (
+    FIFO_SUFFIX,
+    Scope,
+    read_queue_arn,
+    read_subscription_arn,
+    show_message_id,
+)
 
 from . import actions as a
 from . import events as e
 from .attributes import read_subscription
+from .notification import CONFIRMATION, shown_time
 from .registry import Registry, missing
+from .subscriber import ASKED, LATER, PUSHED, endpoint_problem
 from .topic import Subscription, Topic
 
-LATER = frozenset(("http", "https", "email", "email-json", "sms", "lambda", "application", "firehose"))
-"""Protocols of AWS that are not delivered yet."""
+CONFIRM_WITHIN = 172_800_000
+"""Milliseconds for which a token can confirm a subscription (AWS's two days)."""
+_SECRET = 16
+"""Unguessable bytes of a token."""
 
 
 class Subscribing:
     """Decides what is asked of subscriptions. `entropy(n)` gives n unguessable bytes."""
 
-    def __init__(self, registry: Registry, entropy: Callable[[int], bytes]) -> None:
+    def __init__(self, registry: Registry, fanning: Fanning, entropy: Callable[[int], bytes]) -> None:
         self._registry = registry
+        self._fanning = fanning
         self._entropy = entropy
 
     def table(self) -> Mapping[type[Action], Callable[[Any, int], Outcome]]:
         return {
             a.Subscribe: self.subscribe,
+            a.ConfirmSubscription: self.confirm,
             a.Unsubscribe: self.unsubscribe,
+            a.UnsubscribeUnsigned: self.unsubscribe,
             a.ListSubscriptions: self.list_subscriptions,
             a.GetSubscriptionAttributes: self.attributes,
             a.SetSubscriptionAttributes: self.set_attributes,
@@ -53,6 +71,8 @@ class Subscribing:
         if isinstance(endpoint, RopewayError):
             return endpoint
         there = topic.by_endpoint.get((action.protocol, endpoint))
+        if there is not None and there.pending and now > there.at + CONFIRM_WITHIN:
+            return self._anew(topic, there, action, now)
         before = there.attributes if there is not None else a.SubscriptionAttributes()
         given = read_subscription(action.attributes, topic.scope, topic.attributes.fifo, before)
         if isinstance(given, RopewayError):
@@ -63,7 +83,9 @@ class Subscribing:
                     "It cannot be made so. Reason: Subscription already exists with different attributes",
                     "attributes",
                 )
-            return Decision({"subscription": topic.arn_of(there), "created": False})
+            events = self._ask_again(topic, there, now) if there.pending else ()
+            told = {"subscription": topic.arn_of(there), "created": False, "pending": there.pending}
+            return Decision(told, events)
         limits = registry.limits
         most = limits.max_fifo_subscriptions if topic.attributes.fifo else limits.max_subscriptions
         if len(topic.subscriptions) >= most:
@@ -72,22 +94,92 @@ class Subscribing:
             )
         if given.get("filter_policy") is not None and (problem := self._too_many(topic)) is not None:
             return problem
-        id_ = self._entropy(16)
-        event = e.Subscribed(topic.number, id_, now, action.protocol, endpoint, topic.scope.account, given)
-        made = Subscription(id_, action.protocol, endpoint, topic.scope.account, now)
-        return Decision({"subscription": topic.arn_of(made), "created": True}, (event,))
+        return self._made(topic, action.protocol, endpoint, given, now)
+
+    def _made(
+        self, topic: Topic, protocol: str, endpoint: str, given: dict[str, Any], now: int
+    ) -> Decision | RopewayError:
+        """A new subscription; of somebody who is no queue, with a hidden queue, and the question in it if
+        there is one."""
+        id_, owner = self._entropy(16), topic.scope.account
+        if protocol not in PUSHED:
+            made = Subscription(id_, protocol, endpoint, owner, now)
+            event = e.Subscribed(topic.number, id_, now, protocol, endpoint, owner, given)
+            return Decision(_told(topic, made), (event,))
+        number = self._fanning.registry.next_number
+        token = self._entropy(_SECRET) if protocol in ASKED else b""
+        made = Subscription(id_, protocol, endpoint, owner, now, number, token)
+        queue = hidden.made(number, made.own, now)
+        if isinstance(queue, RopewayError):
+            return queue
+        event = e.Subscribed(topic.number, id_, now, protocol, endpoint, owner, given, number, token)
+        if not token:
+            return Decision(_told(topic, made), (queue, event))
+        message = self._entropy(16)
+        question = MessagesSent(number, 1, now, message, [_question(topic, made, message, now)])
+        return Decision(_told(topic, made), (queue, event, question))
+
+    def _anew(self, topic: Topic, old: Subscription, action: a.Subscribe, now: int) -> Outcome:
+        """Nobody confirmed the old one in time."""
+        given = read_subscription(action.attributes, topic.scope, False, a.SubscriptionAttributes())
+        if isinstance(given, RopewayError):
+            return given
+        made = self._made(topic, action.protocol, old.endpoint, given, now)
+        if isinstance(made, RopewayError):
+            return made
+        over = (e.Unsubscribed(topic.number, old.id), QueueDeleted(old.number, now))
+        return Decision(made.answer, (*over, *made.events))
+
+    def _ask_again(self, topic: Topic, subscription: Subscription, now: int) -> tuple[Event, ...]:
+        message = self._entropy(16)
+        fan = self._fanning.begin(now)
+        fan.add(
+            subscription.queue, [fan.put(Content(_question(topic, subscription, message, now), None, None))]
+        )
+        event = fan.event()
+        return () if event is None else (event,)
+
+    def confirm(self, action: a.ConfirmSubscription, now: int) -> Outcome:
+        """The topic that a caller names says nothing: the token does (as on AWS)."""
+        wrong = InvalidParameterValue("The token is not valid. No subscription waits for it.", "token")
+        try:
+            said = bytes.fromhex(action.token)
+        except ValueError:
+            return wrong
+        number, id_, secret = int.from_bytes(said[:8], "big"), said[8:24], said[24:]
+        topic = self._registry.by_number.get(number)
+        found = None if topic is None else topic.subscriptions.get(id_)
+        if topic is None or found is None or not found.token or not compare_digest(found.token, secret):
+            return wrong
+        if action.topic is not None and self._registry.place(action.topic)[0].region != topic.scope.region:
+            return InvalidParameterValue("The topic is in another region than the token's.", "Topic")
+        answer = {"subscription": topic.arn_of(found)}
+        if not found.pending:
+            return Decision(answer)
+        if now > found.at + CONFIRM_WITHIN:
+            return InvalidParameterValue(
+                "The token is not valid any more: subscribe again, and confirm within two days.", "token"
+            )
+        return Decision(answer, (e.SubscriptionConfirmed(number, id_, action.guarded),))
 
     def _endpoint(self, topic: Topic, action: a.Subscribe) -> str | RopewayError:
         """The ARN of the queue that is subscribed, or why it cannot be."""
+        if action.protocol in PUSHED:
+            if topic.attributes.fifo:
+                return InvalidParameterValue(
+                    f"A FIFO topic delivers to queues alone, not by the protocol {action.protocol}.",
+                    "protocol",
+                )
+            return endpoint_problem(action.protocol, action.endpoint) or action.endpoint
         if action.protocol in LATER:
             return UnsupportedOperation(
-                f"The protocol {action.protocol} is not delivered by this version of Ropeway: it delivers to "
-                "queues, protocol sqs.",
-                "protocol",
+                f"The protocol {action.protocol} is not delivered by this version of Ropeway.", "protocol"
             )
         if action.protocol != "sqs":
             return InvalidParameterValue(
-                f"There is no protocol {action.protocol}; queues have sqs.", "protocol"
+                f"There is no protocol {action.protocol}; queues have sqs, all others "
+                f"{', '.join(sorted(PUSHED))}.",
+                "protocol",
             )
         endpoint = action.endpoint
         if not endpoint.startswith("arn:") and "/" not in endpoint:
@@ -131,7 +223,12 @@ class Subscribing:
         if isinstance(found, RopewayError):
             return Decision({})
         topic, subscription = found
-        return Decision({}, (e.Unsubscribed(topic.number, subscription.id),))
+        if subscription.guarded and isinstance(action, a.UnsubscribeUnsigned):
+            return AccessDenied("This subscription is ended only by a call with a signature.")
+        ended = e.Unsubscribed(topic.number, subscription.id)
+        if not subscription.number:
+            return Decision({}, (ended,))
+        return Decision({}, (ended, QueueDeleted(subscription.number, now)))
 
     def list_subscriptions(self, action: a.ListSubscriptions, now: int) -> Outcome:
         if action.topic is not None:
@@ -141,7 +238,7 @@ class Subscribing:
             listed = _of_topic(topic, action.after)
         else:
             listed = self._of_scope(action)
-        found: list[dict[str, str]] = []
+        found: list[dict[str, Any]] = []
         for topic, each in listed:
             if len(found) == action.limit:
                 return Decision({"subscriptions": found, "next": found[-1]["subscription"]})
@@ -172,6 +269,8 @@ class Subscribing:
         answer["subscription"] = topic.arn_of(subscription)
         answer |= _named(topic, subscription)
         answer["created_at"] = subscription.at
+        answer["guarded"] = subscription.guarded
+        answer["asked"] = bool(subscription.token)
         answer |= msgspec.to_builtins(subscription.meter)
         return Decision(answer)
 
@@ -202,13 +301,33 @@ def _of_topic(topic: Topic, after: str | None) -> Iterator[tuple[Topic, Subscrip
         yield topic, topic.subscriptions[id_]
 
 
-def _named(topic: Topic, subscription: Subscription) -> dict[str, str]:
+def _named(topic: Topic, subscription: Subscription) -> dict[str, Any]:
     return {
         "topic": topic.arn,
         "protocol": subscription.protocol,
         "endpoint": subscription.endpoint,
         "owner": subscription.owner,
+        "pending": subscription.pending,
     }
+
+
+def _told(topic: Topic, made: Subscription) -> dict[str, Any]:
+    return {"subscription": topic.arn_of(made), "created": True, "pending": made.pending}
+
+
+def _question(topic: Topic, subscription: Subscription, id_: bytes, now: int) -> str:
+    """What asks a subscriber to confirm, as it waits for its delivery. Where to confirm is said then."""
+    return msgspec.json.encode(
+        {
+            "Type": CONFIRMATION,
+            "MessageId": show_message_id(id_),
+            "Token": (topic.number.to_bytes(8, "big") + subscription.id + subscription.token).hex(),
+            "TopicArn": topic.arn,
+            "Message": f"Somebody subscribed this endpoint to {topic.arn}. Open SubscribeURL to confirm "
+            "that; who does nothing gets nothing.",
+            "Timestamp": shown_time(now),
+        }
+    ).decode()
 
 
 def _plain(subscription: Subscription, name: str) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from ropewayd.queues.deduplication import Ids, Remembered
+from ropewayd.queues.hidden import called
 from ropewayd.vocabulary.names import FIFO_SUFFIX, Scope, read_queue_arn
 
 from . import events as e
@@ -39,17 +40,30 @@ class Subscription:
         "endpoint",
         "fifo",
         "filter",
+        "guarded",
         "id",
         "letters",
         "meter",
+        "number",
         "own",
         "owner",
+        "pending",
         "protocol",
         "queue",
         "stored",
+        "token",
     )
 
-    def __init__(self, id_: bytes, protocol: str, endpoint: str, owner: str, at: int) -> None:
+    def __init__(
+        self,
+        id_: bytes,
+        protocol: str,
+        endpoint: str,
+        owner: str,
+        at: int,
+        number: int = 0,
+        token: bytes = b"",
+    ) -> None:
         self.id = id_
         self.own = str(uuid.UUID(bytes=id_))
         """The id as its ARN ends with it."""
@@ -59,8 +73,16 @@ class Subscription:
         self.at = at
         self.attributes = SubscriptionAttributes()
         self.filter: FilterPolicy | None = None
-        self.queue = ""
-        self.fifo = endpoint.endswith(FIFO_SUFFIX)
+        self.number = number
+        """Of the hidden queue, if its subscriber is no queue."""
+        self.queue = called(number) if number else ""
+        self.fifo = not number and endpoint.endswith(FIFO_SUFFIX)
+        self.token = token
+        """What it is confirmed with, if it had or has to be."""
+        self.pending = bool(token)
+        """Whether it waits for that: until then nothing is delivered."""
+        self.guarded = False
+        """Whether only a call with a signature ends it."""
         self.letters: str | None = None
         self.meter = Meter()
         self.stored = 0
@@ -69,7 +91,8 @@ class Subscription:
         """These have new values."""
         told = {**msgspec.to_builtins(self.attributes), **attributes}
         self.attributes = given = msgspec.convert(told, SubscriptionAttributes)
-        self.queue = _called(self.endpoint, home)
+        if not self.number:
+            self.queue = _called(self.endpoint, home)
         policy = given.redrive_policy
         self.letters = None if policy is None else _called(policy.dead_letter_target_arn, home)
         self.filter = None
@@ -91,6 +114,7 @@ class Topic:
         "next_sequence",
         "number",
         "order",
+        "pending",
         "policies",
         "scope",
         "stored",
@@ -111,6 +135,8 @@ class Topic:
         self.order: list[bytes] = []
         """The ids of all subscriptions, in order."""
         self.deleted = 0
+        self.pending = 0
+        """Subscriptions that are not confirmed."""
         self.policies = 0
         """Subscriptions that have a filter policy."""
         self.next_sequence = 1
@@ -131,6 +157,7 @@ class Topic:
         self.subscriptions[subscription.id] = subscription
         self.by_endpoint[subscription.protocol, subscription.endpoint] = subscription
         insort(self.order, subscription.id)
+        self.pending += subscription.pending
         self.policies += subscription.filter is not None
 
     def remove(self, subscription: Subscription) -> None:
@@ -140,7 +167,13 @@ class Topic:
         if self.by_endpoint.get(place) is subscription:  # in recovery the next one may be there already
             del self.by_endpoint[place]
         del self.order[bisect_left(self.order, subscription.id)]
+        self.pending -= subscription.pending
         self.policies -= subscription.filter is not None
+
+    def confirm(self, subscription: Subscription, guarded: bool) -> None:
+        """Its subscriber wants it."""
+        self.pending -= subscription.pending
+        subscription.pending, subscription.guarded = False, guarded
 
     def published(self, event: e.Published, lsn: int) -> int:
         """Gives by how many bytes memory grows."""
@@ -160,7 +193,10 @@ class Topic:
             "next_sequence": self.next_sequence,
             "deleted": self.deleted,
             "subscriptions": {
-                each.own: (each.protocol, each.endpoint, each.owner, each.at, each.attributes)
+                each.own: (
+                    *(each.protocol, each.endpoint, each.owner, each.at, each.attributes),
+                    *(each.number, each.token, each.pending, each.guarded),
+                )
                 for each in (self.subscriptions[id_] for id_ in self.order)
             },
         }

@@ -1,0 +1,59 @@
+"""Who can be subscribed besides queues: what endpoints of each protocol look like, and who is asked first."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import urlsplit
+
+from ropewayd.vocabulary.errors import InvalidParameterValue
+
+PUSHED: Final = frozenset(("http", "https", "email", "email-json", "sms", "lambda", "firehose"))
+"""Protocols that the daemon delivers by itself."""
+LATER: Final = frozenset(("application",))
+"""Protocols of AWS that are not delivered yet."""
+ASKED: Final = frozenset(("http", "https", "email", "email-json"))
+"""Whose subscribers must confirm: anybody could name them."""
+
+_MAILBOX: Final = re.compile(r"[!-;=?A-~]{1,254}@[A-Za-z0-9.-]{1,253}\Z")
+_NUMBER: Final = re.compile(r"\+[1-9][0-9]{6,14}\Z")
+_FUNCTION: Final = re.compile(
+    r"arn:aws:lambda:[a-z0-9-]{1,32}:[0-9]{12}:function:[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9$_-]{1,128})?\Z"
+)
+_STREAM: Final = re.compile(
+    r"arn:aws:firehose:[a-z0-9-]{1,32}:[0-9]{12}:deliverystream/[A-Za-z0-9_.-]{1,64}\Z"
+)
+_SHAPES: Final = {
+    "email": (_MAILBOX, "an address as name@example.org"),
+    "email-json": (_MAILBOX, "an address as name@example.org"),
+    "sms": (_NUMBER, "a phone number as +4930123456"),
+    "lambda": (_FUNCTION, "a function's ARN, arn:aws:lambda:REGION:ACCOUNT:function:NAME"),
+    "firehose": (_STREAM, "a stream's ARN, arn:aws:firehose:REGION:ACCOUNT:deliverystream/NAME"),
+}
+
+
+def endpoint_problem(protocol: str, endpoint: str) -> InvalidParameterValue | None:
+    """Why nobody of this protocol can be reached there."""
+    if protocol in ("http", "https"):
+        if _is_url(protocol, endpoint):
+            return None
+        return InvalidParameterValue(
+            f"The endpoint must match the protocol: a URL that begins with {protocol}:// and names a host.",
+            "endpoint",
+        )
+    shape, said = _SHAPES[protocol]
+    if shape.match(endpoint):
+        return None
+    return InvalidParameterValue(
+        f"The endpoint must match the protocol: that of {protocol} is {said}.", "endpoint"
+    )
+
+
+def _is_url(scheme: str, endpoint: str) -> bool:
+    if not endpoint.isprintable() or " " in endpoint or "\\" in endpoint:
+        return False
+    try:
+        parts = urlsplit(endpoint)
+        return parts.scheme == scheme and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
