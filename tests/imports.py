@@ -29,8 +29,9 @@ FLOORS = {
 COMPOSITION = 6
 """The floor of the files that stand beside the packages: __main__.py, settings.py and the like."""
 
-SERVICES_IMPORTED = {"topics": {"queues"}}
-"""Which services a service may import: fan-out is a send."""
+SERVICES_IMPORTED = {"topics": {"queues"}, "deliveries": {"queues", "topics"}}
+"""Which services a service may import: fan-out is a send, and a delivery is a receive of what a topic
+was told."""
 
 LIBRARY_NEEDS = frozenset({"ropeway", "msgpack"}) | sys.stdlib_module_names
 

@@ -23,6 +23,10 @@ from typing import TYPE_CHECKING, Any, Final
 import uvloop
 
 from ropewayd import __version__, descriptors, heap, logs
+from ropewayd.deliveries.dispatcher import Dispatcher
+from ropewayd.deliveries.settings import DispatchLimits
+from ropewayd.deliveries.signing import Signer
+from ropewayd.deliveries.web_hook import WebHook
 from ropewayd.ending import Ending, exit_for, frames
 from ropewayd.exits import CLEAN, IO, SOFTWARE, Exit, Misconfigured
 from ropewayd.kernel.kernel import Kernel, Report
@@ -38,6 +42,7 @@ from ropewayd.protocols.binary.server import BinaryServer
 from ropewayd.protocols.binary.settings import BinaryLimits
 from ropewayd.queues.service import Queues
 from ropewayd.queues.settings import QueueLimits
+from ropewayd.senders import make_senders, make_web
 from ropewayd.settings import Settings
 from ropewayd.sources import Configuration
 from ropewayd.store.protocol import StoreError
@@ -62,6 +67,12 @@ START_PATIENCE: Final = 60.0
 STORE_SHARE: Final = 0.5
 """The part of daemon.drain_timeout that slow readers may not use up, so that the store can close in order."""
 
+
+GRACE: Final = 5.0
+"""Seconds that a sender has beyond its own time-out to say that it is over."""
+
+MAX_FUNCTION: Final = 900.0
+"""Seconds that a function may take at most."""
 
 LAST_WORDS: Final = 1.0
 """Seconds that peers have to take their last answers when the daemon has failed, and the store to close."""
@@ -108,6 +119,11 @@ class Daemon:
         self._http_addresses = [address for text in texts for address in parse(text, blame)]
         check_reach(self._http_addresses, (), bool(self._keys), blame)
         self._http_listeners = Listeners()
+        self._signer = Signer(Path(self._settings.daemon.data_dir))
+        self._senders = make_senders(configuration, environ.get("CREDENTIALS_DIRECTORY"))
+        hook = WebHook(make_web(configuration, not self._keys), self._signer, self._address)
+        self._senders |= {"http": hook, "https": hook}
+        self._dispatcher: Dispatcher | None = None
         self._store = make_store(self._settings)
 
     async def run(self) -> None:
@@ -142,6 +158,10 @@ class Daemon:
                 self._say_start(report)
                 await self._listen(server, http)
                 topics.publishing.address = self._address()
+                self._dispatcher = Dispatcher(
+                    kernel, topics, self._senders, dispatch_limits(self._settings), self._address()
+                )
+                self._dispatcher.start()
                 assert kernel.failed is not None
                 kernel.failed.add_done_callback(lambda failed: ending.fail(failed.result()))
                 await self._serve(ending)
@@ -214,6 +234,7 @@ class Daemon:
             kernel, queues, topics, self._store, connections, self._settings.http.metrics_queues
         )
         gateway.metrics = page.text
+        gateway.certificate = self._signer.certificate_at
         return http
 
     async def _listen(self, server: BinaryServer, http: HttpServer | None) -> None:
@@ -235,9 +256,7 @@ class Daemon:
             await http.listen(each, None if each.family == socket.AF_UNIX else self._tls)
 
     def _address(self) -> str:
-        """Where the AWS face can be asked without a signature, as messages tell it; empty if nowhere."""
-        if self._keys:
-            return ""
+        """Where the AWS face is, as messages tell it to their subscribers; empty if nowhere."""
         if self._settings.http.public_url:
             return self._settings.http.public_url
         found = [each for each in self._http_listeners.sockets if each.family != socket.AF_UNIX]
@@ -291,6 +310,8 @@ class Daemon:
             each.stop_accepting()
         self._listeners.close()
         self._http_listeners.close()
+        if self._dispatcher is not None:
+            await self._dispatcher.close()
         await kernel.stop()
         left = patience - (loop.time() - began)
         within = max(0.0, left - STORE_SHARE * patience)
@@ -370,6 +391,25 @@ def topic_limits(settings: Settings) -> TopicLimits:
         max_topic_policies=topics.max_topic_policies,
         max_policies=topics.max_policies,
         memory_bytes=topics.memory_bytes,
+    )
+
+
+def dispatch_limits(settings: Settings) -> DispatchLimits:
+    """The deliveries' part."""
+    topics, hooks = settings.topics, settings.subscribers.timeout
+    return DispatchLimits(
+        longest={
+            "http": hooks + GRACE,
+            "https": hooks + GRACE,
+            "email": settings.email.timeout + GRACE,
+            "email-json": settings.email.timeout + GRACE,
+            "sms": settings.sms.timeout + GRACE,
+            "firehose": settings.firehose.timeout + GRACE,
+            "lambda": MAX_FUNCTION + GRACE,  # the file of functions may give each a time of its own
+        },
+        deliveries=topics.deliveries,
+        share=topics.subscriber_deliveries,
+        log_entries=topics.delivery_log,
     )
 
 

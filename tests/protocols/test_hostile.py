@@ -186,7 +186,7 @@ NOT_EVEN_WRONG = [
 ]  # fmt: skip
 
 
-NAMING = ("queue", "queues", "source", "task", "topic", "subscription")
+NAMING = ("queue", "queues", "source", "task", "token", "topic", "subscription")
 """Fields that name what may not be there."""
 
 
@@ -203,6 +203,7 @@ def wrong_requests() -> Iterator[tuple[int, str, Any]]:
         "attributes": {},
         "entries": [{"body": "x"}],
         "handles": [b"x"],
+        "token": "00",
         "tags": {"k": "v"},
         "keys": ["k"],
         "label": "l",

@@ -308,12 +308,9 @@ NUMBER = {"n": {"DataType": "Number", "StringValue": "x"}}
         ),
         (
             "subscribe",
-            {"TopicArn": ARN, "Protocol": "https", "Endpoint": "https://example.com/"},
+            {"TopicArn": ARN, "Protocol": "https", "Endpoint": "http://example.com/"},
             "InvalidParameter",
-            (
-                "Invalid parameter: Protocol Reason: The protocol https is not delivered by this version of "
-                "Ropeway: it delivers to queues, protocol sqs."
-            ),
+            "Invalid parameter: Endpoint must match the specified protocol",
         ),
         (
             "subscribe",

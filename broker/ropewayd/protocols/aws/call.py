@@ -35,6 +35,8 @@ class Caller(msgspec.Struct, frozen=True, gc=False):
     """The service that the credential is for."""
     proven: bool = False
     """Whether a signature was verified: then other accounts' queues are out of reach."""
+    anonymous: bool = False
+    """Whether there is none where others need one."""
 
 
 class Call(msgspec.Struct, kw_only=True):

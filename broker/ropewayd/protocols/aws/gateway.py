@@ -17,7 +17,7 @@ import random
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -53,6 +53,9 @@ from .sqs.url import is_queue_path
 METERED: Final = "aws"
 """What this protocol is called where things are counted."""
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+CERTIFICATE_TYPE: Final = "application/x-pem-file"
+UNSIGNED: Final = frozenset(("ConfirmSubscription", "Unsubscribe"))
+"""What a subscriber asks for, who has no key: it has a token, or a subscription's name."""
 _HOST = re.compile(r"[A-Za-z0-9.:_\[\]-]{1,255}\Z")
 _REGION_HOST = re.compile(r"(?:sqs\.(?P<one>[a-z]{2}[a-z-]*-\d)|(?P<two>[a-z]{2}[a-z-]*-\d)\.queue)\.")
 _ACCOUNT = re.compile(r"\d{12}\Z", re.ASCII)
@@ -82,6 +85,8 @@ class Gateway:
         self._calls = Gathering(kernel.submit)
         self.metrics: Callable[[], Awaitable[bytes]] | None = None
         """Gives the page /metrics."""
+        self.certificate: Callable[[str], Awaitable[bytes | None]] | None = None
+        """Gives the certificate that messages are signed with, if it is asked for by its path."""
         self._loop = asyncio.get_running_loop()
         self._targets = {
             target: (service, name, msgspec.json.Decoder(kind))
@@ -150,15 +155,30 @@ class Gateway:
                 page = Response(200)
         if page is None and path == "/metrics":
             if self.metrics is not None and self._sees_metrics(request):
-                task = self._loop.create_task(self._show_metrics(exchange, self.metrics))
-                self._pages.add(task)
-                task.add_done_callback(self._pages.discard)
+                self._write(self._show_metrics(exchange, self.metrics))
                 return True
             page = Response(404)
+        if page is None and path.endswith(".pem") and self.certificate is not None:
+            self._write(self._show_certificate(exchange, self.certificate(path)))
+            return True
         if page is None:
             return False
         exchange.deliver(page)
         return True
+
+    def _write(self, page: Coroutine[Any, Any, None]) -> None:
+        """A page that takes a while."""
+        task = self._loop.create_task(page)
+        self._pages.add(task)
+        task.add_done_callback(self._pages.discard)
+
+    async def _show_certificate(self, exchange: Exchange, asked: Awaitable[bytes | None]) -> None:
+        try:
+            found = await asked
+            page = Response(404) if found is None else Response(200, found, CERTIFICATE_TYPE)
+        except Exception as error:  # noqa: BLE001  # Rule 2
+            page = self._failed(exchange, error)
+        exchange.deliver(page)
 
     def _sees_metrics(self, request: Request) -> bool:
         """Unless a setting says otherwise only this machine sees the names of queues where access keys are
@@ -214,7 +234,9 @@ class Gateway:
     def _caller(self, request: Request, asked: Mapping[str, str]) -> Caller:
         """Who calls, and for which region. Raises what signature.verify does."""
         account, region = self._home
-        if self._keys:
+        anonymous = bool(self._keys) and _is_a_subscribers(request, asked)
+        proven = bool(self._keys) and not anonymous
+        if proven:
             skew = self._limits.skew // 1000
             scope: Scope | None = signature.verify(request, self._keys, BY_SCOPE, int(time.time()), skew)
             assert scope is not None
@@ -229,7 +251,7 @@ class Gateway:
         else:
             found = _REGION_HOST.match(request.get("host"))
             region = (found["one"] or found["two"]) if found else region
-        return Caller(account, region, scope.service if scope else "", bool(self._keys))
+        return Caller(account, region, scope.service if scope else "", proven, anonymous)
 
     def _from_json(self, target: str, body: bytes, call: Call) -> Operation:
         known = self._targets.get(target)
@@ -378,6 +400,16 @@ def complain(error: BaseException) -> None:
 
 class NoAction(InvalidAction):
     """A request of the Query protocol without `Action`."""
+
+
+def _is_a_subscribers(request: Request, asked: Mapping[str, str]) -> bool:
+    """Whether it is one of the calls that need no signature, and has none."""
+    return (
+        asked.get("Action") in UNSIGNED
+        and request.method in {"GET", "HEAD"}
+        and "authorization" not in request.fields
+        and "X-Amz-Signature" not in asked
+    )
 
 
 def _response(status: int, body: bytes, call: Call) -> Response:

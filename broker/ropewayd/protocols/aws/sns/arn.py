@@ -26,6 +26,14 @@ def topic_name(call: Call, arn: str, parameter: str = "TopicArn") -> str:
     return scope.topic_called(name, call.home)
 
 
+def named_topic(arn: str) -> str:
+    """A topic's ARN, whoever's and wherever it is. Raises as `topic_name` does."""
+    _check(arn, "TopicArn")
+    if read_topic_arn(arn) is None:
+        raise InvalidParameterValue("It is no topic's ARN.", "TopicArn")
+    return arn
+
+
 def owned_topic(call: Call, name: str) -> str:
     """What the actions call the caller's topic of this name."""
     return Scope(call.caller.account, call.caller.region).topic_called(name, call.home)

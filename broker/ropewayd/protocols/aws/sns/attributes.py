@@ -70,9 +70,11 @@ SUBSCRIPTION: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "FilterPolicy": ("filter_policy", str),
     "FilterPolicyScope": ("filter_policy_scope", str),
     "RedrivePolicy": ("redrive_policy", _policy),
+    "DeliveryPolicy": ("delivery_policy", str),
+    "SubscriptionRoleArn": ("subscription_role_arn", str),
 }
-LATER: Final = frozenset(("ArchivePolicy", "ReplayPolicy", "SubscriptionRoleArn"))
-"""What AWS has, and this version does nothing with; of a subscription DeliveryPolicy too."""
+LATER: Final = frozenset(("ArchivePolicy", "ReplayPolicy"))
+"""What AWS has, and this version does nothing with."""
 DELIVERY: Final = {
     "defaultHealthyRetryPolicy": {
         "minDelayTarget": 20,
@@ -100,7 +102,7 @@ def read(
             found[ours] = reads(text)
         elif name in FEEDBACK and known is TOPIC:
             found.setdefault("feedback", dict(feedback or {}))[name] = text
-        elif name in LATER or name == "DeliveryPolicy":
+        elif name in LATER:
             raise InvalidParameterValue(
                 f"It is not valid. Reason: {name} is not supported by this version of Ropeway", "attributes"
             )
@@ -117,7 +119,7 @@ def show_topic(said: Mapping[str, Any]) -> dict[str, str]:
         "Owner": said["owner"],
         "TopicArn": said["arn"],
         "DisplayName": said.get("display_name", ""),
-        "SubscriptionsPending": "0",
+        "SubscriptionsPending": str(said["pending"]),
         "SubscriptionsConfirmed": str(said["confirmed"]),
         "SubscriptionsDeleted": str(said["deleted"]),
         "EffectiveDeliveryPolicy": said.get("delivery_policy")
@@ -148,14 +150,18 @@ def show_subscription(said: Mapping[str, Any]) -> dict[str, str]:
         "Protocol": said["protocol"],
         "Endpoint": said["endpoint"],
         "Owner": said["owner"],
-        "PendingConfirmation": "false",
-        "ConfirmationWasAuthenticated": "true",
+        "PendingConfirmation": "true" if said["pending"] else "false",
+        "ConfirmationWasAuthenticated": "true" if said["guarded"] or not said["asked"] else "false",
         "RawMessageDelivery": "true" if said["raw_message_delivery"] else "false",
         "SubscriptionPrincipal": f"arn:aws:iam::{said['owner']}:root",
     }
     if said.get("filter_policy") is not None:
         shown["FilterPolicy"] = said["filter_policy"]
         shown["FilterPolicyScope"] = said["filter_policy_scope"]
+    if said.get("delivery_policy") is not None:
+        shown["DeliveryPolicy"] = said["delivery_policy"]
+    if said.get("subscription_role_arn") is not None:
+        shown["SubscriptionRoleArn"] = said["subscription_role_arn"]
     if said.get("redrive_policy") is not None:
         target = said["redrive_policy"]["dead_letter_target_arn"]
         shown["RedrivePolicy"] = msgspec.json.encode({"deadLetterTargetArn": target}).decode()

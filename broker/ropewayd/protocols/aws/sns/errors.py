@@ -102,7 +102,12 @@ _NAMES: Final = {
     "subject": "Subject",
     "body": "Message",
 }
-_TEXTS: Final = {"endpoint": "SQS endpoint ARN", "topic": "Topic Name", "subject": "Subject"}
+_TEXTS: Final = {
+    "endpoint": "SQS endpoint ARN",
+    "topic": "Topic Name",
+    "subject": "Subject",
+    "token": "Token",
+}
 """What is said of a field where there is no reason."""
 _FIFO_NAME: Final = (
     "Fifo Topic names must end with .fifo and must be made up of only uppercase and lowercase ASCII letters, "
@@ -158,10 +163,12 @@ def _about(error: RopewayError, field: str) -> str:
             return "Empty message"
         return "Message too long" if "takes at most" in message else "Message"
     if field == "protocol" and message.startswith("There is no"):
-        said = re.sub(r"There is no protocol (.*); queues have sqs\.", r"\1", message)
+        said = re.sub(r"There is no protocol (.*); queues have sqs.*", r"\1", message)
         return f"Amazon SNS does not support this protocol string: {said}"
     if field == "topic" and "FIFO topic" in message:
         return _FIFO_NAME
+    if field == "endpoint" and message.startswith("The endpoint must match"):
+        return "Endpoint must match the specified protocol"
     if reason and field in _ALONE:
         return reason
     if reason:

@@ -9,10 +9,11 @@ from ropewayd.topics import actions as a
 from ropewayd.vocabulary.action import Action, convert
 from ropewayd.vocabulary.errors import InvalidParameterValue
 
-from .arn import subscription_arn, topic_name
+from .arn import named_topic, subscription_arn, topic_name
 from .attributes import SUBSCRIPTION, read, show_subscription
 from .topics import PAGE, TopicOperation
 
+LONGEST_TOKEN = 256
 _LISTED = {
     "subscription": "SubscriptionArn",
     "owner": "Owner",
@@ -23,7 +24,7 @@ _LISTED = {
 
 
 class Subscribe(TopicOperation, kw_only=True):
-    """Subscribe a queue to a topic."""
+    """Subscribe a queue, or somebody else, to a topic."""
 
     has_result: ClassVar[bool] = True
 
@@ -45,11 +46,12 @@ class Subscribe(TopicOperation, kw_only=True):
         return convert(a.Subscribe, asked)
 
     def output(self, answer: Any, call: Call) -> dict[str, Any]:
-        return {"SubscriptionArn": answer["subscription"]}
+        told = self.return_subscription_arn or not answer["pending"]
+        return {"SubscriptionArn": answer["subscription"] if told else "pending confirmation"}
 
 
 class ConfirmSubscription(TopicOperation, kw_only=True):
-    """Confirm a subscription. None waits for that: a queue's is confirmed when it is made."""
+    """Confirm a subscription with the token that its subscriber was told."""
 
     has_result: ClassVar[bool] = True
 
@@ -57,8 +59,17 @@ class ConfirmSubscription(TopicOperation, kw_only=True):
     authenticate_on_unsubscribe: str | None = None
 
     def action(self, call: Call) -> Action:
-        self.topic(call)
-        raise InvalidParameterValue("Token", "")
+        if not 0 < len(self.token) <= LONGEST_TOKEN:
+            raise InvalidParameterValue("It is no token.", "token")
+        said = (self.authenticate_on_unsubscribe or "false").lower()
+        if said not in ("true", "false"):
+            raise InvalidParameterValue("It is true or false.", "AuthenticateOnUnsubscribe")
+        # Who gave no signature cannot ask for one.
+        guarded = said == "true" and not call.caller.anonymous
+        return a.ConfirmSubscription(token=self.token, topic=named_topic(self.topic_arn), guarded=guarded)
+
+    def output(self, answer: Any, call: Call) -> dict[str, Any]:
+        return {"SubscriptionArn": answer["subscription"]}
 
 
 class SubscriptionOperation(Operation, kw_only=True):
@@ -76,7 +87,8 @@ class Unsubscribe(SubscriptionOperation, kw_only=True):
     """End a subscription."""
 
     def action(self, call: Call) -> Action:
-        return a.Unsubscribe(subscription=self.subscription(call))
+        kind = a.UnsubscribeUnsigned if call.caller.anonymous else a.Unsubscribe
+        return kind(subscription=self.subscription(call))
 
 
 class GetSubscriptionAttributes(SubscriptionOperation, kw_only=True):
@@ -106,7 +118,9 @@ class SetSubscriptionAttributes(SubscriptionOperation, kw_only=True):
 def _listed(answer: Any) -> dict[str, Any]:
     found: dict[str, Any] = {
         "Subscriptions": [
-            {aws: each[ours] for ours, aws in _LISTED.items()} for each in answer["subscriptions"]
+            {aws: each[ours] for ours, aws in _LISTED.items()}
+            | ({"SubscriptionArn": "PendingConfirmation"} if each["pending"] else {})
+            for each in answer["subscriptions"]
         ]
     }
     if answer["next"] is not None:

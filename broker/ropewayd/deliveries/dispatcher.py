@@ -1,0 +1,289 @@
+"""The consumer of all hidden queues: what a topic owes to subscribers that are no queues leaves here.
+
+Rule 1  A delivery is a message of a hidden queue. It is received, sent, and deleted when the subscriber has
+        it; a retry is its visibility timeout. So what a restart interrupts is done again, and nothing that
+        was not delivered is forgotten.
+Rule 2  Each subscription has a share of what is sent at one time: one that is slow or dead slows nobody.
+Rule 3  What is given up goes to the subscription's dead-letter queue first, and only then leaves the hidden
+        one. A question (a confirmation) that is given up is gone.
+Rule 4  Nothing runs where there is nothing to send: a subscription waits in one long poll of the kernel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+import msgspec
+
+from ropewayd.kernel.kernel import Kernel
+from ropewayd.queues import actions as q
+from ropewayd.topics import delivery_policy
+from ropewayd.topics.service import Topics
+from ropewayd.topics.topic import Subscription, Topic
+from ropewayd.vocabulary.action import Action
+from ropewayd.vocabulary.errors import OverLimit, RopewayError
+
+from .delivery import DELIVERED, REFUSED, RETRY, Answer, Delivery, Sender
+from .envelope import envelope
+from .settings import DispatchLimits
+from .status_log import StatusLog
+
+POLL: Final = 43_200_000
+"""Milliseconds that a subscription waits for messages; then it waits again."""
+AGAIN: Final = 5.0
+"""Seconds after which one asks again that was told that too many do."""
+_WEB: Final = frozenset(("http", "https"))
+
+
+class _Asked:
+    """A call of the kernel's, and the future of its answer."""
+
+    def __init__(self, future: asyncio.Future[Any]) -> None:
+        self._future = future
+
+    def prepare(self, answer: Any) -> Any:
+        return answer
+
+    def deliver(self, prepared: Any) -> None:
+        if not self._future.done():
+            self._future.set_result(prepared)
+
+
+class Lane:
+    """One subscription's way out, and the reply of its long poll."""
+
+    __slots__ = ("_dispatcher", "arn", "free_at", "longest", "out", "polling", "queue")
+
+    def __init__(self, dispatcher: Dispatcher, arn: str, queue: str, longest: float) -> None:
+        self._dispatcher = dispatcher
+        self.arn = arn
+        self.queue = queue
+        self.longest = longest
+        """Seconds that an attempt may take. A message is the dispatcher's for twice as long: it waits for its
+        turn, too."""
+        self.out = 0
+        self.polling = False
+        self.free_at = 0.0
+        """When the next message may leave, where a policy says how many may in a second."""
+
+    def prepare(self, answer: Any) -> Any:
+        return answer
+
+    def deliver(self, prepared: Any) -> None:
+        self._dispatcher.came(self, prepared)
+
+
+class Dispatcher:
+    """See the module. `address`: what URLs to the daemon begin with, empty where it is not to be asked."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        topics: Topics,
+        senders: Mapping[str, Sender],
+        limits: DispatchLimits,
+        address: str = "",
+    ) -> None:
+        self._kernel = kernel
+        self._topics = topics
+        self._senders = senders
+        self._limits = limits
+        self.address = address
+        """What URLs to the daemon begin with; it is known when the daemon listens."""
+        self.log = StatusLog(limits.log_entries)
+        self._turns = asyncio.Semaphore(limits.deliveries)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
+        self._over = False
+
+    def start(self) -> None:
+        """Begin with all subscriptions that there are."""
+        for topic, subscription in self._topics.pushes():
+            self._open(topic, subscription)
+        self._topics.pushed = self._made
+
+    async def close(self) -> None:
+        """Stop sending. What is under way comes back to its queue when its visibility timeout is over."""
+        self._over = True
+        self._topics.pushed = None
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        for sender in dict.fromkeys(self._senders.values()):
+            await sender.close()
+
+    def _made(self, topic: Topic, subscription: Subscription) -> None:
+        """From within the kernel nothing is asked of it at once."""
+        self._loop.call_soon(self._open, topic, subscription)
+
+    def _open(self, topic: Topic, subscription: Subscription) -> None:
+        longest = self._limits.longest[subscription.protocol]
+        self._poll(Lane(self, topic.arn_of(subscription), subscription.queue, longest))
+
+    def _poll(self, lane: Lane) -> None:
+        room = min(self._limits.share - lane.out, 10)
+        if lane.polling or room <= 0 or self._over:
+            return
+        lane.polling = True
+        timeout = round(2000 * lane.longest)
+        self._kernel.submit(
+            q.ReceiveMessage(queue=lane.queue, max_messages=room, wait=POLL, visibility_timeout=timeout),
+            lane,
+        )
+
+    def came(self, lane: Lane, answer: Any) -> None:
+        """What a lane waited for."""
+        lane.polling = False
+        if isinstance(answer, RopewayError):
+            if isinstance(answer, OverLimit) and not self._over:
+                self._loop.call_later(AGAIN, self._poll, lane)
+            return  # otherwise its queue is gone, or the daemon ends
+        lane.out += len(answer)
+        by = self._loop.time() + 2 * lane.longest
+        for message in answer:
+            task = self._loop.create_task(self._deliver(lane, message, by))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        # From a callback of the kernel nothing is asked of it at once.
+        self._loop.call_soon(self._poll, lane)
+
+    async def _deliver(self, lane: Lane, message: Any, by: float) -> None:
+        """One message, once. It is another's when its visibility timeout is over."""
+        try:
+            found = self._topics.subscription(lane.arn)
+            if isinstance(found, RopewayError):
+                return
+            topic, subscription = found
+            delivery = self._read(topic, subscription, message)
+            await self._slow(lane, topic, subscription)
+            async with self._turns:
+                if self._loop.time() + lane.longest > by:
+                    return
+                try:
+                    async with asyncio.timeout(lane.longest):
+                        answer = await self._senders[subscription.protocol].send(delivery)
+                except TimeoutError:
+                    answer = Answer(RETRY, None, "it took too long", round(lane.longest * 1000))
+            self.log.add(delivery, answer)
+            await self._settle(lane, topic, subscription, message[1], delivery, answer)
+        finally:
+            lane.out -= 1
+            self._poll(lane)
+
+    async def _slow(self, lane: Lane, topic: Topic, subscription: Subscription) -> None:
+        """Wait where a policy says how many messages may leave in a second."""
+        if subscription.protocol not in _WEB:
+            return
+        throttle = self._policy(topic, subscription).throttle_policy
+        if throttle is None or throttle.max_receives_per_second is None:
+            return
+        now = self._loop.time()
+        lane.free_at = max(now, lane.free_at + 1 / throttle.max_receives_per_second)
+        if lane.free_at > now:
+            await asyncio.sleep(lane.free_at - now)
+
+    def _read(self, topic: Topic, subscription: Subscription, message: Any) -> Delivery:
+        """What a message of a hidden queue says."""
+        said = msgspec.json.decode(message[2])
+        token = said.get("Token", "")
+        arn, own = quote(topic.arn, safe=":"), topic.arn_of(subscription)
+        asks = bool(self.address)
+        confirm = f"{self.address}/?Action=ConfirmSubscription&TopicArn={arn}&Token={token}"
+        end = f"{self.address}/?Action=Unsubscribe&SubscriptionArn={quote(own, safe=':')}"
+        settings: dict[str, Any] = {"signature_version": topic.attributes.signature_version}
+        if subscription.protocol in _WEB:
+            request = self._policy(topic, subscription).request_policy
+            settings["content_type"] = delivery_policy.DEFAULT_TYPE
+            if request is not None:
+                settings["content_type"] = request.header_content_type
+        return Delivery(
+            topic=topic.arn,
+            subscription=own,
+            protocol=subscription.protocol,
+            endpoint=subscription.endpoint,
+            message_id=said["MessageId"],
+            kind=said["Type"],
+            body=said["Message"],
+            subject=said.get("Subject"),
+            attributes={
+                name: (each["Type"], each["Value"])
+                for name, each in said.get("MessageAttributes", {}).items()
+            },
+            timestamp=said["Timestamp"],
+            sequence_number=said.get("SequenceNumber"),
+            group=None,
+            raw=subscription.attributes.raw_message_delivery,
+            confirm_url=confirm if asks and token else "",
+            unsubscribe_url=end if asks else "",
+            token=token,
+            attempt=message[4],
+            settings=settings,
+        )
+
+    def _policy(self, topic: Topic, subscription: Subscription) -> delivery_policy.DeliveryPolicy:
+        return delivery_policy.effective(
+            subscription.attributes.delivery_policy, topic.attributes.delivery_policy
+        )
+
+    def _delay(self, topic: Topic, subscription: Subscription, attempt: int) -> int | None:
+        retries = delivery_policy.BY_PROTOCOL.get(subscription.protocol)
+        if retries is None:
+            healthy = self._policy(topic, subscription).healthy_retry_policy
+            retries = delivery_policy.Retries.of(healthy or delivery_policy.Healthy())
+        return retries.delay(attempt)
+
+    async def _settle(
+        self,
+        lane: Lane,
+        topic: Topic,
+        subscription: Subscription,
+        handle: bytes,
+        delivery: Delivery,
+        answer: Answer,
+    ) -> None:
+        """What becomes of the message now."""
+        meter = subscription.meter
+        if answer.outcome == DELIVERED:
+            meter.delivered += delivery.kind == "Notification"
+        else:
+            delay = None
+            if answer.outcome != REFUSED:
+                delay = self._delay(topic, subscription, delivery.attempt)
+            if delay is not None:
+                later = q.VisibilityEntry(handle, visibility_timeout=max(delay, answer.retry_after_ms or 0))
+                await self._ask(q.ChangeMessageVisibility(queue=lane.queue, entries=[later]))
+                return
+            if delivery.kind == "Notification":
+                if await self._bury(subscription, delivery):
+                    meter.dead_lettered += 1
+                else:
+                    meter.failed += 1
+        await self._ask(q.DeleteMessage(queue=lane.queue, handles=[handle]))
+
+    async def _bury(self, subscription: Subscription, delivery: Delivery) -> bool:
+        """Send it to the dead-letter queue, if there is one and it takes it: raw or in the envelope, as it
+        would have been delivered."""
+        if subscription.letters is None:
+            return False
+        body, attributes = delivery.body, None
+        if delivery.raw:
+            attributes = {
+                name: (kind, base64.b64decode(value) if kind.startswith("Binary") else value)
+                for name, (kind, value) in delivery.attributes.items()
+            } or None
+        else:
+            body = msgspec.json.encode(envelope(delivery)).decode()
+        entry = q.SendEntry(body, attributes=attributes)
+        answer = await self._ask(q.SendMessage(queue=subscription.letters, entries=[entry]))
+        return isinstance(answer, list) and not isinstance(answer[0], RopewayError)
+
+    async def _ask(self, action: Action) -> Any:
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self._kernel.submit(action, _Asked(future))
+        return await future

@@ -1,0 +1,77 @@
+"""http and https: a message is posted to its subscriber's URL, signed, in the envelope or raw.
+
+What the subscriber answers with 2xx is delivered. 4xx is final, but for the few that say that it is too
+early; all else is tried again. Where a URL may lead is said in destination.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from .answering import Attempt
+from .delivery import REFUSED, RETRY, Answer, Delivery
+from .envelope import envelope
+from .signing import Signer
+from .web import NotAllowed, Unreachable, Web
+
+AGENT: Final = "Amazon Simple Notification Service Agent"
+"""What subscribers of AWS's may look for."""
+PLAIN: Final = "text/plain; charset=UTF-8"
+
+
+class WebHook:
+    """Sends by HTTP. `address`: what URLs to the daemon begin with, empty where there is none."""
+
+    def __init__(self, web: Web, signer: Signer, address: Callable[[], str]) -> None:
+        self._web = web
+        self._signer = signer
+        self._address = address
+
+    async def send(self, delivery: Delivery) -> Answer:
+        """Post it."""
+        attempt = Attempt()
+        try:
+            content, headers = await self._worded(delivery)
+            reply = await self._web.post(delivery.endpoint, content, headers)
+        except Unreachable as wrong:
+            outcome = REFUSED if isinstance(wrong, NotAllowed) else RETRY
+            return attempt.ends(outcome, None, str(wrong))
+        return attempt.ends(reply.outcome, reply.status, reply.text, reply.retry_after_ms)
+
+    async def _worded(self, delivery: Delivery) -> tuple[bytes, dict[str, str]]:
+        headers = {
+            "User-Agent": AGENT,
+            "Content-Type": PLAIN,
+            "x-amz-sns-message-type": delivery.kind,
+            "x-amz-sns-message-id": delivery.message_id,
+            "x-amz-sns-topic-arn": delivery.topic,
+        }
+        if delivery.kind == "Notification":
+            headers["x-amz-sns-subscription-arn"] = delivery.subscription
+            headers["Content-Type"] = delivery.settings.get("content_type", PLAIN)
+            if delivery.raw:
+                headers["x-amz-sns-rawdelivery"] = "true"
+                return delivery.body.encode(), headers
+        told = envelope(delivery)
+        return msgspec.json.format(msgspec.json.encode(await self._signed(told, delivery)), indent=2), headers
+
+    async def _signed(self, told: dict[str, Any], delivery: Delivery) -> dict[str, Any]:
+        version = delivery.settings.get("signature_version") or "1"
+        attributes = told.pop("MessageAttributes", None)
+        unsubscribe = told.pop("UnsubscribeURL", None)
+        told["SignatureVersion"] = version
+        told["Signature"] = await self._signer.sign(told, version)
+        if self._address():
+            told["SigningCertURL"] = self._address() + await self._signer.path()
+        if unsubscribe is not None:
+            told["UnsubscribeURL"] = unsubscribe
+        if attributes is not None:
+            told["MessageAttributes"] = attributes
+        return told
+
+    async def close(self) -> None:
+        """End the connections."""
+        await self._web.close()

@@ -1,0 +1,253 @@
+"""Push subscriptions, from a publish to who gets it: the real daemon, boto3, and a server that listens."""
+
+import asyncio
+import base64
+import functools
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from aiohttp import ClientSession, web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+
+from tests.daemon import PATIENCE, Daemon
+
+AT_ONCE = json.dumps({"healthyRetryPolicy": {"numRetries": 2, "numNoDelayRetries": 2}})
+
+
+class Hook:
+    """A subscriber: it keeps what it gets, and confirms. `answer` says with which status."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[dict[str, str], str]] = []
+        self.answer: Callable[[str], int] = lambda text: 200
+        self.hang = asyncio.Event()
+        self._news = asyncio.Condition()
+        self.url = ""
+
+    async def take(self, request: web.Request) -> web.Response:
+        text = await request.text()
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        self.got.append(({**headers, ":path": request.path}, text))
+        async with self._news:
+            self._news.notify_all()
+        if request.path == "/hangs" and request.headers["x-amz-sns-message-type"] == "Notification":
+            await self.hang.wait()
+        return web.Response(status=self.answer(text))
+
+    async def until(self, enough: Callable[[], bool]) -> None:
+        async with self._news, asyncio.timeout(PATIENCE):
+            await self._news.wait_for(enough)
+
+    def of(self, kind: str) -> list[str]:
+        return [text for headers, text in self.got if headers["x-amz-sns-message-type"] == kind]
+
+
+@pytest.fixture
+async def hook() -> AsyncIterator[Hook]:
+    made = Hook()
+    app = web.Application()
+    app.router.add_post("/{any}", made.take)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield made
+    made.hang.set()
+    await runner.cleanup()
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    with Daemon(tmp_path, "--subscribers-timeout", "2", http="127.0.0.1:0") as made:
+        yield made
+
+
+def client(daemon: Daemon, service: str) -> Any:
+    return boto3.client(
+        service,
+        endpoint_url=daemon.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="a",
+        aws_secret_access_key="b",
+    )
+
+
+async def call(method: Any, **given: Any) -> Any:
+    return await asyncio.to_thread(lambda: method(**given))
+
+
+async def subscribe(sns: Any, hook: Hook, topic: str, path: str = "hook", **attributes: str) -> str:
+    """A web hook that has confirmed; gives its ARN."""
+    before = len(hook.of("SubscriptionConfirmation"))
+    told = await call(
+        sns.subscribe,
+        TopicArn=topic,
+        Protocol="http",
+        Endpoint=f"{hook.url}/{path}",
+        Attributes=attributes,
+        ReturnSubscriptionArn=True,
+    )
+    await hook.until(lambda: len(hook.of("SubscriptionConfirmation")) > before)
+    asked = json.loads(hook.of("SubscriptionConfirmation")[-1])
+    async with ClientSession() as session, session.get(asked["SubscribeURL"]) as response:
+        assert response.status == 200
+        assert told["SubscriptionArn"] in await response.text()
+    return str(told["SubscriptionArn"])
+
+
+async def settled(check: Callable[[], Any]) -> Any:
+    """What `check` gives, once that is something."""
+    async with asyncio.timeout(PATIENCE):
+        while not (found := await asyncio.to_thread(check)):  # noqa: ASYNC110  # another process does it
+            await asyncio.sleep(0.02)
+    return found
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+async def test_a_web_hook_confirms_and_gets_what_is_published_signed(
+    daemon: Daemon, hook: Hook, version: str
+) -> None:
+    sns = client(daemon, "sns")
+    made = await call(sns.create_topic, Name="news", Attributes={"SignatureVersion": version})
+    topic = made["TopicArn"]
+    told = await call(sns.subscribe, TopicArn=topic, Protocol="http", Endpoint=f"{hook.url}/hook")
+    assert told["SubscriptionArn"] == "pending confirmation"
+    await call(sns.publish, TopicArn=topic, Message="too soon")
+    listed = await call(sns.list_subscriptions_by_topic, TopicArn=topic)
+    assert [each["SubscriptionArn"] for each in listed["Subscriptions"]] == ["PendingConfirmation"]
+    arn = await subscribe(sns, hook, topic)
+    attributes = (await call(sns.get_subscription_attributes, SubscriptionArn=arn))["Attributes"]
+    assert attributes["PendingConfirmation"] == "false"
+    assert attributes["ConfirmationWasAuthenticated"] == "false"
+    said = {"k": {"DataType": "String", "StringValue": "v"}}
+    await call(sns.publish, TopicArn=topic, Message="hello", Subject="s", MessageAttributes=said)
+    await hook.until(lambda: bool(hook.of("Notification")))
+    [(headers, text)] = [each for each in hook.got if each[0]["x-amz-sns-message-type"] == "Notification"]
+    message = json.loads(text)
+    assert (message["Message"], message["Subject"], message["TopicArn"]) == ("hello", "s", topic)
+    assert message["MessageAttributes"] == {"k": {"Type": "String", "Value": "v"}}
+    assert headers["x-amz-sns-topic-arn"] == topic
+    assert headers["x-amz-sns-subscription-arn"] == arn
+    assert headers["content-type"] == "text/plain; charset=UTF-8"
+    async with ClientSession() as session, session.get(message["SigningCertURL"]) as response:
+        key: Any = x509.load_pem_x509_certificate(await response.read()).public_key()
+    names = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
+    signed = "".join(f"{name}\n{message[name]}\n" for name in names).encode()
+    algorithm = hashes.SHA256() if version == "2" else hashes.SHA1()
+    key.verify(base64.b64decode(message["Signature"]), signed, padding.PKCS1v15(), algorithm)
+    async with ClientSession() as session, session.get(message["UnsubscribeURL"]) as response:
+        assert response.status == 200
+    assert not (await call(sns.list_subscriptions_by_topic, TopicArn=topic))["Subscriptions"]
+
+
+async def test_what_fails_is_tried_again_and_then_a_dead_letter(daemon: Daemon, hook: Hook) -> None:
+    sns, sqs = client(daemon, "sns"), client(daemon, "sqs")
+    topic = (await call(sns.create_topic, Name="news"))["TopicArn"]
+    letters = (await call(sqs.create_queue, QueueName="lost"))["QueueUrl"]
+    redrive = json.dumps({"deadLetterTargetArn": "arn:aws:sqs:us-east-1:000000000000:lost"})
+    arn = await subscribe(sns, hook, topic, DeliveryPolicy=AT_ONCE, RedrivePolicy=redrive)
+    answers = iter([503, 200, 500, 500, 500, 404])
+    hook.answer = lambda text: next(answers)
+    for body, wanted in {"second time": 2, "never": 5, "refused": 6}.items():
+        await call(sns.publish, TopicArn=topic, Message=body)
+        await hook.until(functools.partial(lambda n: len(hook.of("Notification")) == n, wanted))
+    found: list[str] = []
+
+    def all_letters() -> bool:
+        got = sqs.receive_message(QueueUrl=letters, MaxNumberOfMessages=10).get("Messages", [])
+        found.extend(json.loads(each["Body"])["Message"] for each in got)
+        return len(found) == 2
+
+    await settled(all_letters)
+    assert sorted(found) == ["never", "refused"]
+    assert [json.loads(each)["Message"] for each in hook.of("Notification")] == [
+        *(["second time"] * 2),
+        *(["never"] * 3),
+        "refused",
+    ]
+    attempts = [(e["attempt"], e["outcome"], e["code"]) for e in daemon.events("delivery")]
+    assert (1, "refused", 404) in attempts
+    assert (3, "retry", 500) in attempts
+    assert (await call(sns.get_subscription_attributes, SubscriptionArn=arn))["Attributes"]
+
+
+async def test_raw_and_a_message_for_each_protocol(daemon: Daemon, hook: Hook, tmp_path: Path) -> None:
+    sns = client(daemon, "sns")
+    topic = (await call(sns.create_topic, Name="news"))["TopicArn"]
+    await subscribe(sns, hook, topic, RawMessageDelivery="true")
+    said = json.dumps({"default": "for all", "http": "for the web", "email": "for people"})
+    await call(sns.publish, TopicArn=topic, Message=said, MessageStructure="json")
+    await hook.until(lambda: bool(hook.of("Notification")))
+    assert hook.of("Notification") == ["for the web"]
+    assert hook.got[-1][0]["x-amz-sns-rawdelivery"] == "true"
+
+
+async def test_a_mailbox_confirms_by_its_letter(daemon: Daemon) -> None:
+    sns = client(daemon, "sns")
+    topic = (await call(sns.create_topic, Name="news"))["TopicArn"]
+    await call(sns.subscribe, TopicArn=topic, Protocol="email", Endpoint="me@example.org")
+    outbox = daemon.data_dir / "outbox"
+    [letter] = await settled(lambda: list(outbox.glob("*.eml")))
+    text = letter.read_text().replace("=\n", "").replace("=3D", "=")
+    token = text.partition("Token=")[2][:80].split()[0]
+    await call(sns.confirm_subscription, TopicArn=topic, Token=token)
+    await call(sns.publish, TopicArn=topic, Subject="Weather", Message="It rains.")
+    letters = await settled(lambda: len(found := list(outbox.glob("*.eml"))) == 2 and found)
+    assert any("It rains." in each.read_text() for each in letters)
+
+
+async def test_a_hook_that_hangs_slows_nobody(daemon: Daemon, hook: Hook) -> None:
+    sns = client(daemon, "sns")
+    topic = (await call(sns.create_topic, Name="news"))["TopicArn"]
+    await subscribe(sns, hook, topic, "hangs", RawMessageDelivery="true")
+    await subscribe(sns, hook, topic, "quick", RawMessageDelivery="true")
+    many = [f"{n}" for n in range(30)]
+    for body in many:
+        await call(sns.publish, TopicArn=topic, Message=body)
+
+    def quick() -> list[str]:
+        return [text for headers, text in hook.got if headers[":path"] == "/quick" and text in many]
+
+    # Those that hang would take much longer, with all that one subscriber may have under way.
+    await hook.until(lambda: set(quick()) == set(many))
+    assert sum(headers[":path"] == "/hangs" for headers, _ in hook.got) < len(many)
+
+
+async def test_nothing_is_lost_when_the_daemon_dies(daemon: Daemon, hook: Hook) -> None:
+    sns = client(daemon, "sns")
+    topic = (await call(sns.create_topic, Name="news"))["TopicArn"]
+    await subscribe(sns, hook, topic, RawMessageDelivery="true", DeliveryPolicy=AT_ONCE)
+    many = [f"{n}" for n in range(40)]
+    for at in range(0, len(many), 10):
+        entries = [{"Id": body, "Message": body} for body in many[at : at + 10]]
+        await call(sns.publish_batch, TopicArn=topic, PublishBatchRequestEntries=entries)
+    await hook.until(lambda: len(hook.of("Notification")) >= 5)
+    await asyncio.to_thread(daemon.kill)
+    await asyncio.to_thread(daemon.start)
+    await hook.until(lambda: set(hook.of("Notification")) == set(many))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "endpoint"),
+    [
+        ("http", "https://example.org/"),
+        ("https", "https:///path"),
+        ("http", "http://a b/"),
+        ("email", "nobody"),
+        ("email", "a@b\r\nBcc: c@d"),
+        ("sms", "030123456"),
+        ("lambda", "arn:aws:lambda:us-east-1:1:function:f"),
+        ("firehose", "arn:aws:sqs:us-east-1:000000000000:q"),
+    ],
+)
+async def test_an_endpoint_must_match_its_protocol(daemon: Daemon, protocol: str, endpoint: str) -> None:
+    sns = client(daemon, "sns")
+    topic = (await call(sns.create_topic, Name="news"))["TopicArn"]
+    with pytest.raises(sns.exceptions.InvalidParameterException, match="must match the specified protocol"):
+        await call(sns.subscribe, TopicArn=topic, Protocol=protocol, Endpoint=endpoint)
