@@ -51,20 +51,28 @@ class Topic:
 
     def subscribe(
         self,
-        queue: Queue | str,
+        subscriber: Queue | str,
         *,
         filter: Mapping[str, Any] | str | None = None,  # noqa: A002  # what it is called everywhere
         filter_by: Literal["attributes", "body"] = "attributes",
         raw: bool = False,
         dead_letters: Queue | str | None = None,
+        delivery_policy: str | None = None,
+        protocol: str | None = None,
     ) -> Subscription:
         """As `ropeway.Topic.subscribe`."""
-        target = queue.inner if isinstance(queue, Queue) else queue
+        target = subscriber.inner if isinstance(subscriber, Queue) else subscriber
         letters = dead_letters.inner if isinstance(dead_letters, Queue) else dead_letters
         made = call(
             self.loop,
             lambda: self.inner.subscribe(
-                target, filter=filter, filter_by=filter_by, raw=raw, dead_letters=letters
+                target,
+                filter=filter,
+                filter_by=filter_by,
+                raw=raw,
+                dead_letters=letters,
+                delivery_policy=delivery_policy,
+                protocol=protocol,
             ),
         )
         return Subscription(self.loop, made)

@@ -249,6 +249,18 @@ class Broker:
         """The subscription of this ARN. Nothing is asked of the daemon."""
         return Subscription(self, arn)
 
+    async def confirm_subscription(
+        self, token: str, *, topic: str | None = None, guarded: bool = False
+    ) -> Subscription:
+        """Confirm a subscription with the token that its subscriber was told. `topic`: its ARN, whose region
+        must be the token's. With `guarded` a call without a signature does not end it. Raises
+        InvalidParameterValue."""
+        asked: dict[str, object] = {"token": token, "topic": topic, "guarded": guarded}
+        match await self.link.call(Action.ConfirmSubscription, asked):
+            case {"subscription": str(arn)}:
+                return Subscription(self, arn)
+        raise ProtocolError("the daemon's answer to ConfirmSubscription has the wrong shape")
+
     async def list_subscriptions(
         self, *, topic: str | None = None, account: str | None = None, region: str | None = None
     ) -> AsyncIterator[Subscription]:

@@ -225,6 +225,14 @@ class Broker:
         """As `ropeway.Broker.subscription`."""
         return Subscription(self._loop_thread.loop, self._inner.subscription(arn))
 
+    def confirm_subscription(
+        self, token: str, *, topic: str | None = None, guarded: bool = False
+    ) -> Subscription:
+        """As `ropeway.Broker.confirm_subscription`."""
+        loop = self._loop_thread.loop
+        made = call(loop, lambda: self._inner.confirm_subscription(token, topic=topic, guarded=guarded))
+        return Subscription(loop, made)
+
     def list_subscriptions(
         self, *, topic: str | None = None, account: str | None = None, region: str | None = None
     ) -> Iterator[Subscription]:

@@ -19,6 +19,17 @@ RUN_BYTES = 4 << 20
 """About how much one request of `publish_many` holds."""
 
 
+MAILTO = "mailto:"
+_BEGINNINGS = (
+    ("http://", "http"),
+    ("https://", "https"),
+    (MAILTO, "email"),
+    ("+", "sms"),
+    ("arn:aws:lambda:", "lambda"),
+    ("arn:aws:firehose:", "firehose"),
+)
+
+
 class TopicSettings(TypedDict, total=False):
     """What can be set on a topic."""
 
@@ -31,7 +42,7 @@ class TopicSettings(TypedDict, total=False):
     kms_master_key_id: str | None
     """A KMS key's id; kept and told."""
     signature_version: Literal["1", "2"] | None
-    """Kept and told: nothing is signed."""
+    """How what web hooks get is signed: by SHA-1, or by SHA-256; "1"."""
     tracing_config: Literal["PassThrough", "Active"] | None
     """Kept and told."""
     maximum_message_size: int | None
@@ -64,7 +75,11 @@ class SubscriptionSettings(TypedDict, total=False):
     filter_policy_scope: Literal["MessageAttributes", "MessageBody"]
     """What of a message the filter policy looks at; "MessageAttributes"."""
     redrive_policy: DeadLetters | None
-    """Where messages go that its queue does not take; None: nowhere."""
+    """Where messages go that its subscriber does not take; None: nowhere."""
+    delivery_policy: str | None
+    """Of a web hook: how often and how soon a message is tried again, and as what type, JSON."""
+    subscription_role_arn: str | None
+    """Of a stream; kept and told."""
 
 
 class PublishOptions(TypedDict, total=False):
@@ -159,17 +174,24 @@ class Topic:
 
     async def subscribe(
         self,
-        queue: Queue | str,
+        subscriber: Queue | str,
         *,
         filter: Mapping[str, Any] | str | None = None,  # noqa: A002  # what it is called everywhere
         filter_by: Literal["attributes", "body"] = "attributes",
         raw: bool = False,
         dead_letters: Queue | str | None = None,
+        delivery_policy: str | None = None,
+        protocol: str | None = None,
     ) -> Subscription:
-        """Have a queue get what is published from now on: all of it, or what the filter policy `filter` takes
-        by a message's attributes or its body. The envelope, or with `raw` the message itself.
-        What the queue does not take goes to the queue `dead_letters`, if there is one. A queue that is not
-        there (yet) can be named.
+        """Have a subscriber get what is published from now on: all of it, or what the filter policy `filter`
+        takes by a message's attributes or its body. The envelope, or with `raw` the message itself.
+        What the subscriber does not take goes to the queue `dead_letters`, if there is one.
+
+        A subscriber is a queue, or the name of one that need not be there (yet); a URL; "mailto:" and an
+        address; a phone number as "+4930123456"; the ARN of a function or of a stream. `protocol` says it
+        where that does not ("email-json", or a queue with an odd name). A URL or a mailbox gets nothing
+        before it confirms: see Broker.confirm_subscription. `delivery_policy`: how a web hook is tried again,
+        JSON.
 
         A subscription that is there already is found, if it is as asked for. Raises InvalidParameterValue;
         OverLimit.
@@ -182,7 +204,13 @@ class Topic:
             settings["filter_policy_scope"] = "MessageBody" if filter_by == "body" else "MessageAttributes"
         if dead_letters is not None:
             settings["redrive_policy"] = {"dead_letter_target_arn": _name(dead_letters)}
-        asked = {"endpoint": _name(queue), "protocol": "sqs", "attributes": settings}
+        if delivery_policy is not None:
+            settings["delivery_policy"] = delivery_policy
+        endpoint = _name(subscriber)
+        protocol = protocol or _protocol(subscriber)
+        if protocol.startswith("email"):
+            endpoint = endpoint.removeprefix(MAILTO)
+        asked = {"endpoint": endpoint, "protocol": protocol, "attributes": settings}
         match await self._call(Action.Subscribe, **asked):
             case {"subscription": str(arn)}:
                 return Subscription(self.broker, arn)
@@ -282,6 +310,15 @@ class Subscription:
 
 def _name(queue: Queue | str) -> str:
     return queue.name if isinstance(queue, Queue) else queue
+
+
+def _protocol(subscriber: Queue | str) -> str:
+    """By which it is reached, as far as one can see."""
+    if isinstance(subscriber, str):
+        for beginning, protocol in _BEGINNINGS:
+            if subscriber.startswith(beginning):
+                return protocol
+    return "sqs"
 
 
 def _entry(message: Publication) -> dict[str, object]:

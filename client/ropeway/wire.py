@@ -72,6 +72,7 @@ class Action(enum.IntEnum):
     GetSubscriptionAttributes = 73
     SetSubscriptionAttributes = 74
     PublishMessage = 75
+    ConfirmSubscription = 76
 
 
 REPEATABLE = frozenset(Action) - {

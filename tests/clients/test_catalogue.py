@@ -94,6 +94,7 @@ async def test_every_parameter_of_every_action_can_be_said(tmp_path: Path) -> No
         assert (await one.attributes())["delivered"] == 2
         await one.set(raw_message_delivery=False)
         await one.unsubscribe()
+        await broker.confirm_subscription("00", topic="news", guarded=True)
         assert (await news.attributes())["confirmed"] == 1
         await news.set(display_name="M")
         await news.tag({"team": "b"})

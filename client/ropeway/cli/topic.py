@@ -202,10 +202,12 @@ Examples:
   ropeway topic subscribe news readers
   ropeway topic subscribe news sports --raw --filter '{"kind": ["sport"]}'
   ropeway topic subscribe news audit --dead-letters lost
+  ropeway topic subscribe news http://127.0.0.1:8080/hook
+  ropeway topic subscribe news mailto:me@example.org
 """,
 )
 @topic_argument
-@click.argument("queue", metavar="QUEUE", shell_complete=queue_names)
+@click.argument("subscriber", metavar="SUBSCRIBER", shell_complete=queue_names)
 @click.option("--filter", "policy", metavar="JSON", help="The filter policy: which messages it wants.")
 @click.option(
     "--filter-by",
@@ -214,32 +216,54 @@ Examples:
     help="What of a message the filter policy looks at; attributes by default.",
 )
 @click.option("--raw", is_flag=True, help="The message as it was published, and not the envelope.")
-@click.option("--dead-letters", metavar="QUEUE", help="Where messages go that QUEUE does not take.")
+@click.option("--dead-letters", metavar="QUEUE", help="Where messages go that SUBSCRIBER does not take.")
 @common_options
 @click.pass_obj
 def subscribe(
     session: Session,
     topic: str,
-    queue: str,
+    subscriber: str,
     *,
     policy: str | None,
     filter_by: Literal["attributes", "body"],
     raw: bool,
     dead_letters: str | None,
 ) -> None:
-    """Have QUEUE get what is published to TOPIC from now on. It need not be there yet.
+    """Have SUBSCRIBER get what is published to TOPIC from now on: a queue, which need not be there yet, a
+    URL, mailto:ADDRESS, a phone number, or the ARN of a function or a stream.
+
+    A URL or a mailbox must confirm first: it is sent what to do.
 
     Prints the subscription's ARN.
     """
 
     async def work(broker: ropeway.Broker) -> str:
         made = await broker.topic(topic).subscribe(
-            queue, filter=policy, filter_by=filter_by, raw=raw, dead_letters=dead_letters
+            subscriber, filter=policy, filter_by=filter_by, raw=raw, dead_letters=dead_letters
         )
         return made.arn
 
     arn = session.perform(work)
-    session.output.done(f"Queue {queue} is subscribed: {arn}", (arn,), subscription=arn)
+    session.output.done(f"{subscriber} is subscribed: {arn}", (arn,), subscription=arn)
+
+
+@topic.command(
+    epilog="""\b
+Examples:
+  ropeway topic confirm 0000000000000001fd582238012d...
+""",
+)
+@click.argument("token", metavar="TOKEN")
+@common_options
+@click.pass_obj
+def confirm(session: Session, token: str) -> None:
+    """Confirm a subscription with the TOKEN that its subscriber was sent."""
+
+    async def work(broker: ropeway.Broker) -> str:
+        return (await broker.confirm_subscription(token)).arn
+
+    arn = session.perform(work)
+    session.output.done(f"It is confirmed: {arn}", (arn,), subscription=arn)
 
 
 @topic.command(
