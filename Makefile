@@ -44,7 +44,7 @@ bench-full: ## Measure all that has a target, in about 20 minutes, and write doc
 	@$(bin)/python -m bench full --page docs/performance.md $(ARGS)
 
 bench-peers: ## Measure beside other brokers; installs them where apt-get can
-	@.ci/venv .venv bench
+	@.ci/venv .venv peers
 	@.ci/peers
 	@$(bin)/python -m bench run peers $(ARGS)
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import sys
 import time
 from pathlib import Path
 
 from bench.contestants import Contestant, Server, free_port, fresh, launch, wait_a_little
-from bench.peers import beanstalkd, redis
+from bench.peers import beanstalkd, nats, redis
 from bench.wire import QUEUE, dial
 
 APPEND_ONLY = ("--appendonly", "yes", "--appendfsync", "always", "--save", "")
@@ -84,7 +85,31 @@ class Beanstalkd(Peer):
         return ["-l", "127.0.0.1", "-p", str(port), "-b", str(data), "-f0", "-z", str(LARGEST)]
 
 
-PEERS: tuple[Peer, ...] = (Redis(), Beanstalkd())
+class Nats(Peer):
+    """Its own binary of the environment, since one that is older than 2.10 cannot sync each message."""
+
+    name = "NATS JetStream"
+    program = str(Path(sys.executable).with_name("nats-server"))
+    durability = "sync_interval: always"
+    kind = nats.KIND
+    consumer_commits = 2
+
+    def options(self, port: int, data: Path) -> list[str]:
+        chosen = data.parent / "nats.conf"
+        chosen.write_text(
+            f'listen: "127.0.0.1:{port}"\nmax_payload: {LARGEST}\n'
+            f'jetstream {{ store_dir: "{data}", sync_interval: always }}\n'
+        )
+        return ["-c", str(chosen)]
+
+    def prepare(self, port: int) -> None:
+        with dial(port) as connection:
+            wire = nats.NatsWire(QUEUE)
+            wire.greet(connection)
+            wire.create(connection)
+
+
+PEERS: tuple[Peer, ...] = (Redis(), Beanstalkd(), Nats())
 
 
 def installed() -> list[Contestant]:

@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.contestants import Server
+from bench.kinds import open_wire
 from bench.peers import beanstalkd, redis
 from bench.peers.beanstalkd import BeanstalkdWire
+from bench.peers.nats import NatsWire
 from bench.peers.ordered import InOrder
 from bench.peers.redis import RedisWire
 from bench.peers.servers import PEERS, Peer
-from bench.wire import Answer, UnexpectedAnswer, Wire, call, dial
+from bench.wire import Answer, UnexpectedAnswer, Wire, call
 
 A, B = (redis.sixteen(entry) for entry in (b"1700-0", b"1700-1"))
 REDIS_SAYS = (
@@ -71,6 +73,52 @@ def test_beanstalkd_is_understood_however_it_comes(cuts: list[int]) -> None:
     ]
 
 
+def nats_says(slot: int, payload: bytes, reply: bytes = b"") -> bytes:
+    return b"MSG subject %d %b%d\r\n%b\r\n" % (slot, reply + b" " if reply else b"", len(payload), payload)
+
+
+ACK = b"$JS.ACK.bench.workers.1.7.1.1700.0"
+NO_MORE = b"NATS/1.0 404 No Messages\r\n\r\n"
+NATS_SAYS = (
+    b'INFO {"headers":true}\r\n'
+    + nats_says(3, b'{"stream":"bench","seq":7}')
+    + b"PING\r\n"
+    + nats_says(1, b"MSG x 1 0\r\n", ACK)  # a body that looks like a message
+    + b"HMSG subject 2 %d %d\r\n%b\r\n" % (len(NO_MORE), len(NO_MORE), NO_MORE)  # another slot's first
+    + nats_says(3, b'{"stream":"bench","seq":8}')
+    + b"HMSG subject 1 %d %d\r\n%b\r\n" % (len(NO_MORE), len(NO_MORE), NO_MORE)
+)
+
+
+@given(st.lists(st.integers(0, len(NATS_SAYS)), max_size=9).map(sorted))
+def test_nats_is_understood_however_it_comes(cuts: list[int]) -> None:
+    wire = NatsWire("bench")
+    for request in (wire.send(3, [b"a", b"b"]), wire.receive(1, 2), wire.receive(2, 2)):
+        assert wire.renewed(request).startswith(b"SUB _INBOX.")
+        assert wire.renewed(request) == request
+    answers = []
+    for begin, end in zip([0, *cuts], [*cuts, len(NATS_SAYS)], strict=True):
+        answers += wire.answers(NATS_SAYS[begin:end])
+    assert [(slot, status) for slot, status, _ in answers] == [(2, 0), (3, 0), (1, 0)]
+    sent = wire.sent_ids(answers[1][2])
+    assert sent == [number.to_bytes(16, "big") for number in (7, 8)]
+    assert wire.ids_and_handles(answers[2][2]) == ([sent[0]], [ACK])
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"-ERR 'Authorization Violation'\r\n",
+        b"HMSG subject 3 26 26\r\nNATS/1.0 503 Unavailable\r\n\r\n",
+    ],
+)
+def test_a_refusal_of_nats_ends_the_run(said: bytes) -> None:
+    wire = NatsWire("bench")
+    wire.renewed(wire.send(3, [b"a"]))
+    with pytest.raises(UnexpectedAnswer):
+        wire.answers(said)
+
+
 @pytest.mark.parametrize(
     ("make", "said"),
     [(lambda: RedisWire("bench"), b"-OOM no room\r\n"), (BeanstalkdWire, b"OUT_OF_MEMORY\r\n")],
@@ -104,15 +152,12 @@ def test_a_peer_goes_through_a_cycle(peer: Peer, tmp_path: Path) -> None:
 
 
 def cycle(server: Server) -> None:
-    wires: dict[str, Callable[[], Wire]] = {
-        redis.KIND: lambda: RedisWire("bench"),
-        beanstalkd.KIND: BeanstalkdWire,
-    }
-    wire = wires[server.kind]()
-    with dial(server.port) as connection:
+    connection, wire = open_wire(server.kind, server.port)
+    with connection:
         sent = wire.sent_ids(call(connection, wire, wire.send(1, [b"a", b"b"])))
         assert server.left() == 2
         ids, handles = wire.ids_and_handles(call(connection, wire, wire.receive(1, 2)))
         assert ids == sent
         call(connection, wire, wire.delete(1, handles))
         assert server.left() == 0
+        assert not call(connection, wire, wire.receive(1, 2))
