@@ -94,7 +94,7 @@ def in_full(options: argparse.Namespace) -> int:
         parts = full.chosen(options.only, peers=options.peers)
         if options.quick:
             parts = list(map(full.quick, parts))
-        if options.page is not None:  # not after a quarter of an hour
+        if options.page is not None:  # not after twenty minutes
             full.placed(options.page.read_text(encoding="utf-8"), [])
         if options.no_run:
             parts = []
@@ -166,7 +166,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--html", type=Path, metavar="FILE", help="write HTML with plots (default: print Markdown)"
     )
     everything = commands.add_parser(
-        "full", help="everything that has a target, in about a quarter of an hour, and the page of it"
+        "full", help="everything that has a target, in about twenty minutes, and the page of it"
     )
     everything.add_argument(
         "only", nargs="*", metavar="SCENARIO", help="only these, beside what was measured before"

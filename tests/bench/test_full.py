@@ -50,7 +50,7 @@ def test_everything_in_the_plan_is_there_once() -> None:
     assert len(set(names)) == len(names)
     assert set(names) == set(SCENARIOS) - {"writes"}  # which has no target, and no yardstick
     assert full.chosen([], peers=False) == list(PLAN)
-    assert full.chosen(["sizes", "peers"], peers=False) == [Part("sizes"), full.PEERS]
+    assert full.chosen(["sizes", "peers"], peers=False) == [Part("sizes", rounds=2), full.PEERS]
     with pytest.raises(ValueError, match="nowhere: not in the full run"):
         full.chosen(["nowhere"], peers=False)
 
