@@ -219,6 +219,20 @@ async def test_a_hook_that_hangs_slows_nobody(daemon: Daemon, hook: Hook) -> Non
     assert sum(headers[":path"] == "/hangs" for headers, _ in hook.got) < len(many)
 
 
+async def test_what_is_under_way_at_a_stop_is_sent_again_at_once(tmp_path: Path, hook: Hook) -> None:
+    """Not when its visibility timeout is over, which is far beyond this test's patience."""
+    with Daemon(tmp_path, "--subscribers-timeout", "300", http="127.0.0.1:0") as daemon:
+        sns = client(daemon, "sns")
+        topic = (await call(sns.create_topic, Name="news"))["TopicArn"]
+        await subscribe(sns, hook, topic, "hangs", RawMessageDelivery="true")
+        await call(sns.publish, TopicArn=topic, Message="hello")
+        await hook.until(lambda: hook.of("Notification") == ["hello"])
+        await asyncio.to_thread(daemon.stop)
+        hook.hang.set()
+        await asyncio.to_thread(daemon.start)
+        await hook.until(lambda: hook.of("Notification") == ["hello"] * 2)
+
+
 async def test_nothing_is_lost_when_the_daemon_dies(daemon: Daemon, hook: Hook) -> None:
     sns = client(daemon, "sns")
     topic = (await call(sns.create_topic, Name="news"))["TopicArn"]

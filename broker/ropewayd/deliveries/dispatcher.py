@@ -30,7 +30,7 @@ from ropewayd.vocabulary.errors import OverLimit, RopewayError
 from .delivery import DELIVERED, REFUSED, RETRY, Answer, Delivery, Sender
 from .envelope import envelope
 from .settings import DispatchLimits
-from .status_log import StatusLog
+from .status_log import StatusLog, log
 
 POLL: Final = 43_200_000
 """Milliseconds that a subscription waits for messages; then it waits again."""
@@ -107,7 +107,7 @@ class Dispatcher:
         self._topics.pushed = self._made
 
     async def close(self) -> None:
-        """Stop sending. What is under way comes back to its queue when its visibility timeout is over."""
+        """Stop sending. What is under way goes back to its queue: the next daemon sends it at once."""
         self._over = True
         self._topics.pushed = None
         tasks = list(self._tasks)
@@ -165,16 +165,29 @@ class Dispatcher:
             async with self._turns:
                 if self._loop.time() + lane.longest > by:
                     return
-                try:
-                    async with asyncio.timeout(lane.longest):
-                        answer = await self._senders[subscription.protocol].send(delivery)
-                except TimeoutError:
-                    answer = Answer(RETRY, None, "it took too long", round(lane.longest * 1000))
+                answer = await self._attempt(lane, delivery)
             self.log.add(delivery, answer)
             await self._settle(lane, topic, subscription, message[1], delivery, answer)
+        except asyncio.CancelledError:
+            # The daemon stops: the next one need not wait until this message comes back by itself.
+            back = q.VisibilityEntry(message[1], visibility_timeout=0)
+            self._kernel.submit(q.ChangeMessageVisibility(queue=lane.queue, entries=[back]))
+            raise
         finally:
             lane.out -= 1
             self._poll(lane)
+
+    async def _attempt(self, lane: Lane, delivery: Delivery) -> Answer:
+        """Send it. A sender that fails by itself is no reason to forget the message, nor to try for ever."""
+        try:
+            async with asyncio.timeout(lane.longest):
+                return await self._senders[delivery.protocol].send(delivery)
+        except TimeoutError:
+            return Answer(RETRY, None, "it took too long", round(lane.longest * 1000))
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is said, and counts as an attempt
+            log.error("a sender failed", protocol=delivery.protocol, error=type(error).__name__)
+            log.debug("a sender failed", exc_info=error)
+            return Answer(RETRY, None, f"the sender failed: {type(error).__name__}", 0)
 
     async def _slow(self, lane: Lane, topic: Topic, subscription: Subscription) -> None:
         """Wait where a policy says how many messages may leave in a second."""
