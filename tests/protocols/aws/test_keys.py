@@ -66,6 +66,34 @@ def test_what_is_not_signed_is_refused_but_health(daemon: Daemon) -> None:
         assert http.ask("OPTIONS", "/", {"Origin": "http://localhost"}).status == 200
 
 
+def test_a_subscriber_needs_no_key_to_confirm_or_to_end_and_gets_no_further(daemon: Daemon) -> None:
+    sns = boto3.client(
+        "sns",
+        endpoint_url=daemon.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=ONE[0],
+        aws_secret_access_key=ONE[1],
+    )
+    topic = sns.create_topic(Name="news")["TopicArn"]
+    arn = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint="arn:aws:sqs:us-east-1:000000000000:q")
+    confirm = f"/?Action=ConfirmSubscription&TopicArn={topic}&Token=00"
+    end = f"/?Action=Unsubscribe&SubscriptionArn={arn['SubscriptionArn']}"
+    create = {"X-Amz-Target": "AmazonSQS.CreateQueue", "Content-Type": "application/x-amz-json-1.0"}
+    with Http(daemon.endpoint) as http:
+        said = http.ask("GET", confirm)
+        assert (said.status, said.xml[0][2].text) == (400, "Invalid parameter: Token")
+        # What a header or a body asks for is another thing, and needs a key.
+        for path in (confirm, end):
+            assert "MissingAuthenticationToken" in http.ask("GET", path, create, b'{"QueueName":"q"}').text
+            assert http.ask("POST", path, {}, b"Action=ListTopics").status == 403
+            assert http.ask("POST", path).status == 403
+        for path in ("/?Action=ListTopics", f"/?Action=DeleteTopic&TopicArn={topic}"):
+            assert http.ask("GET", path).status == 403
+        assert len(sns.list_subscriptions()["Subscriptions"]) == 1
+        assert http.ask("GET", end).status == 200
+    assert not sns.list_subscriptions()["Subscriptions"]
+
+
 def test_a_signature_for_one_service_is_none_for_another(daemon: Daemon) -> None:
     body = b"Action=ListQueues&Version=2012-11-05"
     asked = AWSRequest(method="POST", url=daemon.endpoint + "/", data=body)
