@@ -141,6 +141,9 @@ class House:
             self.clock.at = until if due is None else max(self.clock.at, min(due, until))
             self.kernel.tick()
             await settle()
+            failed = self.kernel.failed
+            if failed is not None and failed.done():
+                raise failed.result()  # nothing is done any more, and time would not pass
             if self.clock.at == until:
                 return
 
