@@ -44,6 +44,22 @@ async def bodies(house: House, most: int = 10, **each: Any) -> list[str]:
     return [message[BODY] for message in await receive(house, most, **each)]
 
 
+def test_what_is_past_its_time_is_found_once() -> None:
+    """Also of a group whose head was another message for a while: one that came from disk and ended."""
+    late = Message(21, b"", "x", None, 5, 1, system=System("g"))
+    groups = Groups()
+    groups.add(late)
+    assert groups.oldest() is late
+    early = Message(1, b"", "x", None, 1, 1, system=System("g"))
+    groups.add(early)
+    assert groups.oldest() is early
+    early.state = GONE
+    groups.look([early])
+    assert groups.past(5, 10) == [late]
+    assert groups.past(5, 10) == [late]
+    assert groups.oldest() is late
+
+
 async def test_a_receive_takes_what_it_can_from_one_group_and_then_from_the_next(fifo: House) -> None:
     await send(fifo, "1a", "2a", "1b", "3a", "1c", "2b")
     assert await bodies(fifo, 4) == ["1a", "1b", "1c", "2a"]

@@ -287,13 +287,16 @@ class Groups:
     def past(self, horizon: int, count: int) -> list[Message]:
         """Of those that can be delivered, the ones sent at or before `horizon`, at most `count`."""
         found: list[Message] = []
-        seen: list[tuple[int, str]] = []
+        seen: dict[tuple[int, str], None] = {}
         while len(found) < count:
             head = self.oldest()
             if head is None or head.sent_at > horizon:
                 break
-            seen.append(heapq.heappop(self._ages))
-            group = self._groups[seen[-1][1]]
+            entry = heapq.heappop(self._ages)
+            if entry in seen:
+                continue  # a group whose head was another one for a while stands here twice
+            seen[entry] = None
+            group = self._groups[entry[1]]
             for at in range(group.head, len(group.line)):
                 message = group.line[at]
                 if message.state == GONE:
