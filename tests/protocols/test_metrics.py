@@ -76,7 +76,7 @@ def test_what_became_of_messages_at_subscriptions_is_told(tmp_path: Path) -> Non
             ("gone", {"delivered": 0, "filtered": 0, "dead_lettered": 3, "failed": 0}),
             ("lost", {"delivered": 0, "filtered": 0, "dead_lettered": 0, "failed": 3}),
         ):
-            mine = {"account": "000000000000", "region": "us-east-1", "topic": "news"}
+            mine = {"account": "000000000000", "region": "us-east-1", "topic": "news", "protocol": "sqs"}
             mine["endpoint"] = f"arn:aws:sqs:us-east-1:000000000000:{queue}"
             for name, count in told.items():
                 assert of(found, f"ropeway_subscription_messages_{name}_total", **mine) == count
@@ -107,3 +107,17 @@ def test_queues_beyond_the_limit_have_no_lines(tmp_path: Path) -> None:
         assert of(found, "ropeway_queues") == 3
         assert of(found, "ropeway_queues_without_lines") == 1
         assert sum(name == "ropeway_queue_messages_visible" for name, _ in found) == 2
+
+
+def test_one_endpoint_by_two_protocols_is_two_lines_and_no_password_is_shown(tmp_path: Path) -> None:
+    with Daemon(tmp_path, http="127.0.0.1:0") as daemon, ropeway.sync.connect(daemon.url) as broker:
+        news = broker.create_topic("news")
+        for protocol in ("email", "email-json"):
+            news.subscribe("me@example.org", protocol=protocol)
+        news.subscribe("http://me:s3cret@127.0.0.1:9/hook")
+        lines = [dict(labels) for name, labels in page(daemon) if "messages_delivered" in name]
+        assert sorted((each["protocol"], each["endpoint"]) for each in lines if "topic" in each) == [
+            ("email", "me@example.org"),
+            ("email-json", "me@example.org"),
+            ("http", "http://me:****@127.0.0.1:9/hook"),
+        ]

@@ -28,7 +28,7 @@ def told() -> set[str]:
         queues=[queue],
         left_out=0,
         topics=1,
-        subscriptions=[Subscription("0" * 12, "us-east-1", "news", "jobs", OfSubscription())],
+        subscriptions=[Subscription("0" * 12, "us-east-1", "news", "sqs", "jobs", OfSubscription())],
         subscriptions_left_out=0,
         memory=1,
         memory_limit=2,

@@ -29,6 +29,7 @@ from .records import IDS, TOPICS
 from .registry import Registry
 from .settings import TopicLimits
 from .spilling import Ended, Own, Remembered, Spilling, Subscriber
+from .subscriber import without_password
 from .subscribing import Subscribing
 from .topic import Meter, Subscription, Topic
 
@@ -39,7 +40,9 @@ class Seen(NamedTuple):
     account: str
     region: str
     topic: str
+    protocol: str
     endpoint: str
+    """Without the password, if it is a URL that has one."""
     meter: Meter
 
 
@@ -234,12 +237,12 @@ class Topics:
 
     def seen(self, most: int) -> tuple[list[Seen], int]:
         """At most so many subscriptions as who watches sees them, and how many more there are."""
-        each = (
-            Seen(*topic.scope, topic.name, subscription.endpoint, copy(subscription.meter))
+        every = (
+            Seen(*topic.scope, topic.name, each.protocol, without_password(each.endpoint), copy(each.meter))
             for topic in self._registry.by_name.values()
-            for subscription in topic.subscriptions.values()
+            for each in topic.subscriptions.values()
         )
-        found = list(islice(each, most))
+        found = list(islice(every, most))
         return found, self.counts()[1] - len(found)
 
     def snapshot(self) -> dict[str, Any]:

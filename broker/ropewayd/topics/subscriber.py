@@ -15,6 +15,7 @@ LATER: Final = frozenset(("application",))
 ASKED: Final = frozenset(("http", "https", "email", "email-json"))
 """Whose subscribers must confirm: anybody could name them."""
 
+_PASSWORD: Final = re.compile(r"\A(https?://[^/?#@]*?:)[^/?#]*@", re.IGNORECASE)
 _MAILBOX: Final = re.compile(r"[!-;=?A-~]{1,254}@[A-Za-z0-9.-]{1,253}\Z")
 _NUMBER: Final = re.compile(r"\+[1-9][0-9]{6,14}\Z")
 _FUNCTION: Final = re.compile(
@@ -47,6 +48,11 @@ def endpoint_problem(protocol: str, endpoint: str) -> InvalidParameterValue | No
     return InvalidParameterValue(
         f"The endpoint must match the protocol: that of {protocol} is {said}.", "endpoint"
     )
+
+
+def without_password(endpoint: str) -> str:
+    """An endpoint as everybody may see it."""
+    return _PASSWORD.sub(r"\1****@", endpoint)
 
 
 def _is_url(scheme: str, endpoint: str) -> bool:

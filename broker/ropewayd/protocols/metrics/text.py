@@ -86,18 +86,18 @@ def _of_queues(reading: Reading) -> Iterator[Metric]:
 
 def _of_subscriptions(reading: Reading) -> Iterator[Metric]:
     for name, meaning in (
-        ("delivered", "Messages that arrived in its queue."),
+        ("delivered", "Messages that its subscriber got."),
         ("filtered", "Messages that its filter policy did not want."),
-        ("dead_lettered", "Messages that its queue did not take, and its dead-letter queue did."),
+        ("dead_lettered", "Messages that its subscriber did not take, and its dead-letter queue did."),
         ("failed", "Messages that neither took."),
     ):
         counter = CounterMetricFamily(
             f"ropeway_subscription_messages_{name}",
             meaning,
-            labels=("account", "region", "topic", "endpoint"),
+            labels=("account", "region", "topic", "protocol", "endpoint"),
         )
         for each in reading.subscriptions:
-            labels = (each.account, each.region, each.topic, each.endpoint)
+            labels = (each.account, each.region, each.topic, each.protocol, each.endpoint)
             counter.add_metric(labels, getattr(each.meter, name))
         yield counter
 
