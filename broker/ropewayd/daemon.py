@@ -260,7 +260,8 @@ class Daemon:
         if self._settings.http.public_url:
             return self._settings.http.public_url
         found = [each for each in self._http_listeners.sockets if each.family != socket.AF_UNIX]
-        return f"http://{shown(found[0])}" if found else ""
+        scheme = "http" if self._tls is None else "https"
+        return f"{scheme}://{shown(found[0])}" if found else ""
 
     async def _serve(self, ending: Ending) -> None:
         addresses = [shown(each) for each in self._listeners.sockets]
