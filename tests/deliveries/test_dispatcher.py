@@ -6,6 +6,7 @@ import functools
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -15,7 +16,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
+from ropeway import connect
+from ropewayd.deliveries.delivery import REFUSED, Answer
+from ropewayd.deliveries.dispatcher import Dispatcher
+from ropewayd.deliveries.settings import DispatchLimits
+from ropewayd.queues import actions as q
+from ropewayd.topics.topic import Meter
+from ropewayd.vocabulary.action import Action
+from ropewayd.vocabulary.errors import NotFound, OverLimit, ServiceUnavailable
 from tests.daemon import PATIENCE, Daemon
+from tests.deliveries.making import delivery
 
 AT_ONCE = json.dumps({"healthyRetryPolicy": {"numRetries": 2, "numNoDelayRetries": 2}})
 
@@ -24,6 +34,7 @@ class Hook:
     """A subscriber: it keeps what it gets, and confirms. `answer` says with which status."""
 
     def __init__(self) -> None:
+        self.raw: list[bytes] = []
         self.got: list[tuple[dict[str, str], str]] = []
         self.answer: Callable[[str], int] = lambda text: 200
         self.hang = asyncio.Event()
@@ -31,7 +42,8 @@ class Hook:
         self.url = ""
 
     async def take(self, request: web.Request) -> web.Response:
-        text = await request.text()
+        self.raw.append(await request.read())
+        text = self.raw[-1].decode(errors="replace")
         headers = {name.lower(): value for name, value in request.headers.items()}
         self.got.append(({**headers, ":path": request.path}, text))
         async with self._news:
@@ -245,6 +257,43 @@ async def test_nothing_is_lost_when_the_daemon_dies(daemon: Daemon, hook: Hook) 
     await asyncio.to_thread(daemon.kill)
     await asyncio.to_thread(daemon.start)
     await hook.until(lambda: set(hook.of("Notification")) == set(many))
+
+
+@pytest.mark.parametrize(
+    ("said", "done", "counted"),
+    [
+        (b"an id", q.DeleteMessage, (1, 0)),
+        (NotFound("There is no such queue."), q.DeleteMessage, (0, 1)),
+        (OverLimit("It is full."), q.ChangeMessageVisibility, (0, 0)),
+        (ServiceUnavailable("The disk is full."), q.ChangeMessageVisibility, (0, 0)),
+    ],
+)
+async def test_a_dead_letter_waits_for_room(
+    said: object, done: type[Action], counted: tuple[int, int]
+) -> None:
+    asked: list[Action] = []
+
+    def submit(action: Action, reply: Any) -> None:
+        asked.append(action)
+        reply.deliver(reply.prepare([said] if isinstance(action, q.SendMessage) else [None]))
+
+    dispatcher: Any = Dispatcher(SimpleNamespace(submit=submit), None, {}, DispatchLimits(longest={}))  # type: ignore[arg-type]
+    subscription = SimpleNamespace(letters="lost", meter=Meter())
+    refused = Answer(REFUSED, 404, "", 1)
+    made = delivery("http", "http://127.0.0.1/")
+    await dispatcher._settle(SimpleNamespace(queue="h"), None, subscription, b"handle", made, refused)
+    assert [type(each) for each in asked] == [q.SendMessage, done]
+    assert (subscription.meter.dead_lettered, subscription.meter.failed) == counted
+
+
+async def test_bytes_arrive_raw_as_bytes(daemon: Daemon, hook: Hook) -> None:
+    sns = client(daemon, "sns")
+    topic = (await call(sns.create_topic, Name="news"))["TopicArn"]
+    await subscribe(sns, hook, topic, RawMessageDelivery="true")
+    async with connect(daemon.url) as broker:
+        await broker.topic("news").publish("ü and no more".encode("latin-1"))
+        await hook.until(lambda: len(hook.raw) == 2)
+    assert hook.raw[-1] == "ü and no more".encode("latin-1")
 
 
 @pytest.mark.parametrize(

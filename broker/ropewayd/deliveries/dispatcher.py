@@ -5,14 +5,13 @@ Rule 1  A delivery is a message of a hidden queue. It is received, sent, and del
         was not delivered is forgotten.
 Rule 2  Each subscription has a share of what is sent at one time: one that is slow or dead slows nobody.
 Rule 3  What is given up goes to the subscription's dead-letter queue first, and only then leaves the hidden
-        one. A question (a confirmation) that is given up is gone.
+        one. Where that has no room now, it stays. A question (a confirmation) that is given up is gone.
 Rule 4  Nothing runs where there is nothing to send: a subscription waits in one long poll of the kernel.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
@@ -25,10 +24,10 @@ from ropewayd.topics import delivery_policy
 from ropewayd.topics.service import Topics
 from ropewayd.topics.topic import Subscription, Topic
 from ropewayd.vocabulary.action import Action
-from ropewayd.vocabulary.errors import OverLimit, RopewayError
+from ropewayd.vocabulary.errors import OverLimit, RopewayError, ServiceUnavailable
 
 from .delivery import DELIVERED, REFUSED, RETRY, Answer, Delivery, Sender
-from .envelope import envelope
+from .envelope import envelope, raw_attributes, raw_body
 from .settings import DispatchLimits
 from .status_log import StatusLog, log
 
@@ -36,6 +35,8 @@ POLL: Final = 43_200_000
 """Milliseconds that a subscription waits for messages; then it waits again."""
 AGAIN: Final = 5.0
 """Seconds after which one asks again that was told that too many do."""
+NO_ROOM: Final = 60_000
+"""Milliseconds after which a message is tried again whose dead-letter queue had no room for it."""
 _WEB: Final = frozenset(("http", "https"))
 
 
@@ -144,6 +145,10 @@ class Dispatcher:
             if isinstance(answer, OverLimit) and not self._over:
                 self._loop.call_later(AGAIN, self._poll, lane)
             return  # otherwise its queue is gone, or the daemon ends
+        if self._over:
+            for message in answer:
+                self._release(lane, message[1])
+            return
         lane.out += len(answer)
         by = self._loop.time() + 2 * lane.longest
         for message in answer:
@@ -170,8 +175,7 @@ class Dispatcher:
             await self._settle(lane, topic, subscription, message[1], delivery, answer)
         except asyncio.CancelledError:
             # The daemon stops: the next one need not wait until this message comes back by itself.
-            back = q.VisibilityEntry(message[1], visibility_timeout=0)
-            self._kernel.submit(q.ChangeMessageVisibility(queue=lane.queue, entries=[back]))
+            self._release(lane, message[1])
             raise
         finally:
             lane.out -= 1
@@ -188,6 +192,11 @@ class Dispatcher:
             log.error("a sender failed", protocol=delivery.protocol, error=type(error).__name__)
             log.debug("a sender failed", exc_info=error)
             return Answer(RETRY, None, f"the sender failed: {type(error).__name__}", 0)
+
+    def _release(self, lane: Lane, handle: bytes) -> None:
+        """Nobody has it any more. If it is settled already, nothing comes of this."""
+        at_once = q.VisibilityEntry(handle, visibility_timeout=0)
+        self._kernel.submit(q.ChangeMessageVisibility(queue=lane.queue, entries=[at_once]))
 
     async def _slow(self, lane: Lane, topic: Topic, subscription: Subscription) -> None:
         """Wait where a policy says how many messages may leave in a second."""
@@ -273,28 +282,29 @@ class Dispatcher:
                 await self._ask(q.ChangeMessageVisibility(queue=lane.queue, entries=[later]))
                 return
             if delivery.kind == "Notification":
-                if await self._bury(subscription, delivery):
-                    meter.dead_lettered += 1
-                else:
-                    meter.failed += 1
+                buried = await self._bury(subscription, delivery)
+                if buried is None:
+                    later = q.VisibilityEntry(handle, visibility_timeout=NO_ROOM)
+                    await self._ask(q.ChangeMessageVisibility(queue=lane.queue, entries=[later]))
+                    return
+                meter.dead_lettered += buried
+                meter.failed += not buried
         await self._ask(q.DeleteMessage(queue=lane.queue, handles=[handle]))
 
-    async def _bury(self, subscription: Subscription, delivery: Delivery) -> bool:
-        """Send it to the dead-letter queue, if there is one and it takes it: raw or in the envelope, as it
-        would have been delivered."""
+    async def _bury(self, subscription: Subscription, delivery: Delivery) -> bool | None:
+        """Send it to the dead-letter queue, raw or in the envelope, as it would have been delivered. False:
+        there is none, or none that would ever take it; None: not now."""
         if subscription.letters is None:
             return False
-        body, attributes = delivery.body, None
         if delivery.raw:
-            attributes = {
-                name: (kind, base64.b64decode(value) if kind.startswith("Binary") else value)
-                for name, (kind, value) in delivery.attributes.items()
-            } or None
+            entry = q.SendEntry(raw_body(delivery), attributes=raw_attributes(delivery) or None)
         else:
-            body = msgspec.json.encode(envelope(delivery)).decode()
-        entry = q.SendEntry(body, attributes=attributes)
+            entry = q.SendEntry(msgspec.json.encode(envelope(delivery)).decode())
         answer = await self._ask(q.SendMessage(queue=subscription.letters, entries=[entry]))
-        return isinstance(answer, list) and not isinstance(answer[0], RopewayError)
+        said = answer if isinstance(answer, RopewayError) else answer[0]
+        if isinstance(said, (OverLimit, ServiceUnavailable)):
+            return None
+        return not isinstance(said, RopewayError)
 
     async def _ask(self, action: Action) -> Any:
         future: asyncio.Future[Any] = self._loop.create_future()

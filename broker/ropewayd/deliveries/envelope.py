@@ -1,10 +1,16 @@
-"""The JSON object that a message is wrapped in where it is not delivered raw. It is not signed."""
+"""A message as it is delivered: in a JSON object that it is wrapped in, which is not signed, or raw."""
 
 from __future__ import annotations
 
-from typing import Any
+import base64
+import binascii
+from typing import Any, Final
+
+from ropewayd.topics.notification import ENCODING
 
 from .delivery import Delivery
+
+BASE64: Final = ("String", "base64")
 
 
 def envelope(delivery: Delivery) -> dict[str, Any]:
@@ -31,6 +37,25 @@ def envelope(delivery: Delivery) -> dict[str, Any]:
 def shown_attributes(delivery: Delivery) -> dict[str, dict[str, str]]:
     """A message's attributes as JSON has them."""
     return {name: {"Type": kind, "Value": value} for name, (kind, value) in delivery.attributes.items()}
+
+
+def raw_body(delivery: Delivery) -> str | bytes:
+    """The message as it was published: bytes are in base64 in an envelope, and an attribute says so."""
+    if delivery.attributes.get(ENCODING) != BASE64:
+        return delivery.body
+    try:
+        return base64.b64decode(delivery.body, validate=True)
+    except (binascii.Error, ValueError):  # somebody published that attribute with a text
+        return delivery.body
+
+
+def raw_attributes(delivery: Delivery) -> dict[str, tuple[str, str | bytes]]:
+    """Its attributes as they were published."""
+    return {
+        name: (kind, base64.b64decode(value) if kind.startswith("Binary") else value)
+        for name, (kind, value) in delivery.attributes.items()
+        if (name, (kind, value)) != (ENCODING, BASE64)
+    }
 
 
 def whole(text: str) -> str:

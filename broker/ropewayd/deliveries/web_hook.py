@@ -13,7 +13,7 @@ import msgspec
 
 from .answering import Attempt
 from .delivery import REFUSED, RETRY, Answer, Delivery
-from .envelope import envelope
+from .envelope import envelope, raw_body
 from .signing import Signer
 from .web import NotAllowed, Unreachable, Web
 
@@ -54,7 +54,8 @@ class WebHook:
             headers["Content-Type"] = delivery.settings.get("content_type", PLAIN)
             if delivery.raw:
                 headers["x-amz-sns-rawdelivery"] = "true"
-                return delivery.body.encode(), headers
+                body = raw_body(delivery)
+                return body.encode() if isinstance(body, str) else body, headers
         told = envelope(delivery)
         return msgspec.json.format(msgspec.json.encode(await self._signed(told, delivery)), indent=2), headers
 
