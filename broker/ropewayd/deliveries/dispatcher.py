@@ -57,7 +57,7 @@ class _Asked:
 class Lane:
     """One subscription's way out, and the reply of its long poll."""
 
-    __slots__ = ("_dispatcher", "arn", "free_at", "longest", "out", "polling", "queue")
+    __slots__ = ("_dispatcher", "arn", "free_at", "longest", "out", "queue")
 
     def __init__(self, dispatcher: Dispatcher, arn: str, queue: str, longest: float) -> None:
         self._dispatcher = dispatcher
@@ -67,7 +67,6 @@ class Lane:
         """Seconds that an attempt may take. A message is the dispatcher's for twice as long: it waits for its
         turn, too."""
         self.out = 0
-        self.polling = False
         self.free_at = 0.0
         """When the next message may leave, where a policy says how many may in a second."""
 
@@ -98,6 +97,7 @@ class Dispatcher:
         self.log = StatusLog(limits.log_entries)
         self._turns = asyncio.Semaphore(limits.deliveries)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: set[Lane] = set()
         self._loop = asyncio.get_running_loop()
         self._over = False
 
@@ -111,6 +111,9 @@ class Dispatcher:
         """Stop sending. What is under way goes back to its queue: the next daemon sends it at once."""
         self._over = True
         self._topics.pushed = None
+        for lane in self._waiting:
+            self._kernel.abandon(lane)  # or what goes back would come here again
+        self._waiting.clear()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -129,9 +132,9 @@ class Dispatcher:
 
     def _poll(self, lane: Lane) -> None:
         room = min(self._limits.share - lane.out, 10)
-        if lane.polling or room <= 0 or self._over:
+        if lane in self._waiting or room <= 0 or self._over:
             return
-        lane.polling = True
+        self._waiting.add(lane)
         timeout = round(2000 * lane.longest)
         self._kernel.submit(
             q.ReceiveMessage(queue=lane.queue, max_messages=room, wait=POLL, visibility_timeout=timeout),
@@ -140,14 +143,14 @@ class Dispatcher:
 
     def came(self, lane: Lane, answer: Any) -> None:
         """What a lane waited for."""
-        lane.polling = False
+        self._waiting.discard(lane)
         if isinstance(answer, RopewayError):
             if isinstance(answer, OverLimit) and not self._over:
                 self._loop.call_later(AGAIN, self._poll, lane)
             return  # otherwise its queue is gone, or the daemon ends
         if self._over:
             for message in answer:
-                self._release(lane, message[1])
+                self._loop.call_soon(self._release, lane, message[1])
             return
         lane.out += len(answer)
         by = self._loop.time() + 2 * lane.longest
