@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ropewayd.topics.delivery_policy import OTHERS, OWN, Healthy, Retries, effective, read
@@ -29,6 +29,7 @@ def test_without_a_policy_there_are_three_20_seconds_apart() -> None:
     assert Retries.of(healthy).delays() == [20_000] * 3
 
 
+@example(at_once=0, soon=0, backing_off=2, late=0, least=7, more=54, function="geometric")
 @given(
     at_once=COUNT,
     soon=COUNT,

@@ -7,6 +7,7 @@ default three retries, 20 seconds apart. The numbers are AWS's.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
@@ -175,7 +176,7 @@ class Retries(msgspec.Struct, frozen=True):
         elif self.function == "arithmetic":
             grown = place * (place + 1) / (steps * (steps + 1))
         elif self.function == "geometric":
-            return int(self.least * float(self.most / self.least) ** part)
+            return round(self.least * math.pow(self.most / self.least, part))
         else:
             grown = float((1 << place) - 1) / ((1 << steps) - 1)
         return round(self.least + (self.most - self.least) * grown)
