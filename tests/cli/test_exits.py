@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ropeway.cli import command
+from tests.certificate import self_signed
 from tests.cli.conftest import COMMAND, Cli
 from tests.daemon import PATIENCE, Daemon
 
@@ -72,13 +73,7 @@ def test_somebody_who_says_nothing_is_four(cli: Cli, tmp_path: Path) -> None:
 
 @pytest.mark.needs("openssl")
 def test_tls_on_one_side_alone_or_an_untrusted_certificate_says_what_to_change(tmp_path: Path) -> None:
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-         "-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=localhost",
-         "-addext", "subjectAltName=DNS:localhost"],
-        check=True, capture_output=True,
-    )  # fmt: skip
+    certificate, key = self_signed(tmp_path, "DNS:localhost")
 
     def end(url: str) -> tuple[str, str]:
         done = Cli(url).run("ping", "--timeout", "500ms")

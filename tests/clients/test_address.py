@@ -11,6 +11,7 @@ import pytest
 
 import ropeway
 from ropeway.address import Address, parse
+from tests.certificate import self_signed
 from tests.clients.peer import serving
 from tests.daemon import Daemon
 
@@ -84,15 +85,7 @@ def test_a_key_without_its_secret_is_a_value_error() -> None:
 @pytest.fixture
 def certificate(tmp_path: Path) -> tuple[Path, Path]:
     """A certificate for localhost that vouches for itself, and its key."""
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
-    names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-    subprocess.run(
-        ["openssl", *words.split(), *names, "-keyout", key, "-out", certificate],
-        check=True,
-        capture_output=True,
-    )
-    return certificate, key
+    return self_signed(tmp_path, "DNS:localhost,IP:127.0.0.1")
 
 
 @pytest.mark.needs("openssl")

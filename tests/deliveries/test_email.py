@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email import message_from_bytes
@@ -17,6 +16,7 @@ from ropewayd.deliveries.delivery import DELIVERED, REFUSED, RETRY, Answer
 from ropewayd.deliveries.email import Email
 from ropewayd.deliveries.outbox import Outbox, OutboxLimits
 from ropewayd.deliveries.relay import Relay, RelaySettings
+from tests.certificate import self_signed
 from tests.deliveries.making import delivery
 
 PLAIN = RelaySettings(host="127.0.0.1", port=0, tls="none", timeout=10)
@@ -152,14 +152,7 @@ async def test_what_is_no_address_never_reaches_the_relay() -> None:
 @pytest.fixture
 def certificate(tmp_path: Path) -> tuple[Path, Path]:
     """Of 127.0.0.1, signed by itself."""
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-         "-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=localhost",
-         "-addext", "subjectAltName=IP:127.0.0.1"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return certificate, key
+    return self_signed(tmp_path, "IP:127.0.0.1")
 
 
 @pytest.mark.needs("openssl")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.certificate import self_signed
 from tests.daemon import Daemon, Ended
 from tests.service.wire import CREATE_QUEUE, Wire
 
@@ -23,14 +24,7 @@ def keys(tmp_path: Path) -> Path:
 @pytest.fixture
 def certificate(tmp_path: Path) -> tuple[Path, Path]:
     """A certificate for localhost that vouches for itself, and its key."""
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-         "-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=localhost",
-         "-addext", "subjectAltName=DNS:localhost"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return certificate, key
+    return self_signed(tmp_path, "DNS:localhost")
 
 
 def test_with_a_key_it_serves_every_address_and_those_who_know_the_key(tmp_path: Path, keys: Path) -> None:

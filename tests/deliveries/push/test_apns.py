@@ -4,7 +4,6 @@ import asyncio
 import base64
 import json
 import ssl
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from ropewayd.deliveries.answering import Attempt
 from ropewayd.deliveries.delivery import DELIVERED, REFUSED, RETRY, Delivery
 from ropewayd.deliveries.push.apns import Apns, Http2
 from ropewayd.deliveries.push.device import Application, Device, Outcome
+from tests.certificate import self_signed
 from tests.deliveries.making import ID, delivery
 from tests.deliveries.push.http2_server import Http2Server, serving
 
@@ -171,14 +171,7 @@ async def test_a_server_that_is_not_there_or_speaks_no_http2() -> None:
 @pytest.fixture
 def certificate(tmp_path: Path) -> tuple[Path, Path]:
     """Of 127.0.0.1, signed by itself."""
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-         "-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=localhost",
-         "-addext", "subjectAltName=IP:127.0.0.1"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return certificate, key
+    return self_signed(tmp_path, "IP:127.0.0.1")
 
 
 @pytest.mark.needs("openssl")

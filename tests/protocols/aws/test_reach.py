@@ -1,12 +1,12 @@
 """Where the AWS face can be reached: loopback alone without keys, over TLS where there is a certificate."""
 
 import socket
-import subprocess
 from pathlib import Path
 
 import boto3
 import pytest
 
+from tests.certificate import self_signed
 from tests.daemon import Daemon, Ended
 
 
@@ -33,13 +33,7 @@ def test_it_may_be_on_a_unix_socket_or_nowhere(tmp_path: Path) -> None:
 
 @pytest.mark.needs("openssl")
 def test_with_a_certificate_it_speaks_tls_and_queue_urls_say_so(tmp_path: Path) -> None:
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-         "-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=localhost",
-         "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
-        check=True, capture_output=True,
-    )  # fmt: skip
+    certificate, key = self_signed(tmp_path, "DNS:localhost,IP:127.0.0.1")
     flags = ["--tls-certificate", str(certificate), "--tls-key", str(key)]
     with Daemon(tmp_path, *flags, http="127.0.0.1:0") as daemon:
         endpoint = daemon.endpoint.replace("http://", "https://")
