@@ -21,7 +21,7 @@ from msgspec import Meta
 
 from ropewayd.deliveries.function import Address, Program
 from ropewayd.exits import Misconfigured
-from ropewayd.sources import MAX_FILE_BYTES
+from ropewayd.sources import MAX_FILE_BYTES, read_bounded
 
 Word = Annotated[str, Meta(max_length=4096, pattern="^[^\\0]*$")]
 
@@ -45,12 +45,9 @@ def read_functions(path: Path, blame: str, patience: float) -> dict[str, Address
     try:
         if path.stat().st_mode & 0o022:
             raise Misconfigured(f"{path} can be written by others, and it names programs: chmod go-w {path}")
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
     except OSError as wrong:
         raise Misconfigured(f"{blame}: cannot read {path}: {wrong.strerror}") from None
-    if len(content) > MAX_FILE_BYTES:
-        raise Misconfigured(f"{blame}: {path} is larger than {MAX_FILE_BYTES} bytes")
+    content = read_bounded(path, blame, MAX_FILE_BYTES)
     try:
         entries = msgspec.convert(tomllib.loads(content.decode()), Entries)
     except ValueError as wrong:  # TOMLDecodeError, UnicodeDecodeError and ValidationError are ValueErrors

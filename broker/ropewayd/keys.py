@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from ropewayd.exits import Misconfigured
-from ropewayd.sources import MAX_FILE_BYTES, Configuration, check_private
+from ropewayd.sources import MAX_FILE_BYTES, Configuration, read_private
 from ropewayd.vocabulary.access_key import AccessKey
 
 _ACCOUNT = re.compile(r"[0-9]{12}\Z", re.ASCII)
@@ -77,15 +77,7 @@ def account_of(key: str, home: str) -> str:
 
 def read(path: Path, blame: str, credentials_directory: str | None = None) -> dict[str, Entry]:
     """The keys in a file. Raises Misconfigured, without a secret in it."""
-    try:
-        if credentials_directory is None or path.parent != Path(credentials_directory):
-            check_private(path, "it holds secrets")
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-    except OSError as wrong:
-        raise Misconfigured(f"{blame}: cannot read {path}: {wrong.strerror}") from None
-    if len(content) > MAX_FILE_BYTES:
-        raise Misconfigured(f"{blame}: {path} is larger than {MAX_FILE_BYTES} bytes")
+    content = read_private(path, blame, MAX_FILE_BYTES, "it holds secrets", credentials_directory)
     try:
         document = tomllib.loads(content.decode())
     except ValueError as wrong:

@@ -10,22 +10,14 @@ from pathlib import Path
 from typing import Final
 
 from ropewayd.exits import Misconfigured
-from ropewayd.sources import check_private
+from ropewayd.sources import read_private
 
 MAX_BYTES: Final = 65_536
 
 
 def read_secret(path: Path, blame: str, credentials_directory: str | None) -> str:
     """What is in the file, without the line's end. `blame` begins a sentence on it. Raises Misconfigured."""
-    try:
-        if credentials_directory is None or path.parent != Path(credentials_directory):
-            check_private(path, "it holds a secret")
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as wrong:
-        raise Misconfigured(f"{blame}: cannot read {path}: {wrong.strerror}") from None
-    if len(content) > MAX_BYTES:
-        raise Misconfigured(f"{blame}: {path} is larger than {MAX_BYTES} bytes")
+    content = read_private(path, blame, MAX_BYTES, "it holds a secret", credentials_directory)
     try:
         secret = content.decode().rstrip("\r\n")
     except UnicodeDecodeError:

@@ -261,6 +261,29 @@ def meant(name: str, known: Mapping[str, Any] | Sequence[str], setting: str | No
     return f"; did you mean {close[0]}?" if close else ""
 
 
+def read_bounded(path: Path, blame: str, most: int) -> bytes:
+    """What is in a file of at most so many bytes. `blame` begins a sentence on it. Raises Misconfigured."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(most + 1)
+    except OSError as wrong:
+        raise Misconfigured(f"{blame}: cannot read {path}: {wrong.strerror}") from None
+    if len(content) > most:
+        raise Misconfigured(f"{blame}: {path} is larger than {most} bytes")
+    return content
+
+
+def read_private(path: Path, blame: str, most: int, why: str, credentials_directory: str | None) -> bytes:
+    """Likewise, of a file that others on this machine may not read, unless the service manager keeps it for
+    this process alone: it sets the modes of what is in its directory."""
+    if credentials_directory is None or path.parent != Path(credentials_directory):
+        try:
+            check_private(path, why)
+        except OSError as wrong:
+            raise Misconfigured(f"{blame}: cannot read {path}: {wrong.strerror}") from None
+    return read_bounded(path, blame, most)
+
+
 def check_private(path: Path, why: str) -> None:
     """Refuse a file that others on this machine may read."""
     mode = path.stat().st_mode & 0o777
