@@ -410,7 +410,6 @@ def dispatch_limits(settings: Settings) -> DispatchLimits:
         },
         deliveries=topics.deliveries,
         share=topics.subscriber_deliveries,
-        log_entries=topics.delivery_log,
     )
 
 

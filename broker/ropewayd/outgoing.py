@@ -10,6 +10,8 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from ropewayd.vocabulary.names import PHONE_NUMBER
+
 MIB: Final = 1024 * 1024
 URL: Final = r"^https?://[^\s?#]+$"
 
@@ -164,7 +166,7 @@ class Sms(msgspec.Struct, frozen=True, kw_only=True):
         Meta(ge=0, le=1_000_000_000, description="What messages may cost in a month of UTC; 0: no limit."),
     ] = 0.0
     opted_out: Annotated[
-        tuple[Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{6,14}$")], ...],
+        tuple[Annotated[str, Meta(pattern=f"^{PHONE_NUMBER}$")], ...],
         Meta(max_length=100_000, description="Numbers that get no message, as +4930123456."),
     ] = ()
 

@@ -453,10 +453,6 @@ class Topics(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 200
     subscriber_deliveries: Annotated[int, Meta(ge=1, le=1_000, description="... and to one of them.")] = 10
-    delivery_log: Annotated[
-        int,
-        Meta(ge=1, le=1_000_000, description="Attempts to deliver that are remembered, to be looked at."),
-    ] = 1_000
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

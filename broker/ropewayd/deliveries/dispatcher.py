@@ -18,9 +18,11 @@ from urllib.parse import quote
 
 import msgspec
 
+from ropewayd.kernel.batch import Awaited
 from ropewayd.kernel.kernel import Kernel
 from ropewayd.queues import actions as q
 from ropewayd.topics import delivery_policy
+from ropewayd.topics.delivery_policy import DeliveryPolicy, Retries
 from ropewayd.topics.service import Topics
 from ropewayd.topics.topic import Subscription, Topic
 from ropewayd.vocabulary.action import Action
@@ -29,7 +31,7 @@ from ropewayd.vocabulary.errors import OverLimit, RopewayError, ServiceUnavailab
 from .delivery import DELIVERED, REFUSED, RETRY, Answer, Delivery, Sender
 from .envelope import envelope, raw_attributes, raw_body
 from .settings import DispatchLimits
-from .status_log import StatusLog, log
+from .status_log import log, tell
 
 POLL: Final = 43_200_000
 """Milliseconds that a subscription waits for messages; then it waits again."""
@@ -38,20 +40,6 @@ AGAIN: Final = 5.0
 NO_ROOM: Final = 60_000
 """Milliseconds after which a message is tried again whose dead-letter queue had no room for it."""
 _WEB: Final = frozenset(("http", "https"))
-
-
-class _Asked:
-    """A call of the kernel's, and the future of its answer."""
-
-    def __init__(self, future: asyncio.Future[Any]) -> None:
-        self._future = future
-
-    def prepare(self, answer: Any) -> Any:
-        return answer
-
-    def deliver(self, prepared: Any) -> None:
-        if not self._future.done():
-            self._future.set_result(prepared)
 
 
 class Lane:
@@ -92,9 +80,7 @@ class Dispatcher:
         self._topics = topics
         self._senders = senders
         self._limits = limits
-        self.address = address
-        """What URLs to the daemon begin with; it is known when the daemon listens."""
-        self.log = StatusLog(limits.log_entries)
+        self._address = address
         self._turns = asyncio.Semaphore(limits.deliveries)
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: set[Lane] = set()
@@ -168,14 +154,20 @@ class Dispatcher:
             if isinstance(found, RopewayError):
                 return
             topic, subscription = found
-            delivery = self._read(topic, subscription, message)
-            await self._slow(lane, topic, subscription)
+            policy = None
+            if subscription.protocol in _WEB:
+                policy = delivery_policy.effective(
+                    subscription.attributes.delivery_policy, topic.attributes.delivery_policy
+                )
+            delivery = self._read(topic, subscription, policy, message)
+            await self._slow(lane, policy)
             async with self._turns:
                 if self._loop.time() + lane.longest > by:
                     return
                 answer = await self._attempt(lane, delivery)
-            self.log.add(delivery, answer)
-            await self._settle(lane, topic, subscription, message[1], delivery, answer)
+            tell(delivery, answer)
+            retries = _retries(subscription.protocol, policy)
+            await self._settle(lane, retries, subscription, message[1], delivery, answer)
         except asyncio.CancelledError:
             # The daemon stops: the next one need not wait until this message comes back by itself.
             self._release(lane, message[1])
@@ -198,14 +190,11 @@ class Dispatcher:
 
     def _release(self, lane: Lane, handle: bytes) -> None:
         """Nobody has it any more. If it is settled already, nothing comes of this."""
-        at_once = q.VisibilityEntry(handle, visibility_timeout=0)
-        self._kernel.submit(q.ChangeMessageVisibility(queue=lane.queue, entries=[at_once]))
+        self._kernel.submit(_again(lane, handle, 0))
 
-    async def _slow(self, lane: Lane, topic: Topic, subscription: Subscription) -> None:
+    async def _slow(self, lane: Lane, policy: DeliveryPolicy | None) -> None:
         """Wait where a policy says how many messages may leave in a second."""
-        if subscription.protocol not in _WEB:
-            return
-        throttle = self._policy(topic, subscription).throttle_policy
+        throttle = None if policy is None else policy.throttle_policy
         if throttle is None or throttle.max_receives_per_second is None:
             return
         now = self._loop.time()
@@ -213,20 +202,19 @@ class Dispatcher:
         if lane.free_at > now:
             await asyncio.sleep(lane.free_at - now)
 
-    def _read(self, topic: Topic, subscription: Subscription, message: Any) -> Delivery:
+    def _read(
+        self, topic: Topic, subscription: Subscription, policy: DeliveryPolicy | None, message: Any
+    ) -> Delivery:
         """What a message of a hidden queue says."""
         said = msgspec.json.decode(message[2])
         token = said.get("Token", "")
         arn, own = quote(topic.arn, safe=":"), topic.arn_of(subscription)
-        asks = bool(self.address)
-        confirm = f"{self.address}/?Action=ConfirmSubscription&TopicArn={arn}&Token={token}"
-        end = f"{self.address}/?Action=Unsubscribe&SubscriptionArn={quote(own, safe=':')}"
+        asks = bool(self._address)
+        confirm = f"{self._address}/?Action=ConfirmSubscription&TopicArn={arn}&Token={token}"
+        end = f"{self._address}/?Action=Unsubscribe&SubscriptionArn={quote(own, safe=':')}"
         settings: dict[str, Any] = {"signature_version": topic.attributes.signature_version}
-        if subscription.protocol in _WEB:
-            request = self._policy(topic, subscription).request_policy
-            settings["content_type"] = delivery_policy.DEFAULT_TYPE
-            if request is not None:
-                settings["content_type"] = request.header_content_type
+        if policy is not None and policy.request_policy is not None:
+            settings["content_type"] = policy.request_policy.header_content_type
         return Delivery(
             topic=topic.arn,
             subscription=own,
@@ -251,22 +239,10 @@ class Dispatcher:
             settings=settings,
         )
 
-    def _policy(self, topic: Topic, subscription: Subscription) -> delivery_policy.DeliveryPolicy:
-        return delivery_policy.effective(
-            subscription.attributes.delivery_policy, topic.attributes.delivery_policy
-        )
-
-    def _delay(self, topic: Topic, subscription: Subscription, attempt: int) -> int | None:
-        retries = delivery_policy.BY_PROTOCOL.get(subscription.protocol)
-        if retries is None:
-            healthy = self._policy(topic, subscription).healthy_retry_policy
-            retries = delivery_policy.Retries.of(healthy or delivery_policy.Healthy())
-        return retries.delay(attempt)
-
     async def _settle(
         self,
         lane: Lane,
-        topic: Topic,
+        retries: Retries,
         subscription: Subscription,
         handle: bytes,
         delivery: Delivery,
@@ -277,18 +253,14 @@ class Dispatcher:
         if answer.outcome == DELIVERED:
             meter.delivered += delivery.kind == "Notification"
         else:
-            delay = None
-            if answer.outcome != REFUSED:
-                delay = self._delay(topic, subscription, delivery.attempt)
+            delay = None if answer.outcome == REFUSED else retries.delay(delivery.attempt)
             if delay is not None:
-                later = q.VisibilityEntry(handle, visibility_timeout=max(delay, answer.retry_after_ms or 0))
-                await self._ask(q.ChangeMessageVisibility(queue=lane.queue, entries=[later]))
+                await self._ask(_again(lane, handle, max(delay, answer.retry_after_ms or 0)))
                 return
             if delivery.kind == "Notification":
                 buried = await self._bury(subscription, delivery)
                 if buried is None:
-                    later = q.VisibilityEntry(handle, visibility_timeout=NO_ROOM)
-                    await self._ask(q.ChangeMessageVisibility(queue=lane.queue, entries=[later]))
+                    await self._ask(_again(lane, handle, NO_ROOM))
                     return
                 meter.dead_lettered += buried
                 meter.failed += not buried
@@ -310,6 +282,19 @@ class Dispatcher:
         return not isinstance(said, RopewayError)
 
     async def _ask(self, action: Action) -> Any:
-        future: asyncio.Future[Any] = self._loop.create_future()
-        self._kernel.submit(action, _Asked(future))
-        return await future
+        reply = Awaited()
+        self._kernel.submit(action, reply)
+        return await reply.answer
+
+
+def _again(lane: Lane, handle: bytes, later: int) -> q.ChangeMessageVisibility:
+    """A message is to come again after so many milliseconds."""
+    entry = q.VisibilityEntry(handle, visibility_timeout=later)
+    return q.ChangeMessageVisibility(queue=lane.queue, entries=[entry])
+
+
+def _retries(protocol: str, policy: DeliveryPolicy | None) -> Retries:
+    """When what failed is tried again: of web hooks by their policy."""
+    if policy is None:
+        return delivery_policy.BY_PROTOCOL[protocol]
+    return Retries.of(policy.healthy_retry_policy or delivery_policy.Healthy())

@@ -17,5 +17,3 @@ class DispatchLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Messages that are sent at one time, ..."""
     share: int = 10
     """... and of one subscription."""
-    log_entries: int = 1_000
-    """Attempts that are remembered, to be looked at."""

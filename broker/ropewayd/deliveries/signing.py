@@ -42,6 +42,7 @@ class Signer:
         self._lock = threading.Lock()
         self._key: RSAPrivateKey | None = None
         self._certificate = b""
+        self._url_path = ""
 
     async def sign(self, message: Mapping[str, Any], version: str) -> str:
         """The signature of a message, in base64: version 1 is by SHA-1, 2 by SHA-256. Both are RSA."""
@@ -49,12 +50,12 @@ class Signer:
 
     async def certificate(self) -> bytes:
         """In PEM."""
-        return await asyncio.to_thread(self._have)
+        return self._certificate or await asyncio.to_thread(self._have)
 
     async def path(self) -> str:
         """Of the certificate's URL. Another certificate has another."""
-        digest = hashlib.sha256(await self.certificate()).hexdigest()[:32]
-        return f"/{PREFIX}{digest}.pem"
+        await self.certificate()
+        return self._url_path
 
     async def certificate_at(self, path: str) -> bytes | None:
         """The certificate, if this is its path."""
@@ -83,7 +84,9 @@ class Signer:
                 key = serialization.load_pem_private_key(said, None)
                 assert isinstance(key, RSAPrivateKey)
                 self._key = key
-                self._certificate = said[said.index(b"-----BEGIN CERTIFICATE") :]
+                certificate = said[said.index(b"-----BEGIN CERTIFICATE") :]
+                self._url_path = f"/{PREFIX}{hashlib.sha256(certificate).hexdigest()[:32]}.pem"
+                self._certificate = certificate  # last: who sees it sees the rest
             return self._certificate
 
     def _make(self) -> None:

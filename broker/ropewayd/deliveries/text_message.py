@@ -7,12 +7,14 @@ from typing import Final
 
 import msgspec
 
+from ropewayd.vocabulary.names import PHONE_NUMBER
+
 from .delivery import Delivery
 from .envelope import whole
 
 MAX_CHARACTERS: Final = 1600
 """What one message may hold, as at AWS."""
-_NUMBER: Final = re.compile(r"\+[1-9][0-9]{6,14}")
+_NUMBER: Final = re.compile(PHONE_NUMBER)
 _SENDER: Final = re.compile(r"(?=[0-9]*[A-Za-z])[A-Za-z0-9]{1,11}|\+?[0-9]{3,15}")
 _SIMPLE: Final = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
+from ropewayd.topics.delivery_policy import DEFAULT_TYPE
+
 from .answering import Attempt
 from .delivery import REFUSED, RETRY, Answer, Delivery
 from .envelope import envelope, raw_body
@@ -19,7 +21,6 @@ from .web import NotAllowed, Unreachable, Web
 
 AGENT: Final = "Amazon Simple Notification Service Agent"
 """What subscribers of AWS's may look for."""
-PLAIN: Final = "text/plain; charset=UTF-8"
 
 
 class WebHook:
@@ -44,14 +45,14 @@ class WebHook:
     async def _worded(self, delivery: Delivery) -> tuple[bytes, dict[str, str]]:
         headers = {
             "User-Agent": AGENT,
-            "Content-Type": PLAIN,
+            "Content-Type": DEFAULT_TYPE,
             "x-amz-sns-message-type": delivery.kind,
             "x-amz-sns-message-id": delivery.message_id,
             "x-amz-sns-topic-arn": delivery.topic,
         }
         if delivery.kind == "Notification":
             headers["x-amz-sns-subscription-arn"] = delivery.subscription
-            headers["Content-Type"] = delivery.settings.get("content_type", PLAIN)
+            headers["Content-Type"] = delivery.settings.get("content_type", DEFAULT_TYPE)
             if delivery.raw:
                 headers["x-amz-sns-rawdelivery"] = "true"
                 body = raw_body(delivery)

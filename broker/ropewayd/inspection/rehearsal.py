@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from ropewayd.inspection.opening import Opened
+from ropewayd.kernel.batch import Awaited
 from ropewayd.kernel.kernel import Kernel, Report
 from ropewayd.kernel.wheel import Wheel
 from ropewayd.queues.actions import GetQueueAttributes, ListQueues
@@ -71,27 +72,12 @@ async def _rehearse(store: Opened) -> Rehearsed:
 
 
 async def _ask(kernel: Kernel, action: Action) -> Any:
-    reply = Reply()
+    reply = Awaited()
     kernel.submit(action, reply)
     answer = await reply.answer
     if isinstance(answer, Exception):
         raise answer
     return answer
-
-
-class Reply:
-    """One call's answer, as a future."""
-
-    def __init__(self) -> None:
-        self.answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-
-    def prepare(self, answer: Any) -> Any:
-        """Nothing to prepare."""
-        return answer
-
-    def deliver(self, prepared: Any) -> None:
-        """The answer is there."""
-        self.answer.set_result(prepared)
 
 
 class Stage:

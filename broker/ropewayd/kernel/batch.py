@@ -6,6 +6,7 @@ knows its size exactly, and closing one costs a header.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Protocol
 
 import msgspec
@@ -40,6 +41,21 @@ class Nobody:
 
 
 NOBODY = Nobody()
+
+
+class Awaited:
+    """The reply of who waits for an answer inside the daemon. Who does not wait any more misses nothing."""
+
+    def __init__(self) -> None:
+        self.answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    def prepare(self, answer: Any) -> Any:
+        return answer
+
+    def deliver(self, prepared: Any) -> None:
+        if not self.answer.done():
+            self.answer.set_result(prepared)
+
 
 _encoder = msgspec.msgpack.Encoder()
 

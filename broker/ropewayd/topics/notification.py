@@ -82,18 +82,16 @@ class Notification:
             system = System(self.group if grouped else None, None, trace)
         if raw:
             return Content(self.body, self.attributes, system)
-        return Content(self._envelope(arn, address, now), None, system)
+        return Content(self._envelope(self.body, arn, address, now), None, system)
 
     def waiting(self, arn: str, protocol: str, now: int) -> Content:
         """What waits in a hidden queue for its delivery by a protocol: the envelope, with the message for
         that protocol."""
-        own, self.body = self.body, self.bodies.get(protocol, self.bodies["default"])
-        content = Content(self._envelope(arn, "", now), None, None)
-        self.body = own
-        return content
+        message = self.bodies.get(protocol, self.bodies["default"])
+        return Content(self._envelope(message, arn, "", now), None, None)
 
-    def _envelope(self, arn: str, address: str, now: int) -> str | list[str]:
-        attributes, message = self.attributes or {}, self.body
+    def _envelope(self, message: str | bytes, arn: str, address: str, now: int) -> str | list[str]:
+        attributes = self.attributes or {}
         if isinstance(message, bytes):
             message = base64.b64encode(message).decode()
             attributes = {**attributes, ENCODING: ("String", "base64")}

@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from ropewayd.vocabulary.errors import InvalidParameterValue
+from ropewayd.vocabulary.names import PHONE_NUMBER
 
 PUSHED: Final = frozenset(("http", "https", "email", "email-json", "sms", "lambda", "firehose"))
 """Protocols that the daemon delivers by itself."""
@@ -17,7 +18,7 @@ ASKED: Final = frozenset(("http", "https", "email", "email-json"))
 
 _PASSWORD: Final = re.compile(r"\A(https?://[^/?#@]*?:)[^/?#]*@", re.IGNORECASE)
 _MAILBOX: Final = re.compile(r"[!-;=?A-~]{1,254}@[A-Za-z0-9.-]{1,253}\Z")
-_NUMBER: Final = re.compile(r"\+[1-9][0-9]{6,14}\Z")
+_NUMBER: Final = re.compile(rf"{PHONE_NUMBER}\Z")
 _FUNCTION: Final = re.compile(
     r"arn:aws:lambda:[a-z0-9-]{1,32}:[0-9]{12}:function:[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9$_-]{1,128})?\Z"
 )

@@ -21,6 +21,9 @@ QUEUE_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}\Z")
 ACCOUNT = "[0-9]{12}"
 REGION = "[a-z0-9-]{1,32}"
 
+PHONE_NUMBER = r"\+[1-9][0-9]{6,14}"
+"""A telephone number as E.164 writes one, with its plus."""
+
 MAX_QUEUE_REFERENCE = 160
 """Characters of a queue's name or ARN."""
 MAX_TOPIC_REFERENCE = 340

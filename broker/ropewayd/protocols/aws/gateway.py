@@ -155,30 +155,29 @@ class Gateway:
                 page = Response(200)
         if page is None and path == "/metrics":
             if self.metrics is not None and self._sees_metrics(request):
-                self._write(self._show_metrics(exchange, self.metrics))
+                self._write(exchange, _metrics(self.metrics()))
                 return True
             page = Response(404)
         if page is None and path.endswith(".pem") and self.certificate is not None:
-            self._write(self._show_certificate(exchange, self.certificate(path)))
+            self._write(exchange, _certificate(self.certificate(path)))
             return True
         if page is None:
             return False
         exchange.deliver(page)
         return True
 
-    def _write(self, page: Coroutine[Any, Any, None]) -> None:
+    def _write(self, exchange: Exchange, page: Coroutine[Any, Any, Response]) -> None:
         """A page that takes a while."""
-        task = self._loop.create_task(page)
+        task = self._loop.create_task(self._deliver(exchange, page))
         self._pages.add(task)
         task.add_done_callback(self._pages.discard)
 
-    async def _show_certificate(self, exchange: Exchange, asked: Awaitable[bytes | None]) -> None:
+    async def _deliver(self, exchange: Exchange, page: Awaitable[Response]) -> None:
         try:
-            found = await asked
-            page = Response(404) if found is None else Response(200, found, CERTIFICATE_TYPE)
+            written = await page
         except Exception as error:  # noqa: BLE001  # Rule 2
-            page = self._failed(exchange, error)
-        exchange.deliver(page)
+            written = self._failed(exchange, error)
+        exchange.deliver(written)
 
     def _sees_metrics(self, request: Request) -> bool:
         """Unless a setting says otherwise only this machine sees the names of queues where access keys are
@@ -187,13 +186,6 @@ class Gateway:
             return True
         self._origins.check_host(request)
         return not self._keys or request.peer.local
-
-    async def _show_metrics(self, exchange: Exchange, text: Callable[[], Awaitable[bytes]]) -> None:
-        try:
-            page = Response(200, await text(), METRICS_TYPE)
-        except Exception as error:  # noqa: BLE001  # Rule 2
-            page = self._failed(exchange, error)
-        exchange.deliver(page)
 
     # What is asked
 
@@ -400,6 +392,15 @@ def complain(error: BaseException) -> None:
 
 class NoAction(InvalidAction):
     """A request of the Query protocol without `Action`."""
+
+
+async def _metrics(text: Awaitable[bytes]) -> Response:
+    return Response(200, await text, METRICS_TYPE)
+
+
+async def _certificate(asked: Awaitable[bytes | None]) -> Response:
+    found = await asked
+    return Response(404) if found is None else Response(200, found, CERTIFICATE_TYPE)
 
 
 def _is_a_subscribers(request: Request, asked: Mapping[str, str]) -> bool:
