@@ -139,6 +139,8 @@ class Reference:
         self.handles: dict[bytes, Handle] = {}
         self.ids: set[bytes] = set()
         self.died = 0
+        self.moves = 0
+        """How often messages have moved."""
         """Dead letters since the last receive."""
 
     # Queues
@@ -347,6 +349,7 @@ class Reference:
 
     def moved(self, event: Any, source: str, destination: str, now: int) -> None:
         """A daemon moved messages: dead letters, or those of a move task."""
+        self.moves += 1
         here, there = self.queues[source], self.queues[destination]
         ids = [event.ids[at : at + 16] for at in range(0, len(event.ids), 16)]
         lanes = here.lanes(now)
