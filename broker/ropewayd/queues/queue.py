@@ -43,6 +43,9 @@ _TICK = 10
 """Milliseconds: the wheel's own."""
 _SHARED = 1000
 """Messages of one lease, at most."""
+NO_SEQUENCES: AbstractSet[int] = frozenset()
+"""One for all: an empty set takes 216 bytes, and a queue has two."""
+_NONE_GONE = MAX_SEQUENCE + 1
 _NO_SWEEP = Sweep()
 """That of all standard queues, which need none."""
 
@@ -130,10 +133,10 @@ class Queue:
         self.attempts: Attempts | None = None
         """Receives that can be asked for again."""
         self.dead: dict[int, bool] = {}
-        self.absent: AbstractSet[int] = frozenset()
+        self.absent = NO_SEQUENCES
         self.expiry: Timer | None = None
         self.paged_through = 0
-        self.lowest_gone = MAX_SEQUENCE + 1
+        self.lowest_gone = _NONE_GONE
         self.spilled_through = 0
         self.stored = 0
         self.changed = 0
@@ -149,7 +152,7 @@ class Queue:
         """The last move tasks that empty it, oldest first. See movetask.py."""
         self.pace: Timer | None = None
         self.replaying = False
-        self.ending: AbstractSet[int] = frozenset()
+        self.ending = NO_SEQUENCES
         """Recovery: what ends later in the tail, and so need not come to be."""
         self.wheel = wheel
         self.owner = owner
@@ -601,7 +604,7 @@ class Queue:
 
     def recovered(self) -> None:
         """The tail is applied. A stub whose row says all need not be here."""
-        self.replaying, self.ending = False, frozenset()
+        self.replaying, self.ending = False, NO_SEQUENCES
         if self.delays is not None:
             self.delays.through = 0
             self.look_ahead()
@@ -615,12 +618,12 @@ class Queue:
     def rest(self) -> None:
         """Nothing lives here: give back what was taken to hold more."""
         if not (self.live or self.messages or self.dead):
-            self.messages, self.dead, self.ready, self.absent = {}, {}, Ready(), frozenset()
+            self.messages, self.dead, self.ready, self.absent = {}, {}, Ready(), NO_SEQUENCES
             self.tenants = None
 
     def begin_page(self) -> None:
         """A page is being read: what memory lets go of from now on may not be in it."""
-        self.lowest_gone = MAX_SEQUENCE + 1
+        self.lowest_gone = _NONE_GONE
 
     def let_go(self, keep_bytes: int, written: int, lsn: int) -> int:
         """Leave to the disk what it has as of `lsn`: all but a head window of about `keep_bytes`, and what

@@ -22,7 +22,7 @@ from .handle import Handles
 from .memory import Memory
 from .message import OVERHEAD, Message, MessageRecord, size_of
 from .meter import Meters
-from .queue import Queue
+from .queue import NO_SEQUENCES, Queue
 from .ready import LET_GO
 from .records import MAX_SEQUENCE, VERSION, QueueRecord, split_row_key
 from .remains import Remains
@@ -263,7 +263,7 @@ class Registry:
             for message in found:
                 message.lighten()
         queue.fill(found)
-        known = queue.absent if len(queue.absent) <= _MAX_ABSENT else frozenset()
+        known = queue.absent if len(queue.absent) <= _MAX_ABSENT else NO_SEQUENCES
         queue.absent = known | (set(sequences) - {m.sequence for m in found})
 
     def fill_bodies(self, number: int, sequences: Sequence[int], records: list[Record]) -> None:

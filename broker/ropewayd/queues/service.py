@@ -34,7 +34,7 @@ from .message import OVERHEAD, sizes
 from .meter import Meter
 from .movetask import Pace
 from .moving import arrived
-from .queue import Queue
+from .queue import NO_SEQUENCES, Queue
 from .records import CHUNKS, DELAYS, MESSAGES, QUEUES, WAITING
 from .registry import Registry
 from .remains import PIECE, Remains
@@ -245,7 +245,7 @@ class Queues:
             queue = registry.add(event.number, event.name, scope, attributes, event.at)
             queue.tags = event.tags or None
             queue.changed = lsn
-            queue.ending = registry.ending.get(event.number, frozenset())
+            queue.ending = registry.ending.get(event.number, NO_SEQUENCES)
         return Own(event.number)
 
     def _deleted(self, event: e.QueueDeleted, lsn: int) -> Touch:
