@@ -18,9 +18,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from time import monotonic
-from typing import Any, Union
+from typing import Any, TypeVar, Union
 
 import msgspec
 
@@ -42,6 +42,7 @@ from .wheel import Wheel
 KERNEL = Space(1, "kernel", paged=False)
 """The kernel's own records: the last time."""
 
+_T = TypeVar("_T")
 _TIME = b"time"
 _IDLE = "idle"
 _LOOK = "look"
@@ -519,17 +520,20 @@ class Kernel:
         self._claim = await self._store.claim(self._owner)
         recovered = await self._store.recover(self._claim)
         decoder = self._row_decoder()
-        batches = [(entry.lsn, *_decode(decoder, entry)[1:]) for entry in recovered.tail]
-        last = max([0, *(at for _, at, _ in batches), *self._own_time(recovered.records)])
+        batches = [
+            (entry.lsn, len(entry.batch), *_decode(decoder, entry)[1:]) for entry in _let_go(recovered.tail)
+        ]
+        last = max([0, *(at for _, _, at, _ in batches), *self._own_time(recovered.records)])
         self.clock.carry_from(last)
         self.wheel.advance(self.clock.now())
-        await self._load(recovered.records, [event for _, _, events in batches for event in events])
-        for (lsn, _, events), entry in zip(batches, recovered.tail, strict=True):
+        counts = len(recovered.records), len(batches), sum(len(events) for _, _, _, events in batches)
+        await self._load(recovered.records, [event for _, _, _, events in batches for event in events])
+        for lsn, size, _, events in _let_go(batches):
             touches = []
             for event in events:
                 service, apply = self._appliers[type(event)]
                 touches.append((service, apply(event, lsn)))
-            self._tail.append(lsn, len(entry.batch), [t for t in touches if t[1] is not None])
+            self._tail.append(lsn, size, [t for t in touches if t[1] is not None])
         self._committed = self._claim.last_lsn
         self._open = Batch(self._committed + 1)
         for each in self._services:
@@ -542,16 +546,18 @@ class Kernel:
                 self.submit(action)
         self._settle()
         return Report(
-            records=len(recovered.records),
-            tail_batches=len(batches),
-            tail_events=sum(len(events) for _, _, events in batches),
+            records=counts[0],
+            tail_batches=counts[1],
+            tail_events=counts[2],
             tail_bytes=self._tail.size,
             last_lsn=self._committed,
         )
 
     async def _load(self, records: list[Record], events: list[Event]) -> None:
-        for service in self._services:
-            service.load([r for r in records if r.space in service.spaces])
+        shares = [[r for r in records if r.space in service.spaces] for service in self._services]
+        records.clear()
+        for service, share in zip(self._services, shares, strict=True):
+            service.load(_let_go(share))
             by_space: dict[Space, list[Any]] = {}
             for space, key in service.named([e for e in events if self._appliers[type(e)][0] is service]):
                 by_space.setdefault(space, []).append(key)
@@ -607,6 +613,13 @@ class Kernel:
             reply.deliver(reply.prepare(gone))
         if self.failed is not None and not self.failed.done():
             self.failed.set_result(error)
+
+
+def _let_go(items: list[_T]) -> Iterator[_T]:
+    """Each in turn, and kept no longer: what is made of the next one can lie where it was."""
+    items.reverse()
+    while items:
+        yield items.pop()
 
 
 def _decode(
