@@ -94,3 +94,24 @@ async def test_a_standard_queue_has_none(house: House) -> None:
     await house.send("a", "b")
     assert [m[BODY] for m in await house.receive(1, attempt="x")] == ["a"]
     assert [m[BODY] for m in await house.receive(1, attempt="x")] == ["b"]
+
+
+async def test_two_receives_of_one_attempt_id_in_a_millisecond_stay_apart(fifo: House) -> None:
+    await tidied(fifo)
+    first = await receive(fifo, visibility_timeout=20_000)
+    await fifo.change(first[0][HANDLE], 0, queue=QUEUE)
+    second = await receive(fifo, 3, visibility_timeout=600_000)
+    assert [m[BODY] for m in second] == ["2a", "3a", "1a"]
+    await tidied(fifo)
+    await fifo.restart()
+    await fifo.wait(10_000)  # the second message of the first receive is visible again
+    await tidied(fifo)
+    await fifo.restart()
+    assert await receive(fifo, visibility_timeout=600_000) == second
+
+
+async def tidied(house: House) -> None:
+    """All that the journal says is in records."""
+    for _ in range(10):
+        await house.wait(1_500)
+    assert not house.disk.journal

@@ -38,13 +38,23 @@ class Attempts:
         attempt = known[id_] = Attempt(id_, at, sequences)
         return attempt
 
+    def apart(self, id_: str, now: int) -> int:
+        """The time that tells a receive of now from the one before it with the same id; 0: now does."""
+        before = self._by_id.get(id_)
+        return 0 if before is None or before.at < now else before.at + 1
+
     def restore(self, said: Said, sequence: int) -> Attempt:
-        """Recovery: the record of a message says that it is in flight by an attempt."""
+        """Recovery: the record of a message says that it is in flight by an attempt. An earlier attempt of
+        the same id can have messages in flight too; nobody can ask for it again."""
         id_, at, place, count = said
-        attempt = self._by_id.get(id_)
-        if attempt is None or attempt.at != at:
-            attempt = self._by_id[id_] = Attempt(id_, at, [0] * count)
+        latest = self._by_id.get(id_)
+        if latest is not None and latest.at == at and latest.sequences[place : place + 1] == [0]:
+            latest.sequences[place] = sequence
+            return latest
+        attempt = Attempt(id_, at, [0] * count)
         attempt.sequences[place] = sequence
+        if latest is None or latest.at < at:
+            self._by_id[id_] = attempt
         return attempt
 
     def held(

@@ -73,6 +73,8 @@ class MessagesReceived(msgspec.Struct, array_like=True, tag=6, gc=False, frozen=
     deadline: int
     sequences: list[int]
     attempt: str | None = None
+    attempted_at: int = 0
+    """Where it is not `at`: what tells this attempt from one of the same id in the same millisecond."""
 
 
 class MessagesDeleted(msgspec.Struct, array_like=True, tag=7, gc=False, frozen=True):

@@ -337,7 +337,7 @@ class Queue:
             self.attempts = Attempts()
         attempt: Attempt | None = None
         if event.attempt is not None and event.deadline > event.at:
-            attempt = self.attempts.add(event.attempt, event.at, event.sequences)
+            attempt = self.attempts.add(event.attempt, event.attempted_at or event.at, event.sequences)
         for message in taken:
             message.attempt = attempt
 

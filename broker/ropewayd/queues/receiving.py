@@ -67,6 +67,9 @@ class Receiving:
         deadline = now + (queue.attributes.visibility_timeout if timeout is None else timeout)
         make, number = self._registry.handles.make, queue.number
         numbers_from = None if queue.groups is None else first_sequence_number(number)
+        attempt = action.attempt if queue.attributes.fifo else None
+        apart = 0 if attempt is None or queue.attempts is None else queue.attempts.apart(attempt, now)
+        made_at = apart or now
         answer = []
         sequences = []
         for m in picked:
@@ -75,13 +78,12 @@ class Receiving:
                 break
             count = m.receive_count + 1
             sequences.append(m.sequence)
-            handle = make(number, m.sequence, count, now)
+            handle = make(number, m.sequence, count, made_at)
             shown = (m.id, handle, body, m.sent_at, count, m.first_received_at or now, m.attributes)
             answer.append(shown if m.system is None else (*shown, told(m.system, m.sequence, numbers_from)))
         if not answer:
             return self._bodies(queue, picked, action.max_messages, (*expired, *moved))
-        attempt = action.attempt if queue.attributes.fifo else None
-        event = e.MessagesReceived(number, now, deadline, sequences, attempt)
+        event = e.MessagesReceived(number, now, deadline, sequences, attempt, apart)
         # What moves comes last: it may feed others, and all else has happened then.
         ahead = self._ahead(queue, picked[len(answer) :], len(answer), action.max_messages)
         return Decision(answer, (*expired, event, *moved), ahead)
