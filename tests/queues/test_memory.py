@@ -30,6 +30,10 @@ def held(house: House) -> int:
     return sum(m.size + OVERHEAD for m in messages(house)) + sum(each.bytes for each in remembered(house))
 
 
+def living(house: House) -> int:
+    return sum(queue.live for queue in house.queues._registry.by_number.values())
+
+
 def remembered(house: House) -> Iterator[Slice]:
     for queue in house.queues._registry.by_number.values():
         if queue.ids is not None:
@@ -98,12 +102,14 @@ class History:
                 await house.restart()
 
 
+@pytest.mark.parametrize("look", [50, 0])
 @pytest.mark.parametrize("queues", [1, 3])
 @pytest.mark.parametrize("seed", range(3))
 async def test_ids_groups_and_stubs_of_fifo_queues_count(
-    seed: int, queues: int, monkeypatch: pytest.MonkeyPatch
+    seed: int, queues: int, look: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What stands in line of a FIFO queue stays known, as a stub, up to so many messages."""
+    """What stands in line of a FIFO queue stays known, as a stub, up to so many messages; what receives look
+    through, too."""
     stubs = 50
     monkeypatch.setattr("ropewayd.queues.sweeping.HELD_STUBS", stubs)
     limits = QueueLimits(
@@ -112,7 +118,7 @@ async def test_ids_groups_and_stubs_of_fifo_queues_count(
         page_messages=10,
         min_window_bytes=1000,
         fifo_calls=0,
-        fifo_look=stubs,
+        fifo_look=look,
     )
     house = House(KernelSettings(tail_bytes=6000, slice_bytes=SLICE), limits)
     await house.start()
@@ -124,9 +130,9 @@ async def test_ids_groups_and_stubs_of_fifo_queues_count(
         await history.step()
         used = house.queues._registry.memory.used
         assert used == held(house)
-        known = len(history.names) * stubs * OVERHEAD
+        known = (len(history.names) * stubs if look else living(house)) * OVERHEAD
         assert used <= BUDGET + must_hold(house) + known + SLACK
-        most = max(most, sum(queue.live for queue in house.queues._registry.by_number.values()))
+        most = max(most, living(house))
     assert most * (BODY // 2 + OVERHEAD) > 2 * BUDGET
 
 
@@ -145,7 +151,7 @@ async def test_memory_is_within_its_budget_after_any_history(seed: int, queues: 
         used = house.queues._registry.memory.used
         assert used == held(house)
         assert used <= BUDGET + must_hold(house) + SLACK
-        most = max(most, sum(queue.live for queue in house.queues._registry.by_number.values()))
+        most = max(most, living(house))
     assert most * (BODY // 2 + OVERHEAD) > 2 * BUDGET  # it would not have been without leaving it to the disk
 
 

@@ -631,7 +631,7 @@ class Queue:
         if self.groups is None:
             gone = self.ready.let_go(keep_bytes, self.known_through, written, lsn)
         else:
-            gone = self.sweep.go_on(self.messages, keep_bytes, written, self.memory, lsn)
+            gone = self.sweep.go_on(self.messages, keep_bytes, written, self.memory, lsn, self.wheel.now)
             for message in gone:
                 message.state = GONE  # for the groups alone: its row is a message still
             self.groups.look(gone)

@@ -202,6 +202,8 @@ class Registry:
         # What memory has let go of since the read began may be on disk in another form than was read.
         lowest_gone = queue.lowest_gone
         queue.fill(m for m in map(message_of, records) if m.sequence < lowest_gone)
+        if records and queue.groups is not None:
+            queue.sweep.looked(split_row_key(int(records[-1].key))[1], self.wheel.now)
         full = len(records) >= limit or sum(len(r.value) for r in records) >= max_bytes
         end = split_row_key(int(records[-1].key))[1] if full else MAX_SEQUENCE
         if queue.paged_through < first - 1:
