@@ -10,13 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.daemon import PATIENCE, Daemon
-from tests.protocols.aws.clients import sqs
+from tests.protocols.aws.clients import client, sqs
 from tests.protocols.aws.wheels import extended_client, old_boto3
 
 pytestmark = pytest.mark.proof  # it installs packages, and other people's programs take their time
@@ -251,6 +252,19 @@ def test_a_celery_worker_on_a_fifo_queue_that_one_variable_leads_here(
     # An application that was written for AWS, switched over by AWS_ENDPOINT_URL alone.
     assert celery("celery.fifo", "sqs://", "one", "two", "three") == ["one", "two", "three"]
     assert left(daemon, "celery.fifo") == 0
+
+
+# kombu's fan-out exchange, which is a topic
+
+
+def test_a_fan_out_exchange_of_kombu_is_a_topic(daemon: Daemon) -> None:
+    broker = f"sqs://anyone:anything@{daemon.endpoint.removeprefix('http://')}//"
+    done = run([sys.executable, str(HERE / "fanout_program.py")], environment(daemon, BROKER_URL=broker))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {name: ["first", "second"] for name in ("news-one", "news-two")}
+    with closing(client("sns", daemon.endpoint)) as sns:
+        subscribed = sns.list_subscriptions_by_topic(TopicArn="arn:aws:sns:us-east-1:000000000000:news")
+    assert len(subscribed["Subscriptions"]) == 2
 
 
 # JavaScript
