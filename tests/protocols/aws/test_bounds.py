@@ -33,6 +33,38 @@ def test_a_long_parameter_s_percent_signs_begin_escapes() -> None:
         query.parse(b"a=" + b"%4" * 100_000, 10)
 
 
+QUOTED = st.binary(max_size=40).map(lambda raw: quote_from_bytes(raw).encode())
+FORMS = st.lists(st.tuples(QUOTED, st.sampled_from([b"", b"=", b"=+", b"&"]), QUOTED), max_size=6)
+
+
+@given(FORMS, st.integers(3, 12))
+def test_a_form_means_the_same_by_turns(parts: list[tuple[bytes, bytes, bytes]], piece: int) -> None:
+    form = b"&".join(b"".join(part) for part in parts)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(query, "PIECE", piece)
+        assert by_turns(form) == at_once(form)
+
+
+def at_once(form: bytes) -> dict[str, str] | None:
+    """None: it is malformed."""
+    try:
+        return query.parse(form, 50)
+    except MalformedRequest:
+        return None
+
+
+def by_turns(form: bytes) -> dict[str, str] | None:
+    steps = query.parse_by_turns(form, 50)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: dict[str, str] = end.value
+            return found
+        except MalformedRequest:
+            return None
+
+
 @given(st.lists(st.text(), max_size=50), st.integers(0, 50))
 def test_no_call_with_few_strings_is_refused(texts: list[str], more: int) -> None:
     said = ",".join(text_as_json(text) for text in texts).encode()

@@ -1,5 +1,6 @@
 """One HTTP connection on a transport that is not there: order, what is held, and how it ends."""
 
+import asyncio
 import itertools
 import json
 import re
@@ -13,6 +14,7 @@ from ropewayd.protocols.aws.connection import AHEAD, READ_AHEAD, Connection
 from ropewayd.protocols.aws.gateway import Gateway
 from ropewayd.protocols.aws.server import HttpServer
 from ropewayd.protocols.aws.settings import HttpLimits
+from ropewayd.protocols.aws.turns import PIECE
 from tests.house import House, settle
 from tests.protocols.transport import Transport
 
@@ -117,9 +119,7 @@ async def test_what_is_asked_ahead_of_a_long_poll_is_held_and_then_answered(line
     await line.say(RECEIVE + b"".join(send(str(n)) for n in range(3 * AHEAD)))
     assert line.heard() == []
     assert not line.transport.reading
-    other = Line.__new__(Line)
-    other.__dict__.update(line.__dict__, transport=Transport(), connection=line.server.connect())
-    other.connection.connection_made(other.transport)  # type: ignore[arg-type]  # as above
+    other = beside(line)
     await other.say(send("for the one who waits"))
     for _ in range(100):
         await settle()
@@ -230,3 +230,52 @@ async def test_nobody_is_told_to_go_on_who_did_not_wait(line: Line) -> None:
     line.transport.written.clear()
     await line.say(body)
     assert [status for status, _ in line.heard()] == [200]
+
+
+def large(text: str) -> bytes:
+    """A form of more than one piece, with escapes."""
+    body = f"Action=SendMessage&QueueUrl=jobs&MessageBody={text}".encode() + b"%41" * PIECE
+    return b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+
+def beside(line: Line) -> Line:
+    """Another connection to the same server."""
+    other = Line.__new__(Line)
+    other.__dict__.update(line.__dict__, transport=Transport(), connection=line.server.connect())
+    other.connection.connection_made(other.transport)  # type: ignore[arg-type]  # as above
+    return other
+
+
+async def test_a_small_request_is_answered_while_large_ones_take_turns(line: Line) -> None:
+    others = [line, beside(line), beside(line)]
+    for other in others:
+        other.connection.data_received(large("large"))
+    small = beside(line)
+    small.connection.data_received(send("small"))
+    while not small.transport.written:
+        await asyncio.sleep(0)
+    assert [status for status, _ in small.heard()] == [200]
+    assert others[-1].heard() == []
+    for _ in range(20):
+        await settle()
+    assert [status for other in others for status, _ in other.heard()] == [200] * 3
+
+
+async def test_a_large_request_of_a_peer_that_is_gone_sends_nothing(house: House, line: Line) -> None:
+    other = beside(line)
+    line.connection.data_received(large("gone"))
+    other.connection.data_received(large("here"))
+    line.connection.connection_lost(None)
+    for _ in range(20):
+        await settle()
+    assert [status for status, _ in other.heard()] == [200]
+    [body] = await house.bodies()
+    assert body == "here" + "A" * PIECE
+
+
+async def test_a_large_request_that_is_wrong_is_told_so(line: Line) -> None:
+    line.connection.data_received(large("wrong").replace(b"%41", b"%zz"))
+    for _ in range(20):
+        await settle()
+    [(status, said)] = line.heard()
+    assert (status, b"begins no escape" in said) == (400, True)

@@ -21,13 +21,14 @@ MOST_PACKED: Final = 100
 class Body:
     """The body of one request while it comes. Raises RequestTooLarge as soon as that is known."""
 
-    __slots__ = ("_most", "_pieces", "_size", "_stream")
+    __slots__ = ("_most", "_size", "_stream", "pieces")
 
     def __init__(self, stream: StreamReader, most: int, length: str) -> None:
         """`length`: what the headers say that it will be, if they do."""
         self._stream = stream
         self._most = most
-        self._pieces: list[bytes] = []
+        self.pieces: list[bytes] = []
+        """What has come."""
         self._size = 0
         if length and int(length) > most:
             raise too_large(most)
@@ -37,15 +38,11 @@ class Body:
         whole = self._stream.is_eof()
         piece = self._stream.read_nowait()
         if piece:
-            self._pieces.append(piece)
+            self.pieces.append(piece)
             self._size += len(piece)
             if self._size > self._most:
                 raise too_large(self._most)
         return whole
-
-    def whole(self) -> bytes:
-        """All of it."""
-        return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
 
 
 def check_strings(body: bytes, most: int) -> None:

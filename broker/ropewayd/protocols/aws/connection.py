@@ -29,6 +29,7 @@ from .errors import RequestTimeout
 from .exchange import Exchange
 from .request import Peer, Request
 from .response import Response
+from .turns import PIECE
 
 if TYPE_CHECKING:
     from .server import HttpServer
@@ -195,7 +196,7 @@ class Connection(asyncio.Protocol):
             if self._body is None and stream.is_eof():
                 body = stream.read_nowait()
                 if len(body) <= self._limits.max_body:
-                    self._take(message, body)
+                    self._take(message, [body])
                 else:
                     self._refuse(too_large(self._limits.max_body))
                 return True
@@ -230,20 +231,28 @@ class Connection(asyncio.Protocol):
         except RopewayError as error:
             self._refuse(error)
             return False
-        self._take(message, self._body.whole())
+        self._take(message, self._body.pieces)
         return True
 
-    def _take(self, message: Any, body: bytes) -> None:
+    def _take(self, message: Any, body: list[bytes]) -> None:
+        exchange = self._begin(message)
+        if sum(map(len, body)) <= PIECE or message.method != "POST":
+            exchange.request.body = b"".join(body)
+            self._gateway.serve(exchange)
+        else:
+            self._server.turns.take(self._gateway.serve_by_turns(exchange, body))
+
+    def _begin(self, message: Any) -> Exchange:
         self._line.popleft()
         self._body = None
         self._parser.message_consumed()
-        request = Request(message.method, message.path, message.raw_headers, body, self._peer)
+        request = Request(message.method, message.path, message.raw_headers, b"", self._peer)
         if message.should_close or (self._upgraded and not self._line):
             request.connection = "close"
         elif message.version != HttpVersion11:
             request.connection = "keep-alive"
         exchange = self._exchange = Exchange(self._gateway, request, self._loop.time(), self._answer)
-        self._gateway.serve(exchange)
+        return exchange
 
     def _refuse(self, error: RopewayError) -> None:
         """End with an error, in the form that was asked for where that is known."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Exchange:
     """See the module. `respond` gets the response, once; `began` is when the request had come."""
 
-    __slots__ = ("_gateway", "_respond", "began", "call", "operation", "request")
+    __slots__ = ("_gateway", "_respond", "abandoned", "began", "call", "operation", "request")
 
     def __init__(
         self, gateway: Gateway, request: Request, began: float, respond: Callable[[Response], None]
@@ -28,6 +28,8 @@ class Exchange:
         self.call: Call = gateway.blank(request)
         self.operation: Operation | None = None
         """None until it is known what is asked."""
+        self.abandoned = False
+        """Whether nobody waits for it any more."""
 
     def prepare(self, answer: Any) -> Response:
         return self._gateway.prepared(self, answer)

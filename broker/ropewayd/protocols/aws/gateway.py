@@ -17,7 +17,7 @@ import random
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -102,15 +102,36 @@ class Gateway:
         """Answer one request, whatever it is. The response may come before this returns."""
         try:
             if exchange.request.method == "POST" or not self._show(exchange):
-                operation = self._understand(exchange.request, exchange.call)
-                exchange.operation = operation
-                action = operation.action(exchange.call)
-                if action is None:
-                    exchange.deliver(exchange.prepare(None))
-                else:
-                    self._calls.add(action, exchange, len(exchange.request.body))
+                self._act(exchange, self._understand(exchange.request, exchange.call))
         except Exception as error:  # noqa: BLE001  # Rule 2: the caller gets an answer, and the log the reason
             exchange.deliver(self._failed(exchange, error))
+
+    def serve_by_turns(self, exchange: Exchange, body: list[bytes]) -> Iterator[None]:
+        """The same for a request with a large body, which came in pieces, in steps (see turns.py)."""
+        request, call = exchange.request, exchange.call
+        try:
+            request.body = b"".join(body)
+            yield
+            asked, plain = self._approach(request, call)
+            yield
+            if "x-amz-target" in request.fields:
+                operation = self._from_json(request.get("x-amz-target"), plain, call)
+            else:
+                asked |= yield from query.parse_by_turns(plain, self._limits.max_parameters)
+                operation = self._from_query(request, asked, call)
+            yield
+            if not exchange.abandoned:
+                self._act(exchange, operation)
+        except Exception as error:  # noqa: BLE001  # Rule 2
+            exchange.deliver(self._failed(exchange, error))
+
+    def _act(self, exchange: Exchange, operation: Operation) -> None:
+        exchange.operation = operation
+        action = operation.action(exchange.call)
+        if action is None:
+            exchange.deliver(exchange.prepare(None))
+        else:
+            self._calls.add(action, exchange, len(exchange.request.body))
 
     def refuse(self, exchange: Exchange, error: RopewayError) -> None:
         """Answer what did not come whole, or is no HTTP that is read here. The connection ends with it."""
@@ -120,6 +141,7 @@ class Gateway:
 
     def abandon(self, exchange: Exchange) -> None:
         """Whoever asked is gone, and takes no message along."""
+        exchange.abandoned = True
         self._kernel.abandon(exchange)
 
     def blank(self, request: Request) -> Call:
@@ -191,6 +213,16 @@ class Gateway:
 
     def _understand(self, request: Request, call: Call) -> Operation:
         """The operation, with `call` filled in. Raises RopewayError."""
+        asked, body = self._approach(request, call)
+        if "x-amz-target" in request.fields:
+            return self._from_json(request.get("x-amz-target"), body, call)
+        if request.method == "POST":
+            asked |= query.parse(body, self._limits.max_parameters)
+        return self._from_query(request, asked, call)
+
+    def _approach(self, request: Request, call: Call) -> tuple[dict[str, str], bytes]:
+        """Who asks, which `call` says then; and what is asked in the address, and the body unpacked. Raises
+        RopewayError."""
         fields = request.fields
         self._origins.check(request, keys=bool(self._keys))
         call.base = functools.partial(self._base_url, request)
@@ -204,9 +236,7 @@ class Gateway:
         if "content-encoding" in fields:
             body = bodies.unpack(body, request.get("content-encoding"), self._limits.max_body)
         call.size = len(body) + len(request.target)
-        if "x-amz-target" in fields:
-            return self._from_json(request.get("x-amz-target"), body, call)
-        return self._from_query(request, asked, body, call)
+        return asked, body
 
     def _base_url(self, request: Request) -> str:
         """What the client knows us by: QueueUrls lead there again."""
@@ -258,9 +288,7 @@ class Gateway:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise _unfit(str(error)) from None
 
-    def _from_query(self, request: Request, asked: dict[str, str], body: bytes, call: Call) -> Operation:
-        if request.method == "POST":
-            asked |= query.parse(body, self._limits.max_parameters)
+    def _from_query(self, request: Request, asked: dict[str, str], call: Call) -> Operation:
         if "application/json" in request.get("accept"):
             call.protocol = Protocol.QUERY_JSON
         name = asked.get("Action")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from binascii import a2b_qp
-from collections.abc import Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -17,6 +17,7 @@ from ropewayd.vocabulary.errors import MalformedRequest
 
 from .body import LARGE
 from .call import Operation
+from .turns import PIECE
 
 LISTS: Final = {
     "AttributeNames": "AttributeName",
@@ -55,28 +56,59 @@ def parse(text: bytes, most: int) -> dict[str, str]:
     """
     if not text:
         return {}
-    if text.count(b"&") >= most:
-        raise MalformedRequest(f"The request has more than {most} parameters.")
     found = {}
-    for part in text.split(b"&"):
-        if part:
-            name, _, value = part.partition(b"=")
-            found[_decoded(name)] = _decoded(value)
+    for part in _parts(text, most):
+        name, _, value = part.partition(b"=")
+        found[_text(_plain(name))] = _text(_plain(value))
     return found
 
 
-def _decoded(raw: bytes) -> str:
+def parse_by_turns(text: bytes, most: int) -> Generator[None, None, dict[str, str]]:
+    """The same for a large form, in steps."""
+    found = {}
+    for part in _parts(text, most):
+        name, _, value = part.partition(b"=")
+        found[(yield from _decoded(name))] = yield from _decoded(value)
+    return found
+
+
+def _parts(text: bytes, most: int) -> Iterator[bytes]:
+    if text.count(b"&") >= most:
+        raise MalformedRequest(f"The request has more than {most} parameters.")
+    return filter(None, text.split(b"&"))
+
+
+def _decoded(raw: bytes) -> Generator[None, None, str]:
+    """Of a name or a value, in steps if it is large. A step ends where no escape is under way."""
+    if len(raw) <= PIECE:
+        return _text(_plain(raw))
+    pieces: list[bytes] = []
+    start = 0
+    while start < len(raw):
+        end = start + PIECE
+        escape = raw.rfind(b"%", end - 2, end)
+        if escape >= 0:
+            end = escape
+        pieces.append(_plain(raw[start:end], large=True))
+        start = end
+        yield
+    return _text(b"".join(pieces))
+
+
+def _plain(raw: bytes, *, large: bool = False) -> bytes:
     if b"+" in raw:
         raw = raw.replace(b"+", b" ")
-    if b"%" in raw:
-        raw = _unquoted(raw)
+    return _unquoted(raw, large=large or len(raw) > LARGE) if b"%" in raw else raw
+
+
+def _text(plain: bytes) -> str:
     try:
-        return raw.decode()
+        return plain.decode()
     except UnicodeDecodeError:
         raise MalformedRequest("A parameter is not UTF-8.") from None
 
 
-def _unquoted(raw: bytes) -> bytes:
+def _unquoted(raw: bytes, *, large: bool = False) -> bytes:
     """What urllib.parse.unquote_to_bytes gives, which takes seconds for what a peer may send.
 
     Percent signs become those of quoted-printable, which is decoded in C: an escape of it is two bytes
@@ -88,7 +120,7 @@ def _unquoted(raw: bytes) -> bytes:
         plain = a2b_qp(whole.translate(_AS_EQUALS))
         if len(plain) == len(whole) - 2 * whole.count(b"%"):
             return plain
-    if len(raw) > LARGE:
+    if large:
         raise MalformedRequest("A parameter has a percent sign that begins no escape.")
     return a2b_qp(_NO_ESCAPE.sub(b"%25", raw).replace(b"=", b"%3D").translate(_AS_EQUALS))
 

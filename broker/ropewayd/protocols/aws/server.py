@@ -7,6 +7,7 @@ from ropewayd.protocols.listening import Listening
 from .connection import Connection
 from .gateway import Gateway
 from .settings import HttpLimits
+from .turns import Turns
 
 
 class HttpServer(Listening[Connection]):
@@ -16,6 +17,8 @@ class HttpServer(Listening[Connection]):
         super().__init__(limits.max_connections, limits.header_timeout)
         self.gateway = gateway
         self.limits = limits
+        self.turns = Turns(self.loop)
+        """Those of large requests."""
 
     def connect(self) -> Connection:
         return Connection(self)
