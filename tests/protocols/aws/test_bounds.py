@@ -1,6 +1,7 @@
 """What costs a peer little and would hold everybody up is bounded before it is read."""
 
 import gzip
+import json
 import random
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ropewayd.protocols.aws import body, query
+from ropewayd.queues import contents
 from ropewayd.vocabulary.errors import MalformedRequest
 from tests.protocols.aws.raw import Http
 
@@ -31,6 +33,17 @@ def test_a_long_parameter_s_percent_signs_begin_escapes() -> None:
     assert query.parse(b"a=" + b"%41" * 100_000, 10) == {"a": "A" * 100_000}
     with pytest.raises(MalformedRequest):
         query.parse(b"a=" + b"%4" * 100_000, 10)
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cs"])), st.booleans())
+def test_what_fits_at_a_glance_fits(text: str, ascii_only: bool) -> None:
+    said = json.dumps(text, ensure_ascii=ascii_only).encode()
+    assert contents.fits(text) or not body.fits(said)
+
+
+@pytest.mark.parametrize("text", [*map(chr, range(0x20)), "\x7f", "\ufffe", "a\\b", "\\u0001"])
+def test_controls_do_not_fit_at_a_glance(text: str) -> None:
+    test_what_fits_at_a_glance_fits.hypothesis.inner_test(text, ascii_only=True)  # type: ignore[attr-defined]
 
 
 QUOTED = st.binary(max_size=40).map(lambda raw: quote_from_bytes(raw).encode())

@@ -252,7 +252,7 @@ async def test_a_small_request_is_answered_while_large_ones_take_turns(line: Lin
         other.connection.data_received(large("large"))
     small = beside(line)
     small.connection.data_received(send("small"))
-    while not small.transport.written:
+    while not small.transport.written:  # noqa: ASYNC110  # what passes are rounds of the loop
         await asyncio.sleep(0)
     assert [status for status, _ in small.heard()] == [200]
     assert others[-1].heard() == []

@@ -45,6 +45,12 @@ class Body:
         return whole
 
 
+def fits(body: bytes) -> bool:
+    """Whether JSON says no character that AWS refuses in a message, as far as a glance tells: what is below a
+    space stands there as an escape or not at all."""
+    return body.isascii() and b"\\" not in body
+
+
 def check_strings(body: bytes, most: int) -> None:
     """Raises MalformedRequest for JSON of more strings than a call can need: to make objects of a million
     would hold everybody up.

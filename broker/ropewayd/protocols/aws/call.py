@@ -60,6 +60,8 @@ class Call(msgspec.Struct, kw_only=True):
     """The request's own path, if it is a queue's."""
     size: int = 0
     """Bytes of its parameters, as they came."""
+    fits: bool = False
+    """Whether each character of its parameters is known to be one that a message may have."""
     trace: str | None = None
     """The request's X-Amzn-Trace-Id."""
     query_mode: bool = True

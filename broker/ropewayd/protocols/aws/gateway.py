@@ -283,6 +283,7 @@ class Gateway:
         self._enter(call, service, name)
         if len(body) > bodies.LARGE:
             bodies.check_strings(body, self._limits.max_parameters)
+        call.fits = bodies.fits(body)
         try:
             return decoder.decode(body or b"{}")
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

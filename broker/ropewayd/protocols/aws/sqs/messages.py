@@ -85,7 +85,7 @@ def entry_of(given: Outgoing | SendMessage, call: Call) -> a.SendEntry | dict[st
     """A message as the action takes it; its types are still to be checked, unless it is a body alone. Raises
     RopewayError."""
     body = given.message_body
-    if len(body) <= MAX_CHARACTERS:
+    if not (call.fits and body) and len(body) <= MAX_CHARACTERS:
         problem = check_text(body, "MessageBody")
         if problem is not None:
             raise problem
