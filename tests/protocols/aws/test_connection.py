@@ -1,6 +1,7 @@
 """One HTTP connection on a transport that is not there: order, what is held, and how it ends."""
 
 import asyncio
+import gzip
 import itertools
 import json
 import re
@@ -279,3 +280,24 @@ async def test_a_large_request_that_is_wrong_is_told_so(line: Line) -> None:
         await settle()
     [(status, said)] = line.heard()
     assert (status, b"begins no escape" in said) == (400, True)
+
+
+async def test_a_large_body_is_read_by_turns(line: Line) -> None:
+    request_ = large("large")
+    half = len(request_) // 2
+    reading = []
+    line.connection.data_received(request_[:half])
+    reading.append(line.transport.reading)
+    await settle()
+    reading.append(line.transport.reading)
+    assert reading == [False, True]
+    await line.say(request_[half:])
+    assert [status for status, _ in line.heard()] == [200]
+
+
+async def test_what_is_packed_takes_turns_however_small(line: Line) -> None:
+    said = gzip.compress(b'{"QueueUrl":"jobs","MessageBody":"' + b"x" * PIECE + b'"}')
+    line.connection.data_received(post("SendMessage", "Content-Encoding: gzip", body=said))
+    assert line.heard() == []
+    await settle()
+    assert [status for status, _ in line.heard()] == [200]

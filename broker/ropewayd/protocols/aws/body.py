@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Generator
 from typing import Final
 
 from aiohttp.streams import StreamReader
@@ -10,6 +11,7 @@ from aiohttp.streams import StreamReader
 from ropewayd.vocabulary.errors import MalformedRequest
 
 from .errors import RequestTooLarge
+from .turns import PIECE
 
 LARGE: Final = 64 << 10
 """Bytes of JSON from which on its strings are counted before it is read."""
@@ -21,7 +23,7 @@ MOST_PACKED: Final = 100
 class Body:
     """The body of one request while it comes. Raises RequestTooLarge as soon as that is known."""
 
-    __slots__ = ("_most", "_size", "_stream", "pieces")
+    __slots__ = ("_most", "_stream", "pieces", "size")
 
     def __init__(self, stream: StreamReader, most: int, length: str) -> None:
         """`length`: what the headers say that it will be, if they do."""
@@ -29,7 +31,8 @@ class Body:
         self._most = most
         self.pieces: list[bytes] = []
         """What has come."""
-        self._size = 0
+        self.size = 0
+        """Bytes of that."""
         if length and int(length) > most:
             raise too_large(most)
 
@@ -39,8 +42,8 @@ class Body:
         piece = self._stream.read_nowait()
         if piece:
             self.pieces.append(piece)
-            self._size += len(piece)
-            if self._size > self._most:
+            self.size += len(piece)
+            if self.size > self._most:
                 raise too_large(self._most)
         return whole
 
@@ -63,28 +66,32 @@ def check_strings(body: bytes, most: int) -> None:
         raise MalformedRequest(f"The request has more than {most} strings.")
 
 
-def unpack(body: bytes, coding: str, most: int) -> bytes:
-    """The body without its content coding. Raises MalformedRequest or RequestTooLarge."""
+def unpack(body: bytes, coding: str, most: int) -> Generator[None, None, bytes]:
+    """The body without its content coding, in steps. Raises MalformedRequest or RequestTooLarge."""
     coding = coding.strip().lower()
     if coding in {"identity", ""}:
         return body
     if coding not in {"gzip", "x-gzip", "deflate"}:
         raise MalformedRequest(f"The content coding {coding[:40]!r} is not known; gzip and deflate are.")
     unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
-    try:
-        plain = unpacker.decompress(body, min(most + 1, LIKELY))
-        if len(plain) >= LIKELY and not unpacker.eof:
-            left = unpacker.unconsumed_tail
-            if len(plain) > MOST_PACKED * (len(body) - len(left)):
-                raise too_large(most)
-            plain += unpacker.decompress(left, max(1, most + 1 - len(plain)))
-    except zlib.error:
-        raise MalformedRequest(f"The body is not {coding}.") from None
-    if len(plain) > most:
-        raise too_large(most)
+    plain = bytearray()
+    left = body
+    while True:
+        try:
+            piece = unpacker.decompress(left, PIECE)
+        except zlib.error:
+            raise MalformedRequest(f"The body is not {coding}.") from None
+        plain += piece
+        left = unpacker.unconsumed_tail
+        meant_to_hurt = len(plain) >= LIKELY and len(plain) > MOST_PACKED * (len(body) - len(left))
+        if len(plain) > most or (meant_to_hurt and not unpacker.eof):
+            raise too_large(most)
+        if unpacker.eof or len(piece) < PIECE:
+            break
+        yield
     if not unpacker.eof or unpacker.unused_data:
         raise MalformedRequest(f"The body is not {coding} from its beginning to its end.")
-    return plain
+    return bytes(plain)
 
 
 def too_large(most: int) -> RequestTooLarge:

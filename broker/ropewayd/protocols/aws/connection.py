@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -77,6 +78,8 @@ class Connection(asyncio.Protocol):
         """Bytes that came while a request was with the gateway."""
         self._held = False
         """Whether it is not read, because that is READ_AHEAD."""
+        self._waits = False
+        """Whether it is not read, because a large body takes turns."""
         self._partial = False
         """Whether a request has begun whose headers are not all there."""
         self._last: RopewayError | None = None
@@ -227,6 +230,8 @@ class Connection(asyncio.Protocol):
                     assert self._transport is not None
                     self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             if not self._body.gather():
+                if self._body.size > PIECE:
+                    self._read_by_turns()
                 return False
         except RopewayError as error:
             self._refuse(error)
@@ -234,13 +239,27 @@ class Connection(asyncio.Protocol):
         self._take(message, self._body.pieces)
         return True
 
+    def _read_by_turns(self) -> None:
+        """Nothing more of a large body is read before others have had their turn."""
+        if self._transport is not None and not self._waits:
+            self._waits = True
+            self._transport.pause_reading()
+            self._server.turns.take(self._read_on())
+
+    def _read_on(self) -> Iterator[None]:
+        self._waits = False
+        if self._transport is not None and not self._held:
+            self._transport.resume_reading()
+        yield
+
     def _take(self, message: Any, body: list[bytes]) -> None:
         exchange = self._begin(message)
-        if sum(map(len, body)) <= PIECE or message.method != "POST":
-            exchange.request.body = b"".join(body)
-            self._gateway.serve(exchange)
-        else:
+        request = exchange.request
+        if sum(map(len, body)) > PIECE or "content-encoding" in request.fields:
             self._server.turns.take(self._gateway.serve_by_turns(exchange, body))
+        else:
+            request.body = b"".join(body)
+            self._gateway.serve(exchange)
 
     def _begin(self, message: Any) -> Exchange:
         self._line.popleft()

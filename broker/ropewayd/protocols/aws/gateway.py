@@ -107,17 +107,23 @@ class Gateway:
             exchange.deliver(self._failed(exchange, error))
 
     def serve_by_turns(self, exchange: Exchange, body: list[bytes]) -> Iterator[None]:
-        """The same for a request with a large body, which came in pieces, in steps (see turns.py)."""
-        request, call = exchange.request, exchange.call
+        """The same for a request with a body that is large, or packed, and came in pieces: in steps (see
+        turns.py)."""
+        request, call, limits = exchange.request, exchange.call, self._limits
         try:
+            if request.method != "POST" and self._show(exchange):
+                return
             request.body = b"".join(body)
             yield
-            asked, plain = self._approach(request, call)
+            asked = self._approach(request, call)
+            plain = yield from bodies.unpack(request.body, request.get("content-encoding"), limits.max_body)
+            call.size = len(plain) + len(request.target)
             yield
             if "x-amz-target" in request.fields:
                 operation = self._from_json(request.get("x-amz-target"), plain, call)
             else:
-                asked |= yield from query.parse_by_turns(plain, self._limits.max_parameters)
+                if request.method == "POST":
+                    asked |= yield from query.parse_by_turns(plain, limits.max_parameters)
                 operation = self._from_query(request, asked, call)
             yield
             if not exchange.abandoned:
@@ -213,17 +219,16 @@ class Gateway:
 
     def _understand(self, request: Request, call: Call) -> Operation:
         """The operation, with `call` filled in. Raises RopewayError."""
-        asked, body = self._approach(request, call)
+        asked, body = self._approach(request, call), request.body
+        call.size = len(body) + len(request.target)
         if "x-amz-target" in request.fields:
             return self._from_json(request.get("x-amz-target"), body, call)
         if request.method == "POST":
             asked |= query.parse(body, self._limits.max_parameters)
         return self._from_query(request, asked, call)
 
-    def _approach(self, request: Request, call: Call) -> tuple[dict[str, str], bytes]:
-        """Who asks, which `call` says then; and what is asked in the address, and the body unpacked. Raises
-        RopewayError."""
-        fields = request.fields
+    def _approach(self, request: Request, call: Call) -> dict[str, str]:
+        """Who asks, which `call` says then, and what is asked in the address. Raises RopewayError."""
         self._origins.check(request, keys=bool(self._keys))
         call.base = functools.partial(self._base_url, request)
         asked: dict[str, str] = {}
@@ -232,11 +237,7 @@ class Gateway:
             asked = query.parse(said.encode("utf-8", "surrogateescape"), self._limits.max_parameters)
             call.path_queue = path if is_queue_path(path) else ""
         call.caller = self._caller(request, asked)
-        body = request.body
-        if "content-encoding" in fields:
-            body = bodies.unpack(body, request.get("content-encoding"), self._limits.max_body)
-        call.size = len(body) + len(request.target)
-        return asked, body
+        return asked
 
     def _base_url(self, request: Request) -> str:
         """What the client knows us by: QueueUrls lead there again."""

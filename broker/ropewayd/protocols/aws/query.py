@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from binascii import a2b_qp
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -56,41 +56,50 @@ def parse(text: bytes, most: int) -> dict[str, str]:
     """
     if not text:
         return {}
+    _check_number(text, most)
     found = {}
-    for part in _parts(text, most):
-        name, _, value = part.partition(b"=")
-        found[_text(_plain(name))] = _text(_plain(value))
+    for part in text.split(b"&"):
+        if part:
+            name, _, value = part.partition(b"=")
+            found[_text(_plain(name))] = _text(_plain(value))
     return found
 
 
 def parse_by_turns(text: bytes, most: int) -> Generator[None, None, dict[str, str]]:
     """The same for a large form, in steps."""
+    _check_number(text, most)
     found = {}
-    for part in _parts(text, most):
-        name, _, value = part.partition(b"=")
-        found[(yield from _decoded(name))] = yield from _decoded(value)
+    start = 0
+    while start < len(text):
+        end = text.find(b"&", start)
+        if end < 0:
+            end = len(text)
+        equals = text.find(b"=", start, end)
+        if equals < 0:
+            equals = end
+        if start < end:
+            found[(yield from _decoded(text, start, equals))] = yield from _decoded(text, equals + 1, end)
+        start = end + 1
     return found
 
 
-def _parts(text: bytes, most: int) -> Iterator[bytes]:
+def _check_number(text: bytes, most: int) -> None:
     if text.count(b"&") >= most:
         raise MalformedRequest(f"The request has more than {most} parameters.")
-    return filter(None, text.split(b"&"))
 
 
-def _decoded(raw: bytes) -> Generator[None, None, str]:
-    """Of a name or a value, in steps if it is large. A step ends where no escape is under way."""
-    if len(raw) <= PIECE:
-        return _text(_plain(raw))
+def _decoded(text: bytes, start: int, end: int) -> Generator[None, None, str]:
+    """A name or a value, in steps if it is large. A step ends where no escape is under way."""
+    if end - start <= PIECE:
+        return _text(_plain(text[start:end]))
     pieces: list[bytes] = []
-    start = 0
-    while start < len(raw):
-        end = start + PIECE
-        escape = raw.rfind(b"%", end - 2, end)
-        if escape >= 0:
-            end = escape
-        pieces.append(_plain(raw[start:end], large=True))
-        start = end
+    while start < end:
+        upto = min(end, start + PIECE)
+        escape = text.rfind(b"%", upto - 2, upto)
+        if start < escape and upto < end:
+            upto = escape
+        pieces.append(_plain(text[start:upto], large=True))
+        start = upto
         yield
     return _text(b"".join(pieces))
 
