@@ -120,6 +120,7 @@ class Gateway:
             call.size = len(plain) + len(request.target)
             yield
             if "x-amz-target" in request.fields:
+                yield from bodies.check_strings(plain, limits.max_parameters)
                 operation = self._from_json(request.get("x-amz-target"), plain, call)
             else:
                 if request.method == "POST":
@@ -222,6 +223,9 @@ class Gateway:
         asked, body = self._approach(request, call), request.body
         call.size = len(body) + len(request.target)
         if "x-amz-target" in request.fields:
+            if len(body) > bodies.LARGE:
+                for _ in bodies.check_strings(body, self._limits.max_parameters):
+                    pass
             return self._from_json(request.get("x-amz-target"), body, call)
         if request.method == "POST":
             asked |= query.parse(body, self._limits.max_parameters)
@@ -282,8 +286,6 @@ class Gateway:
             raise InvalidAction(f"The operation {target[:100]} is not known here.")
         service, name, decoder = known
         self._enter(call, service, name)
-        if len(body) > bodies.LARGE:
-            bodies.check_strings(body, self._limits.max_parameters)
         call.fits = bodies.fits(body)
         try:
             return decoder.decode(body or b"{}")

@@ -56,7 +56,8 @@ def parse(text: bytes, most: int) -> dict[str, str]:
     """
     if not text:
         return {}
-    _check_number(text, most)
+    if text.count(b"&") >= most:
+        raise _too_many(most)
     found = {}
     for part in text.split(b"&"):
         if part:
@@ -67,10 +68,12 @@ def parse(text: bytes, most: int) -> dict[str, str]:
 
 def parse_by_turns(text: bytes, most: int) -> Generator[None, None, dict[str, str]]:
     """The same for a large form, in steps."""
-    _check_number(text, most)
     found = {}
-    start = 0
+    start = number = 0
     while start < len(text):
+        number += 1
+        if number > most:
+            raise _too_many(most)
         end = text.find(b"&", start)
         if end < 0:
             end = len(text)
@@ -83,9 +86,8 @@ def parse_by_turns(text: bytes, most: int) -> Generator[None, None, dict[str, st
     return found
 
 
-def _check_number(text: bytes, most: int) -> None:
-    if text.count(b"&") >= most:
-        raise MalformedRequest(f"The request has more than {most} parameters.")
+def _too_many(most: int) -> MalformedRequest:
+    return MalformedRequest(f"The request has more than {most} parameters.")
 
 
 def _decoded(text: bytes, start: int, end: int) -> Generator[None, None, str]:
