@@ -1,8 +1,9 @@
 """Large requests take turns, so that nobody waits for one of them.
 
 What is to be done for a large request is an iterator, and each of its steps a piece that takes a millisecond
-or a few. One piece is done in a round of the loop, for all connections together: between two of them whoever
-else came is served. Those that wait are worked on in the order in which they came, each to its end.
+or a few. One piece is done in every second round of the loop, for all connections together: between two of
+them whoever else came is served. Those that wait are worked on in the order in which they came, each to its
+end.
 """
 
 from __future__ import annotations
@@ -35,4 +36,5 @@ class Turns:
         except StopIteration:
             self._line.popleft()
         if self._line:
-            self._loop.call_soon(self._step)
+            # In the round after the next: a small call takes a few rounds, and is to meet few pieces.
+            self._loop.call_soon(self._loop.call_soon, self._step)
