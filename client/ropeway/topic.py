@@ -56,6 +56,9 @@ class TopicSettings(TypedDict, total=False):
     """FIFO: whether a deduplication id means the same message in the topic or in its group; "Topic"."""
     feedback: Mapping[str, str]
     """AWS's delivery status attributes by name; kept and told."""
+    data_protection_policy: str | None
+    """Standard topics: the data protection policy, a JSON object of up to 30,720 bytes; empty removes it.
+    It is kept, not enforced."""
 
 
 class DeadLetters(TypedDict):

@@ -101,6 +101,13 @@ class TopicAttributes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, g
         ],
         Meta(max_length=15, description="The delivery status attributes of AWS by name, kept and told."),
     ] = msgspec.field(default_factory=dict)
+    data_protection_policy: Annotated[
+        str | None,
+        Meta(
+            description="Standard topics only: the data protection policy, a JSON object of up to 30,720 "
+            "bytes, kept and told. Empty text removes it."
+        ),
+    ] = None
 
 
 class DeadLetters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):

@@ -22,7 +22,10 @@ from .policy import MAX_BYTES, is_object
 
 _FIFO_ONLY = ("content_based_deduplication", "fifo_throughput_scope")
 _REMOVABLE = frozenset(
-    ("policy", "delivery_policy", "kms_master_key_id", "signature_version", "filter_policy", "redrive_policy")
+    (
+        *("policy", "delivery_policy", "kms_master_key_id", "signature_version", "data_protection_policy"),
+        *("filter_policy", "redrive_policy"),
+    )
 )
 """Those that are there or not: an empty text takes them away."""
 
@@ -46,6 +49,18 @@ def read_topic(given: dict[str, Any], now: TopicAttributes | None) -> dict[str, 
             return InvalidAttributeValue(
                 f"The attribute {name} is not valid: it is a JSON object of up to {MAX_BYTES} bytes.",
                 f"attributes.{name}",
+            )
+    protection = read.get("data_protection_policy")
+    if protection is not None:
+        said = ""
+        if fifo:
+            said = "a FIFO topic has none"
+        elif not is_object(protection):
+            said = f"it is a JSON object of up to {MAX_BYTES} bytes"
+        if said:
+            return InvalidAttributeValue(
+                f"The attribute data_protection_policy is not valid. Reason: {said}",
+                "attributes.data_protection_policy",
             )
     return read
 

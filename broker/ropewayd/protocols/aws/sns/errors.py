@@ -16,7 +16,6 @@ from ropewayd.vocabulary.errors import RopewayError
 
 _PUSH: Final = "it does not deliver to mobile devices"
 _SMS: Final = "it does not deliver to telephones"
-_DATA: Final = "it has no data protection policies"
 LATER: Final[Mapping[str, str]] = {
     **dict.fromkeys(
         (
@@ -49,8 +48,6 @@ LATER: Final[Mapping[str, str]] = {
         ),
         _SMS,
     ),
-    "GetDataProtectionPolicy": _DATA,
-    "PutDataProtectionPolicy": _DATA,
 }
 """Operations that are not served, and why."""
 
@@ -91,6 +88,7 @@ _ALONE = frozenset(("attributes.filter_policy", "attributes.redrive_policy", "bo
 """Fields whose reason says all."""
 _NAMES: Final = {
     "attributes": "Attributes",
+    "attributes.data_protection_policy": "DataProtectionPolicy",
     "tags": "Tags",
     "endpoint": "Invalid parameter: Endpoint",
     "group": "MessageGroupId",

@@ -36,15 +36,10 @@ class CreateTopic(Operation, kw_only=True):
     def action(self, call: Call) -> Action:
         if not self.name or ":" in self.name or len(self.name) > 256:
             raise InvalidParameterValue("A topic cannot be called so.", "topic")
+        attributes = read(self.attributes or {}, TOPIC)
         if self.data_protection_policy:
-            raise InvalidParameterValue(
-                "It is not valid. Reason: it is not supported by this version of Ropeway",
-                "DataProtectionPolicy",
-            )
-        asked: dict[str, Any] = {
-            "topic": owned_topic(call, self.name),
-            "attributes": read(self.attributes or {}, TOPIC),
-        }
+            attributes["data_protection_policy"] = self.data_protection_policy
+        asked: dict[str, Any] = {"topic": owned_topic(call, self.name), "attributes": attributes}
         if self.tags:
             asked["tags"] = {each.key: each.value for each in self.tags}
         return convert(a.CreateTopic, asked)
@@ -145,6 +140,33 @@ class RemovePermission(TopicOperation, kw_only=True):
 
     def action(self, call: Call) -> Action:
         return convert(a.RemoveTopicPermission, {"topic": self.topic(call), "label": self.label})
+
+
+class PutDataProtectionPolicy(Operation, kw_only=True):
+    """Give a topic a data protection policy. It is no attribute at AWS, and one here."""
+
+    has_result: ClassVar[bool] = False
+
+    resource_arn: str
+    data_protection_policy: str
+
+    def action(self, call: Call) -> Action:
+        topic = topic_name(call, self.resource_arn, "ResourceArn")
+        given = {"data_protection_policy": self.data_protection_policy}
+        return convert(a.SetTopicAttributes, {"topic": topic, "attributes": given})
+
+
+class GetDataProtectionPolicy(Operation, kw_only=True):
+    """A topic's data protection policy, if it has one."""
+
+    resource_arn: str
+
+    def action(self, call: Call) -> Action:
+        return a.GetTopicAttributes(topic=topic_name(call, self.resource_arn, "ResourceArn"))
+
+    def output(self, answer: Any, call: Call) -> dict[str, Any]:
+        policy = answer.get("data_protection_policy")
+        return {} if policy is None else {"DataProtectionPolicy": policy}
 
 
 class ResourceOperation(Operation, kw_only=True):
