@@ -14,6 +14,9 @@ from ropewayd.queues.service import Queues
 from ropewayd.queues.settings import QueueLimits
 from ropewayd.store.memory import Disk, Fate, Faults, MemoryStore
 from ropewayd.store.protocol import Slice
+from ropewayd.texting.phones import Phones
+from ropewayd.texting.service import Texting
+from ropewayd.texting.settings import TextingLimits
 from ropewayd.topics.service import Topics
 from ropewayd.topics.settings import TopicLimits
 from ropewayd.vocabulary.action import Action
@@ -83,7 +86,9 @@ class House:
         disk: Disk | None = None,
         clock: StillClock | None = None,
         topic_limits: TopicLimits | None = None,
+        texting_limits: TextingLimits | None = None,
     ) -> None:
+        self.texting_limits = texting_limits
         self.topic_limits = topic_limits
         self.settings = settings
         self.limits = limits
@@ -98,10 +103,12 @@ class House:
         self.wheel = Wheel(self.clock.now())
         self.queues = Queues(self.wheel, self.limits, self._entropy)
         self.topics = Topics(self.wheel, self.queues.fanning, self.topic_limits, self._entropy)
+        self.phones = Phones(self.texting_limits)
+        self.texting = Texting(self.queues.fanning, self.phones, self._entropy)
         self.kernel = Kernel(
             self.store,
             self.clock,
-            [self.queues, self.topics],
+            [self.queues, self.topics, self.texting],
             self.wheel,
             self.settings,
             gates=self.queues.gates(),

@@ -1,8 +1,8 @@
 """Reads which module imports which, from the source alone, and says where an import goes against the design.
 
 The rules: inside the daemon an import goes down a floor, or stays in its own package; of the services only
-topics may import another, queues. The daemon and the client never import each other, the client's library
-needs nothing but msgpack, and nothing but tests and bench imports tests or bench.
+those that SERVICES_IMPORTED names may import others. The daemon and the client never import each other, the
+client's library needs nothing but msgpack, and nothing but tests and bench imports tests or bench.
 
 Every import counts, wherever it stands: in a function, under TYPE_CHECKING, relative, or by a literal name
 that import_module is given. Nothing is imported to find out.
@@ -20,6 +20,7 @@ FLOORS = {
     "kernel": 3,
     "queues": 4,
     "topics": 4,
+    "texting": 4,
     "upkeep": 4,
     "deliveries": 4,
     "protocols": 5,
@@ -29,9 +30,13 @@ FLOORS = {
 COMPOSITION = 6
 """The floor of the files that stand beside the packages: __main__.py, settings.py and the like."""
 
-SERVICES_IMPORTED = {"topics": {"queues"}, "deliveries": {"queues", "topics"}}
-"""Which services a service may import: fan-out is a send, and a delivery is a receive of what a topic
-was told."""
+SERVICES_IMPORTED = {
+    "topics": {"queues"},
+    "texting": {"queues", "topics"},
+    "deliveries": {"queues", "topics", "texting"},
+}
+"""Which services a service may import: fan-out is a send, a text message to a number is published as one to
+a topic is, and a delivery is a receive of what a topic or a number was told."""
 
 LIBRARY_NEEDS = frozenset({"ropeway", "msgpack"}) | sys.stdlib_module_names
 

@@ -47,6 +47,9 @@ from ropewayd.settings import Settings
 from ropewayd.sources import Configuration
 from ropewayd.store.protocol import StoreError
 from ropewayd.store.sqlite import SqliteStore
+from ropewayd.texting.phones import Phones
+from ropewayd.texting.service import Texting
+from ropewayd.texting.settings import TextingLimits
 from ropewayd.tls import server_context
 from ropewayd.topics.service import Topics
 from ropewayd.topics.settings import TopicLimits
@@ -120,7 +123,8 @@ class Daemon:
         check_reach(self._http_addresses, (), bool(self._keys), blame)
         self._http_listeners = Listeners()
         self._signer = Signer(Path(self._settings.daemon.data_dir))
-        self._senders = make_senders(configuration, environ.get("CREDENTIALS_DIRECTORY"))
+        self._phones = Phones(texting_limits(self._settings))
+        self._senders = make_senders(configuration, environ.get("CREDENTIALS_DIRECTORY"), self._phones)
         hook = WebHook(make_web(configuration, not self._keys), self._signer, self._address)
         self._senders |= {"http": hook, "https": hook}
         self._dispatcher: Dispatcher | None = None
@@ -137,7 +141,8 @@ class Daemon:
         upkeep = Upkeep(lambda: {"journal_bytes": kernel.tail_bytes, **queues.held()})
         limits = kernel_settings(self._settings)
         topics = Topics(wheel, queues.fanning, topic_limits(self._settings))
-        services: list[Service] = [queues, topics, upkeep]
+        texting = Texting(queues.fanning, self._phones)
+        services: list[Service] = [queues, topics, texting, upkeep]
         kernel = Kernel(self._store, clock, services, wheel, limits, owner, queues.gates())
         server = BinaryServer(
             kernel,
@@ -158,8 +163,9 @@ class Daemon:
                 self._say_start(report)
                 await self._listen(server, http)
                 topics.publishing.address = self._address()
+                limits_of_deliveries = dispatch_limits(self._settings)
                 self._dispatcher = Dispatcher(
-                    kernel, topics, self._senders, dispatch_limits(self._settings), self._address()
+                    kernel, topics, self._senders, limits_of_deliveries, self._address(), texting
                 )
                 self._dispatcher.start()
                 assert kernel.failed is not None
@@ -392,6 +398,20 @@ def topic_limits(settings: Settings) -> TopicLimits:
         max_topic_policies=topics.max_topic_policies,
         max_policies=topics.max_policies,
         memory_bytes=topics.memory_bytes,
+    )
+
+
+def texting_limits(settings: Settings) -> TextingLimits:
+    """The part of telephone numbers."""
+    sms = settings.sms
+    return TextingLimits(
+        account=settings.daemon.account,
+        region=settings.daemon.region,
+        sandbox=sms.sandbox == "on",
+        opted_out=frozenset(sms.opted_out),
+        max_accounts=sms.max_accounts,
+        max_opted_out=sms.max_opted_out,
+        max_sandbox_numbers=sms.max_sandbox_numbers,
     )
 
 

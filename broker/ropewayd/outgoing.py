@@ -167,8 +167,38 @@ class Sms(msgspec.Struct, frozen=True, kw_only=True):
     ] = 0.0
     opted_out: Annotated[
         tuple[Annotated[str, Meta(pattern=f"^{PHONE_NUMBER}$")], ...],
-        Meta(max_length=100_000, description="Numbers that get no message, as +4930123456."),
+        Meta(
+            max_length=100_000,
+            description="Numbers that get no message of any account, as +4930123456, whatever accounts say.",
+        ),
     ] = ()
+    opted_out_answers: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=256)], ...],
+        Meta(
+            max_length=100,
+            description="A number has opted out where the gateway refuses a message and says one of these, "
+            "in small or capital letters.",
+        ),
+    ] = ("opted out",)
+    sandbox: Annotated[
+        Literal["off", "on"],
+        Meta(description="on: messages go to numbers alone that an account has verified, as in AWS's."),
+    ] = "off"
+    max_sandbox_numbers: Annotated[
+        int, Meta(ge=1, le=100_000, description="Numbers of an account's sandbox.")
+    ] = 10
+    max_opted_out: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="Numbers that an account keeps as opted out.")
+    ] = 100_000
+    max_accounts: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Accounts, each in one region, that set something for text messages or send them to "
+            "numbers.",
+        ),
+    ] = 1_000
 
 
 class Push(msgspec.Struct, frozen=True, kw_only=True):

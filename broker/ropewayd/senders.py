@@ -28,6 +28,7 @@ from ropewayd.exits import Misconfigured
 from ropewayd.functions_file import read_functions
 from ropewayd.secret_file import read_secret
 from ropewayd.sources import Configuration
+from ropewayd.texting.phones import Phones
 
 if TYPE_CHECKING:
     from ropewayd.deliveries.push.application import Application
@@ -41,7 +42,9 @@ _HEADER: Final = re.compile(
 )
 
 
-def make_senders(configuration: Configuration, credentials_directory: str | None) -> dict[str, Sender]:
+def make_senders(
+    configuration: Configuration, credentials_directory: str | None, phones: Phones
+) -> dict[str, Sender]:
     """What delivers each protocol but sqs and http. Raises Misconfigured."""
     email = _email(configuration, credentials_directory)
     return {
@@ -49,7 +52,7 @@ def make_senders(configuration: Configuration, credentials_directory: str | None
         "email-json": email,
         "lambda": _functions(configuration),
         "firehose": _firehose(configuration, credentials_directory),
-        "sms": _sms(configuration, credentials_directory),
+        "sms": _sms(configuration, credentials_directory, phones),
     }
 
 
@@ -121,7 +124,7 @@ def _functions(configuration: Configuration) -> Functions:
     return Functions(registry, settings.invoke, web, settings.programs)
 
 
-def _sms(configuration: Configuration, credentials_directory: str | None) -> Sms:
+def _sms(configuration: Configuration, credentials_directory: str | None, phones: Phones) -> Sms:
     settings, data = configuration.settings.sms, Path(configuration.settings.daemon.data_dir)
     way: Gateway | Outbox
     if settings.gateway:
@@ -133,9 +136,13 @@ def _sms(configuration: Configuration, credentials_directory: str | None) -> Sms
         way = Gateway(settings.gateway, template, headers, Web(settings.timeout, settings.connections))
     else:
         way = Outbox(data / "outbox", ".sms.json", _outbox_limits(configuration))
-    rules = SmsRules(sender=settings.sender, price=settings.price, monthly_limit=settings.monthly_limit)
-    opted_out = frozenset(settings.opted_out)
-    return Sms(way, lambda: rules, opted_out.__contains__, Spending(data / "sms-spending.json"))
+    rules = SmsRules(
+        sender=settings.sender,
+        price=settings.price,
+        monthly_limit=settings.monthly_limit,
+        opted_out_answers=tuple(each.casefold() for each in settings.opted_out_answers),
+    )
+    return Sms(way, rules, phones, Spending(data / "sms-spending.json"))
 
 
 def _headers(configuration: Configuration, credentials_directory: str | None) -> dict[str, str]:

@@ -30,6 +30,7 @@ from ropeway.errors import (
     MalformedRequest,
     MissingParameter,
     NotFound,
+    OptedOut,
     OverLimit,
     ProtocolError,
     PurgeQueueInProgress,
@@ -43,10 +44,12 @@ from ropeway.errors import (
     ServiceUnavailable,
     TooManyEntriesInBatchRequest,
     UnsupportedOperation,
+    VerificationException,
 )
 from ropeway.message import Message, MessageId, Outgoing
 from ropeway.moves import MoveTask
 from ropeway.peek import Peeked, PeekOptions, State
+from ropeway.phones import Phones, SmsSettings
 from ropeway.queue import Queue, QueueAttributes, QueueSettings, RedriveAllowPolicy, RedrivePolicy
 from ropeway.stream import Stream
 from ropeway.topic import Publication, Subscription, SubscriptionSettings, Topic, TopicSettings
@@ -77,6 +80,8 @@ __all__ = [
     "Publication",
     "Subscription",
     "SubscriptionSettings",
+    "Phones",
+    "SmsSettings",
     "Worker",
     "run",
     "sync",
@@ -94,6 +99,7 @@ __all__ = [
     "MalformedRequest",
     "MissingParameter",
     "NotFound",
+    "OptedOut",
     "OverLimit",
     "PurgeQueueInProgress",
     "QueueDeletedRecently",
@@ -105,6 +111,7 @@ __all__ = [
     "ServiceUnavailable",
     "TooManyEntriesInBatchRequest",
     "UnsupportedOperation",
+    "VerificationException",
     "BatchError",
     "BrokerClosed",
     "ConnectionFailed",

@@ -13,6 +13,7 @@ from ropeway.coalescing import Coalescer
 from ropeway.errors import BrokerClosed, ProtocolError
 from ropeway.link import Link
 from ropeway.paging import every, page
+from ropeway.phones import Phones
 from ropeway.queue import Queue, QueueSettings, wire_settings
 from ropeway.several import PollOfSeveral, receive
 from ropeway.topic import Subscription, Topic, TopicSettings
@@ -285,6 +286,11 @@ class Broker:
         given = {"topic": topic, "after": after, "limit": limit, "account": account, "region": region}
         found, following = await page(self.link, Action.ListSubscriptions, "subscriptions", given)
         return [Subscription(self, each["subscription"]) for each in found], following
+
+    def phones(self, *, account: str | None = None, region: str | None = None) -> Phones:
+        """Telephone numbers: text messages to them, and what an account and region (by default the daemon's
+        own) sets for those. Nothing is asked of the daemon."""
+        return Phones(self, account, region)
 
     async def show_store(self) -> dict[str, int]:
         """The daemon's store in figures: what is in it, and what was written to it. docs/protocol.md says

@@ -161,7 +161,7 @@ class ResourceNotFoundException(DaemonError):
 
 
 class NotFound(DaemonError):
-    """A topic or a subscription that was named is not there."""
+    """A topic, a subscription or a number that was named is not there."""
 
     code = "NotFound"
 
@@ -170,6 +170,18 @@ class UnsupportedOperation(DaemonError):
     """This cannot be done to it as it is."""
 
     code = "UnsupportedOperation"
+
+
+class OptedOut(DaemonError):
+    """The owner of this number wants no text messages."""
+
+    code = "OptedOut"
+
+
+class VerificationException(DaemonError):
+    """It is not the one-time password that was sent to the number, or it is over."""
+
+    code = "VerificationException"
 
 
 class ConnectionFailed(RopewayError, ConnectionError):

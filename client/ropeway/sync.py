@@ -26,6 +26,7 @@ from ropeway import broker as asynchronous
 from ropeway import worker as working
 from ropeway.backoff import Backoff
 from ropeway.blocking import Message, Queue, Stream
+from ropeway.blocking_phones import Phones
 from ropeway.blocking_topic import Subscription, Topic
 from ropeway.broker import BACKUP_TIMEOUT, DEFAULT_TIMEOUT
 from ropeway.errors import BrokerClosed
@@ -49,6 +50,7 @@ __all__ = [
     "Outgoing",
     "Peeked",
     "PeekOptions",
+    "Phones",
     "Publication",
     "Stream",
     "Subscription",
@@ -257,6 +259,10 @@ class Broker:
             lambda: self._inner.page_subscriptions(after, limit, topic=topic, account=account, region=region),
         )
         return [Subscription(loop, each) for each in found], following
+
+    def phones(self, *, account: str | None = None, region: str | None = None) -> Phones:
+        """As `ropeway.Broker.phones`."""
+        return Phones(self._loop_thread.loop, self._inner.phones(account=account, region=region))
 
     @property
     def _loop_thread(self) -> LoopThread:

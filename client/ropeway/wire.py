@@ -73,6 +73,16 @@ class Action(enum.IntEnum):
     SetSubscriptionAttributes = 74
     PublishMessage = 75
     ConfirmSubscription = 76
+    SetSmsAttributes = 110
+    GetSmsAttributes = 111
+    CheckIfPhoneNumberIsOptedOut = 112
+    ListPhoneNumbersOptedOut = 113
+    OptInPhoneNumber = 114
+    CreateSandboxPhoneNumber = 115
+    VerifySandboxPhoneNumber = 116
+    DeleteSandboxPhoneNumber = 117
+    ListSandboxPhoneNumbers = 118
+    PublishText = 119
 
 
 REPEATABLE = frozenset(Action) - {

@@ -50,6 +50,20 @@ TOPICS: dict[int, Any] = {
 }
 """What this peer says of topics, whoever asks."""
 
+PHONES: dict[int, Any] = {
+    110: {},
+    111: {"sandbox": False},
+    112: {"opted_out": False},
+    113: {"numbers": ["+4930123456"], "next": None},
+    114: {},
+    115: {},
+    116: {},
+    117: {},
+    118: {"numbers": [{"number": "+4930123456", "verified": True}], "next": None},
+    119: {"id": bytes(16)},
+}
+"""What this peer says of telephone numbers, whoever asks."""
+
 Answer = tuple[int, Any]
 """0 and a result, or 1 and an error array."""
 
@@ -253,6 +267,8 @@ class Peer:
             answer = 0, MOVES[action]
         elif action in TOPICS:
             answer = 0, TOPICS[action]
+        elif action in PHONES:
+            answer = 0, PHONES[action]
         elif action == 75:
             answer = 0, [self._publish(entry, index) for index, entry in enumerate(params["entries"])]
         elif action == 46:

@@ -13,6 +13,7 @@ import ropeway
 from ropeway import wire
 from ropewayd.protocols.catalogue import ACTIONS
 from ropewayd.queues import actions
+from ropewayd.texting import actions as texting
 from ropewayd.topics import actions as topics
 from ropewayd.vocabulary import action as definitions
 from ropewayd.vocabulary import errors
@@ -50,6 +51,12 @@ def test_the_settings_of_topics_and_subscriptions_are_the_daemons() -> None:
     assert set(get_type_hints(ropeway.TopicSettings)) == set(topics.TopicAttributes.__struct_fields__)
     ours = set(get_type_hints(ropeway.SubscriptionSettings))
     assert ours == set(topics.SubscriptionAttributes.__struct_fields__)
+
+
+def test_the_settings_of_text_messages_are_the_daemons() -> None:
+    assert set(get_type_hints(ropeway.SmsSettings)) == set(texting.SmsAttributes.__struct_fields__)
+    hints = get_type_hints(texting.CreateSandboxPhoneNumber)
+    assert get_args(ropeway.phones.Language) == get_args(hints["language"])
 
 
 async def test_every_parameter_of_every_action_can_be_said(tmp_path: Path) -> None:
@@ -103,6 +110,17 @@ async def test_every_parameter_of_every_action_can_be_said(tmp_path: Path) -> No
         await news.add_permission("all", ["0" * 12], ["Publish"])
         await news.remove_permission("all")
         await news.delete()
+        phones = broker.phones(account="0" * 12, region="eu-1")
+        await phones.set(default_sender_id="Weather")
+        assert await phones.attributes() == {"sandbox": False}
+        assert not await phones.is_opted_out("+4930123456")
+        assert await phones.page_opted_out("+4930123455", 10) == (["+4930123456"], None)
+        await phones.opt_in("+4930123456")
+        await phones.add_to_sandbox("+4930123456", language="de-DE")
+        await phones.verify("+4930123456", "123456")
+        await phones.remove_from_sandbox("+4930123456")
+        assert await phones.page_sandbox("+4930123455", 10) == ([("+4930123456", True)], None)
+        await phones.send("+4930123456", "{}", attributes={"n": 1}, structure="json")
         assert (await broker.show_store())["last_lsn"] == 7
         assert (await broker.backup_store("/backup/monday"))["records"] == 2
         await jobs.purge()

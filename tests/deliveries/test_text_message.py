@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from ropewayd.deliveries.text_message import NoText, text_message
+from ropewayd.deliveries.text_message import text_message
+from ropewayd.texting.text import NoText
 from tests.deliveries.making import delivery
 
 

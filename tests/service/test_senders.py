@@ -9,6 +9,7 @@ from ropewayd.exits import Misconfigured
 from ropewayd.functions_file import read_functions
 from ropewayd.senders import make_senders, make_web
 from ropewayd.sources import gather
+from ropewayd.texting.phones import Phones
 
 LOGIN = {"email.relay": "relay.example.com:587", "email.user": "ropeway"}
 
@@ -22,16 +23,22 @@ def password(tmp_path: Path) -> Path:
 
 
 def test_every_protocol_has_a_sender_without_a_setting() -> None:
-    assert set(make_senders(gather({}, {}), None)) == {"email", "email-json", "lambda", "firehose", "sms"}
+    assert set(make_senders(gather({}, {}), None, Phones())) == {
+        "email",
+        "email-json",
+        "lambda",
+        "firehose",
+        "sms",
+    }
 
 
 def test_a_password_comes_from_a_private_file_or_the_service_manager(password: Path) -> None:
     flags = LOGIN | {"email.password_file": str(password)}
-    assert "email" in make_senders(gather(flags, {}), None)
+    assert "email" in make_senders(gather(flags, {}), None, Phones())
     password.chmod(0o644)
     with pytest.raises(Misconfigured, match="can be read by others"):
-        make_senders(gather(flags, {}), None)
-    assert "email" in make_senders(gather(flags, {}), str(password.parent))
+        make_senders(gather(flags, {}), None, Phones())
+    assert "email" in make_senders(gather(flags, {}), str(password.parent), Phones())
 
 
 @pytest.mark.parametrize(
@@ -57,7 +64,7 @@ def test_a_password_comes_from_a_private_file_or_the_service_manager(password: P
 def test_what_is_wrong_is_said(flags: dict[str, str], said: str, password: Path) -> None:
     flags = {name: value.replace("PASSWORD", str(password)) for name, value in flags.items()}
     with pytest.raises(Misconfigured, match=said) as wrong:
-        make_senders(gather(flags, {}), None)
+        make_senders(gather(flags, {}), None, Phones())
     assert "s3cret" not in str(wrong.value)
 
 
@@ -81,7 +88,7 @@ def test_a_file_of_functions(tmp_path: Path) -> None:
         "later": Program(("later",), 30),
         "notify": Address("http://127.0.0.1:9000/"),
     }
-    assert "lambda" in make_senders(gather({"functions.file": str(path)}, {}), None)
+    assert "lambda" in make_senders(gather({"functions.file": str(path)}, {}), None, Phones())
     path.chmod(0o664)
     with pytest.raises(Misconfigured, match="written by others"):
         read_functions(path, "functions.file", 30)

@@ -6,6 +6,8 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from ropewayd.vocabulary.names import Scope
+
 DELIVERED: Final = "delivered"
 RETRY: Final = "retry"
 REFUSED: Final = "refused"
@@ -32,6 +34,10 @@ class Delivery(msgspec.Struct, frozen=True):
     token: str
     attempt: int
     settings: Any
+    scope: Scope = Scope()
+    """Whose it is: the topic's, or that of who published it to a number."""
+    verifies: bool = False
+    """Whether it is a text message to a number that the sandbox has yet to verify."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -42,6 +48,8 @@ class Answer(msgspec.Struct, frozen=True):
     excerpt: str
     duration_ms: int
     retry_after_ms: int | None = None
+    opted_out: bool = False
+    """Whether the gateway said that the number wants no text messages."""
 
 
 class Sender(Protocol):

@@ -1,4 +1,5 @@
-"""The consumer of all hidden queues: what a topic owes to subscribers that are no queues leaves here.
+"""The consumer of all hidden queues: what a topic owes to subscribers that are no queues leaves here, and
+what was published to telephone numbers.
 
 Rule 1  A delivery is a message of a hidden queue. It is received, sent, and deleted when the subscriber has
         it; a retry is its visibility timeout. So what a restart interrupts is done again, and nothing that
@@ -21,17 +22,21 @@ import msgspec
 from ropewayd.kernel.batch import Awaited
 from ropewayd.kernel.kernel import Kernel
 from ropewayd.queues import actions as q
+from ropewayd.texting.actions import OptOutPhoneNumber
+from ropewayd.texting.service import Texting
 from ropewayd.topics import delivery_policy
 from ropewayd.topics.delivery_policy import DeliveryPolicy, Retries
 from ropewayd.topics.service import Topics
-from ropewayd.topics.topic import Subscription, Topic
+from ropewayd.topics.topic import Meter, Subscription, Topic
 from ropewayd.vocabulary.action import Action
 from ropewayd.vocabulary.errors import OverLimit, RopewayError, ServiceUnavailable
+from ropewayd.vocabulary.names import Scope
 
 from .delivery import DELIVERED, REFUSED, RETRY, Answer, Delivery, Sender
 from .envelope import envelope, raw_attributes, raw_body
 from .settings import DispatchLimits
 from .status_log import log, tell
+from .text_message import to_a_number
 
 POLL: Final = 43_200_000
 """Milliseconds that a subscription waits for messages; then it waits again."""
@@ -43,14 +48,19 @@ _WEB: Final = frozenset(("http", "https"))
 
 
 class Lane:
-    """One subscription's way out, and the reply of its long poll."""
+    """One subscription's way out, or that of what an account publishes to numbers; and the reply of its long
+    poll."""
 
-    __slots__ = ("_dispatcher", "arn", "free_at", "longest", "out", "queue")
+    __slots__ = ("_dispatcher", "arn", "free_at", "longest", "out", "queue", "scope")
 
-    def __init__(self, dispatcher: Dispatcher, arn: str, queue: str, longest: float) -> None:
+    def __init__(
+        self, dispatcher: Dispatcher, arn: str, queue: str, longest: float, scope: Scope | None = None
+    ) -> None:
         self._dispatcher = dispatcher
         self.arn = arn
         self.queue = queue
+        self.scope = scope
+        """Whose messages to numbers these are; None: they are a subscription's."""
         self.longest = longest
         """Seconds that an attempt may take. A message is the dispatcher's for twice as long: it waits for its
         turn, too."""
@@ -75,7 +85,9 @@ class Dispatcher:
         senders: Mapping[str, Sender],
         limits: DispatchLimits,
         address: str = "",
+        texting: Texting | None = None,
     ) -> None:
+        self._texting = texting
         self._kernel = kernel
         self._topics = topics
         self._senders = senders
@@ -92,11 +104,17 @@ class Dispatcher:
         for topic, subscription in self._topics.pushes():
             self._open(topic, subscription)
         self._topics.pushed = self._made
+        if self._texting is not None:
+            for scope, queue in self._texting.lines():
+                self._open_line(scope, queue)
+            self._texting.opened = self._line_made
 
     async def close(self) -> None:
         """Stop sending. What is under way goes back to its queue: the next daemon sends it at once."""
         self._over = True
         self._topics.pushed = None
+        if self._texting is not None:
+            self._texting.opened = None
         for lane in self._waiting:
             self._kernel.abandon(lane)  # or what goes back would come here again
         self._waiting.clear()
@@ -115,6 +133,12 @@ class Dispatcher:
     def _open(self, topic: Topic, subscription: Subscription) -> None:
         longest = self._limits.longest[subscription.protocol]
         self._poll(Lane(self, topic.arn_of(subscription), subscription.queue, longest))
+
+    def _line_made(self, scope: Scope, queue: str) -> None:
+        self._loop.call_soon(self._open_line, scope, queue)
+
+    def _open_line(self, scope: Scope, queue: str) -> None:
+        self._poll(Lane(self, "", queue, self._limits.longest["sms"], scope))
 
     def _poll(self, lane: Lane) -> None:
         room = min(self._limits.share - lane.out, 10)
@@ -150,23 +174,26 @@ class Dispatcher:
     async def _deliver(self, lane: Lane, message: Any, by: float) -> None:
         """One message, once. It is another's when its visibility timeout is over."""
         try:
-            found = self._topics.subscription(lane.arn)
-            if isinstance(found, RopewayError):
-                return
-            topic, subscription = found
-            policy = None
-            if subscription.protocol in _WEB:
-                policy = delivery_policy.effective(
-                    subscription.attributes.delivery_policy, topic.attributes.delivery_policy
-                )
-            delivery = self._read(topic, subscription, policy, message)
+            subscription, policy = None, None
+            if lane.scope is not None:
+                delivery = to_a_number(lane.scope, message)
+            else:
+                found = self._topics.subscription(lane.arn)
+                if isinstance(found, RopewayError):
+                    return
+                topic, subscription = found
+                policy = _policy(topic, subscription)
+                delivery = self._read(topic, subscription, policy, message)
             await self._slow(lane, policy)
             async with self._turns:
                 if self._loop.time() + lane.longest > by:
                     return
                 answer = await self._attempt(lane, delivery)
             tell(delivery, answer)
-            retries = _retries(subscription.protocol, policy)
+            if answer.opted_out:
+                account, region = delivery.scope
+                await self._ask(OptOutPhoneNumber(number=delivery.endpoint, account=account, region=region))
+            retries = _retries(delivery.protocol, policy)
             await self._settle(lane, retries, subscription, message[1], delivery, answer)
         except asyncio.CancelledError:
             # The daemon stops: the next one need not wait until this message comes back by itself.
@@ -237,19 +264,21 @@ class Dispatcher:
             token=token,
             attempt=message[4],
             settings=settings,
+            scope=topic.scope,
         )
 
     async def _settle(
         self,
         lane: Lane,
         retries: Retries,
-        subscription: Subscription,
+        subscription: Subscription | None,
         handle: bytes,
         delivery: Delivery,
         answer: Answer,
     ) -> None:
-        """What becomes of the message now."""
-        meter = subscription.meter
+        """What becomes of the message now. What is published to a number has no subscription, and so no
+        dead-letter queue."""
+        meter = Meter() if subscription is None else subscription.meter
         if answer.outcome == DELIVERED:
             meter.delivered += delivery.kind == "Notification"
         else:
@@ -258,7 +287,7 @@ class Dispatcher:
                 await self._ask(_again(lane, handle, max(delay, answer.retry_after_ms or 0)))
                 return
             if delivery.kind == "Notification":
-                buried = await self._bury(subscription, delivery)
+                buried = subscription is not None and await self._bury(subscription, delivery)
                 if buried is None:
                     await self._ask(_again(lane, handle, NO_ROOM))
                     return
@@ -291,6 +320,15 @@ def _again(lane: Lane, handle: bytes, later: int) -> q.ChangeMessageVisibility:
     """A message is to come again after so many milliseconds."""
     entry = q.VisibilityEntry(handle, visibility_timeout=later)
     return q.ChangeMessageVisibility(queue=lane.queue, entries=[entry])
+
+
+def _policy(topic: Topic, subscription: Subscription) -> DeliveryPolicy | None:
+    """A web hook's; others have none."""
+    if subscription.protocol not in _WEB:
+        return None
+    return delivery_policy.effective(
+        subscription.attributes.delivery_policy, topic.attributes.delivery_policy
+    )
 
 
 def _retries(protocol: str, policy: DeliveryPolicy | None) -> Retries:

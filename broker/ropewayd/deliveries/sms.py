@@ -1,35 +1,46 @@
 """The protocol sms: text messages, handed to a gateway by HTTP, or kept in the outbox where there is none.
 
-A number that has opted out, a message that cannot be one, costs more than it may or would go beyond the
-month's limit is refused. Who has opted out, and what the account has set, is asked before each message.
+A message to a number that has opted out, or that the sandbox does not know, and one that cannot be one, costs
+more than it may or would go beyond a limit of the month is refused. Who has opted out, and what the account
+has set, is asked before each message; where a gateway says that a number has, its answer says so too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from ropewayd.texting.text import NoText
+
 from .answering import Attempt
 from .delivery import DELIVERED, REFUSED, RETRY, Answer, Delivery
-from .spending import MILLION, Spending
-from .text_message import NoText, TextMessage, text_message
+from .spending import EVERYBODY, MILLION, Spending
+from .text_message import TextMessage, text_message
 from .web import Unreachable, Web
 
 if TYPE_CHECKING:
+    from ropewayd.texting.actions import SmsAttributes
+    from ropewayd.texting.phones import Phones
+    from ropewayd.vocabulary.names import Scope
+
     from .outbox import Outbox
     from .template import Template
 
 
 class SmsRules(msgspec.Struct, frozen=True, kw_only=True):
-    """What holds for text messages. Money is in whatever the gateway is paid in; a limit of 0 is none."""
+    """What holds for text messages of all accounts, where one has set nothing else. Money is in whatever the
+    gateway is paid in; a limit of 0 is none."""
 
     sender: str = ""
     kind: str = "Promotional"
     price: float = 0.0
     """Of a part."""
     monthly_limit: float = 0.0
+    """Of all accounts together."""
+    opted_out_answers: tuple[str, ...] = ()
+    """What a gateway's refusal holds, in small letters, where the number has opted out."""
 
 
 class Gateway:
@@ -53,46 +64,48 @@ class Gateway:
 
 
 class Sms:
-    """Sends text messages. `rules` says what holds now, `opted_out` whether a number gets none."""
+    """Sends text messages. `phones` says what each account has set, and who gets none."""
 
-    def __init__(
-        self,
-        way: Gateway | Outbox,
-        rules: Callable[[], SmsRules],
-        opted_out: Callable[[str], bool],
-        spending: Spending,
-    ) -> None:
+    def __init__(self, way: Gateway | Outbox, rules: SmsRules, phones: Phones, spending: Spending) -> None:
         self._way = way
         self._rules = rules
-        self._opted_out = opted_out
+        self._phones = phones
         self._spending = spending
 
     async def send(self, delivery: Delivery) -> Answer:
         """Send one message."""
-        attempt, rules = Attempt(), self._rules()
+        attempt, rules = Attempt(), self._rules
+        own = self._phones.attributes(delivery.scope)
         try:
-            message = text_message(delivery, rules.sender, rules.kind)
+            message = text_message(
+                delivery, own.default_sender_id or rules.sender, own.default_sms_type or rules.kind
+            )
         except NoText as wrong:
             return attempt.ends(REFUSED, None, str(wrong))
-        if self._opted_out(message.to):
+        if self._phones.is_opted_out(delivery.scope, message.to):
             return attempt.ends(REFUSED, None, "the number has opted out")
+        if not delivery.verifies and not self._phones.is_reachable(delivery.scope, message.to):
+            return attempt.ends(REFUSED, None, "the number is not verified, and the account in the sandbox")
         price = rules.price * message.parts
         if message.max_price is not None and price > message.max_price:
             return attempt.ends(REFUSED, None, f"it would cost {price:g}, more than its maximum price")
-        if not rules.monthly_limit:
+        limits = _limits(rules, own, delivery.scope)
+        if not limits:
             return await self._hand_over(attempt, message)
         cost = round(price * MILLION)
         try:
-            if not await self._spending.reserve(cost, round(rules.monthly_limit * MILLION)):
-                return attempt.ends(REFUSED, None, f"the month's limit of {rules.monthly_limit:g} is reached")
+            beyond = await self._spending.reserve(cost, limits)
         except (OSError, ValueError) as wrong:
             return attempt.ends(RETRY, None, f"what was spent cannot be read: {wrong}")
+        if beyond is not None:
+            return attempt.ends(REFUSED, None, f"the month's limit of {beyond / MILLION:g} is reached")
         answer = None
         try:
             answer = await self._hand_over(attempt, message)
         finally:
+            sent = answer is not None and answer.outcome == DELIVERED
             try:
-                await self._spending.settle(cost, sent=answer is not None and answer.outcome == DELIVERED)
+                await self._spending.settle(cost, limits, sent=sent)
             except OSError as wrong:
                 # It was sent, and is counted for as long as the daemon runs.
                 answer = attempt.ends(DELIVERED, None, f"sent, but what was spent is not kept: {wrong}")
@@ -100,7 +113,10 @@ class Sms:
 
     async def _hand_over(self, attempt: Attempt, message: TextMessage) -> Answer:
         if isinstance(self._way, Gateway):
-            return await self._way.send(attempt, message)
+            answer = await self._way.send(attempt, message)
+            said = answer.excerpt.casefold()
+            told = answer.outcome == REFUSED and any(each in said for each in self._rules.opted_out_answers)
+            return msgspec.structs.replace(answer, opted_out=True) if told else answer
         shown = {"id": message.id, "to": message.to, "sender": message.sender}
         shown |= {"type": message.kind, "text": message.text}
         try:
@@ -115,3 +131,13 @@ class Sms:
         """End the connections."""
         if isinstance(self._way, Gateway):
             await self._way.close()
+
+
+def _limits(rules: SmsRules, own: SmsAttributes, scope: Scope) -> dict[str, int]:
+    """The limits of the month that a message of this account is held against, by whose they are."""
+    limits = {}
+    if rules.monthly_limit:
+        limits[EVERYBODY] = round(rules.monthly_limit * MILLION)
+    if own.monthly_spend_limit is not None:
+        limits[f"{scope.account} {scope.region}"] = int(own.monthly_spend_limit) * MILLION
+    return limits

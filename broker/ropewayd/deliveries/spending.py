@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -19,11 +20,20 @@ import msgspec
 MILLION: Final = 1_000_000
 
 
+EVERYBODY: Final = ""
+"""Whose spending that of all accounts together is."""
+
+
 class Spent(msgspec.Struct):
-    """What the file holds."""
+    """What the file holds: what all have spent, and of accounts that have a limit what each has."""
 
     month: str
     millionths: int
+    accounts: dict[str, int] = msgspec.field(default_factory=dict)
+
+    def of(self, whose: str) -> int:
+        """What an account has spent, or all."""
+        return self.millionths if whose == EVERYBODY else self.accounts.get(whose, 0)
 
 
 class Spending:
@@ -33,28 +43,34 @@ class Spending:
         self._path = path
         self._month = month or this_month
         self._spent: Spent | None = None
-        self._reserved = 0
+        self._reserved = Counter[str]()
         self._turn = asyncio.Lock()
 
-    async def reserve(self, cost: int, limit: int) -> bool:
-        """Set `cost` aside, unless the month's sum would go beyond `limit`. Raises OSError, ValueError."""
+    async def reserve(self, cost: int, limits: Mapping[str, int]) -> int | None:
+        """Set `cost` aside, for all whose limits these are; or give the limit that the month's sum would go
+        beyond. Raises OSError, ValueError."""
         async with self._turn:
             if self._spent is None:
                 self._spent = await asyncio.to_thread(self._read)
             if self._spent.month != (month := self._month()):
                 self._spent = Spent(month, 0)
-            if self._spent.millionths + self._reserved + cost > limit:
-                return False
-            self._reserved += cost
-            return True
+            for whose, limit in limits.items():
+                if self._spent.of(whose) + self._reserved[whose] + cost > limit:
+                    return limit
+            for whose in limits:
+                self._reserved[whose] += cost
+            return None
 
-    async def settle(self, cost: int, *, sent: bool) -> None:
+    async def settle(self, cost: int, limits: Mapping[str, int], *, sent: bool) -> None:
         """Spend what was set aside, or give it back. Raises OSError; it is spent then, if not in the file."""
         async with self._turn:
             assert self._spent is not None
-            self._reserved -= cost
+            self._reserved.subtract(dict.fromkeys(limits, cost))
+            self._reserved += Counter()  # whoever has nothing under way is not held
             if sent:
                 self._spent.millionths += cost
+                for whose in limits.keys() - {EVERYBODY}:
+                    self._spent.accounts[whose] = self._spent.of(whose) + cost
                 await asyncio.to_thread(self._write, msgspec.json.encode(self._spent))
 
     def _read(self) -> Spent:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-from ropewayd.vocabulary.names import PHONE_NUMBER
+from ropewayd.texting.actions import MAX_CHARACTERS
+from ropewayd.texting.text import NoText, stated
+from ropewayd.vocabulary.names import PHONE_NUMBER, Scope
 
 from .delivery import Delivery
 from .envelope import whole
 
-MAX_CHARACTERS: Final = 1600
-"""What one message may hold, as at AWS."""
 _NUMBER: Final = re.compile(PHONE_NUMBER)
-_SENDER: Final = re.compile(r"(?=[0-9]*[A-Za-z])[A-Za-z0-9]{1,11}|\+?[0-9]{3,15}")
 _SIMPLE: Final = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
     "abcdefghijklmnopqrstuvwxyzäöñüà"
@@ -23,10 +22,6 @@ _SIMPLE: Final = frozenset(
 """The alphabet of GSM 03.38: a text of it alone takes seven bits a character."""
 _DOUBLE: Final = frozenset("\f^{}\\[~]|€")
 """What that alphabet writes in two characters."""
-
-
-class NoText(ValueError):
-    """There is no text message that it could become; says why."""
 
 
 class TextMessage(msgspec.Struct, frozen=True):
@@ -64,17 +59,37 @@ def text_message(delivery: Delivery, sender: str, kind: str) -> TextMessage:
     text = whole(delivery.body)
     if len(text) > MAX_CHARACTERS:
         raise NoText(f"a text message holds no more than {MAX_CHARACTERS} characters")
-    told = delivery.attributes
-    sender = told.get("AWS.SNS.SMS.SenderID", ("", sender))[1]
-    if sender and _SENDER.fullmatch(sender) is None:
-        raise NoText("the sender is not 1 to 11 letters and digits with a letter, or a number")
-    kind = told.get("AWS.SNS.SMS.SMSType", ("", kind))[1]
-    if kind not in ("Promotional", "Transactional"):
-        raise NoText("the type is neither Promotional nor Transactional")
-    price = told.get("AWS.SNS.SMS.MaxPrice")
-    try:
-        max_price = None if price is None else float(price[1])
-    except ValueError:
-        raise NoText("the maximum price is not a number") from None
-    id_ = f"{delivery.message_id}.{delivery.subscription.rpartition(':')[2]}"
-    return TextMessage(id_, delivery.timestamp, delivery.endpoint, sender, kind, text, max_price)
+    said = stated(delivery.attributes, sender, kind)
+    own = delivery.subscription.rpartition(":")[2]
+    id_ = f"{delivery.message_id}.{own}" if own else delivery.message_id
+    return TextMessage(
+        id_, delivery.timestamp, delivery.endpoint, said.sender, said.kind, text, said.max_price
+    )
+
+
+def to_a_number(scope: Scope, message: Any) -> Delivery:
+    """What a message of the hidden queue says of what an account publishes to a number (texting/line.py)."""
+    said = msgspec.json.decode(message[2])
+    told = said.get("MessageAttributes", {})
+    return Delivery(
+        topic="",
+        subscription="",
+        protocol="sms",
+        endpoint=said["PhoneNumber"],
+        message_id=said["MessageId"],
+        kind="Notification",
+        body=said["Message"],
+        subject=None,
+        attributes={name: (each["Type"], each["Value"]) for name, each in told.items()},
+        timestamp=said["Timestamp"],
+        sequence_number=None,
+        group=None,
+        raw=True,
+        confirm_url="",
+        unsubscribe_url="",
+        token="",
+        attempt=message[4],
+        settings={},
+        scope=scope,
+        verifies=said.get("Verifies", False),
+    )

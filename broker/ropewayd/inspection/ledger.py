@@ -24,6 +24,7 @@ from ropewayd.queues import events as e
 from ropewayd.queues.records import VERSION, QueueRecord, row_key, split_row_key
 from ropewayd.queues.service import Queues
 from ropewayd.store.protocol import Newer
+from ropewayd.texting.service import Texting
 from ropewayd.topics.service import Topics
 from ropewayd.vocabulary.names import Scope
 
@@ -72,7 +73,12 @@ class Ledger:
         self._delays: dict[int, int] = {}
         self._complete = True
         queues = Queues(Wheel(0))
-        kinds = (*queues.appliers(), *Topics(Wheel(0), queues.fanning).appliers())
+        fanning = queues.fanning
+        kinds = (
+            *queues.appliers(),
+            *Topics(Wheel(0), fanning).appliers(),
+            *Texting(fanning).appliers(),
+        )
         rows: Any = tuple[int, int, list[Union[kinds]]]  # type: ignore[valid-type]  # noqa: UP007 - known at run time
         self._decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(rows)
         self._tell: Mapping[type[Any], Callable[[Any], None]] = {
@@ -115,7 +121,7 @@ class Ledger:
         known(version, batch.VERSION)
         for event in events:
             tell = self._tell.get(type(event))
-            if tell is not None:  # else it is the topics', which have no messages
+            if tell is not None:  # else it is another service's, which has no messages
                 tell(event)
 
     def _created(self, event: e.QueueCreated) -> None:

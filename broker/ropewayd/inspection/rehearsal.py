@@ -18,6 +18,7 @@ import msgspec
 from ropewayd.inspection.opening import Opened
 from ropewayd.kernel.batch import Awaited
 from ropewayd.kernel.kernel import Kernel, Report
+from ropewayd.kernel.service import Service
 from ropewayd.kernel.wheel import Wheel
 from ropewayd.queues.actions import GetQueueAttributes, ListQueues
 from ropewayd.queues.service import Queues
@@ -35,6 +36,7 @@ from ropewayd.store.protocol import (
     Unplaced,
 )
 from ropewayd.store.records import Records
+from ropewayd.texting.service import Texting
 from ropewayd.topics.service import Topics
 from ropewayd.vocabulary.action import Action
 from ropewayd.vocabulary.clock import SystemClock
@@ -57,7 +59,8 @@ async def _rehearse(store: Opened) -> Rehearsed:
     clock = SystemClock()
     wheel = Wheel(clock.now())
     service = Queues(wheel)
-    kernel = Kernel(Stage(store), clock, [service, Topics(wheel, service.fanning)], wheel)
+    services: list[Service] = [service, Topics(wheel, service.fanning), Texting(service.fanning)]
+    kernel = Kernel(Stage(store), clock, services, wheel)
     report = await kernel.start()
     queues: dict[str, dict[str, Any]] = {}
     for account, region in service.scopes():

@@ -152,7 +152,7 @@ class ResourceNotFoundException(RopewayError):
 
 
 class NotFound(RopewayError):
-    """A topic or a subscription that was named is not there."""
+    """A topic, a subscription or a number that was named is not there."""
 
     code = "NotFound"
 
@@ -161,6 +161,18 @@ class UnsupportedOperation(RopewayError):
     """This cannot be done to it as it is."""
 
     code = "UnsupportedOperation"
+
+
+class OptedOut(RopewayError):
+    """The owner of this number wants no text messages."""
+
+    code = "OptedOut"
+
+
+class VerificationException(RopewayError):
+    """It is not the one-time password that was sent to the number, or it is over."""
+
+    code = "VerificationException"
 
 
 def catalogue() -> dict[str, type[RopewayError]]:

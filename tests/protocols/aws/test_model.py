@@ -80,7 +80,8 @@ def test_each_error_of_each_served_operation_of_sns_has_its_code() -> None:
     missing = set()
     for name in SNS.operations:
         for shape in TOPICS.operation_model(name).error_shapes:
-            error = shape.metadata["error"]
+            # The model has no code for VerificationException: it is its name then.
+            error = shape.metadata.get("error", {"code": shape.name, "httpStatusCode": 400})
             if shape.name in known:
                 assert known[shape.name] == (error["code"], error["httpStatusCode"]), shape.name
             else:

@@ -29,6 +29,7 @@ MAPS: Final = {
     "Attributes": ("Attribute", "Name", "Value"),
     "MessageAttributes": ("MessageAttribute", "Name", "Value"),
     "Tags": ("Tag", "Key", "Value"),
+    "attributes": ("attribute", "name", "value"),
 }
 """Members that are maps, and what an element, its key and its value are called."""
 

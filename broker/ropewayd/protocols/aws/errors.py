@@ -55,6 +55,8 @@ FAULTS: Final[dict[str, Fault]] = {
     "InvalidAttributeValue": Fault("InvalidAttributeValue", "InvalidAttributeValue"),
     "InvalidParameterValue": Fault("InvalidParameterValueException", "InvalidParameterValue"),
     "NotFound": Fault("NotFound", "NotFound", 404),
+    "OptedOut": Fault("OptedOut", "OptedOut"),
+    "VerificationException": Fault("VerificationException", "VerificationException"),
     "MissingParameter": Fault("MissingRequiredParameterException", "MissingParameter"),
     "InvalidAddress": Fault("InvalidAddress", "InvalidAddress", 404),
     "InvalidSecurity": Fault("InvalidSecurity", "InvalidSecurity", 403),

@@ -12,7 +12,7 @@ from ropewayd.vocabulary.errors import RopewayError
 from . import sts
 from .call import Call, Operation
 from .errors import Fault
-from .sns import publishing, subscriptions, topics
+from .sns import publishing, subscriptions, texting, topics
 from .sns.errors import LATER, told
 from .sqs import messages, moves, queues
 
@@ -61,7 +61,7 @@ SNS = Service(
     "2010-03-31",
     "http://sns.amazonaws.com/doc/2010-03-31/",
     "com.amazonaws.sns",
-    _operations(topics, subscriptions, publishing),
+    _operations(topics, subscriptions, publishing, texting),
     nested=True,
     tell=told,
     later=LATER,

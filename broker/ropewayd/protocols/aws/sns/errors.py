@@ -15,7 +15,6 @@ from ropewayd.protocols.aws.errors import Fault, fault_of
 from ropewayd.vocabulary.errors import RopewayError
 
 _PUSH: Final = "it does not deliver to mobile devices"
-_SMS: Final = "it does not deliver to telephones"
 LATER: Final[Mapping[str, str]] = {
     **dict.fromkeys(
         (
@@ -32,22 +31,6 @@ LATER: Final[Mapping[str, str]] = {
         ),
         _PUSH,
     ),
-    **dict.fromkeys(
-        (
-            "CheckIfPhoneNumberIsOptedOut",
-            "CreateSMSSandboxPhoneNumber",
-            "DeleteSMSSandboxPhoneNumber",
-            "GetSMSAttributes",
-            "GetSMSSandboxAccountStatus",
-            "ListOriginationNumbers",
-            "ListPhoneNumbersOptedOut",
-            "ListSMSSandboxPhoneNumbers",
-            "OptInPhoneNumber",
-            "SetSMSAttributes",
-            "VerifySMSSandboxPhoneNumber",
-        ),
-        _SMS,
-    ),
 }
 """Operations that are not served, and why."""
 
@@ -59,6 +42,8 @@ FAULTS: Final[dict[str, Fault]] = {
     "InvalidMessageContents": INVALID,
     "UnsupportedOperation": INVALID,
     "MissingParameter": Fault("ValidationError", "ValidationError"),
+    "OptedOut": Fault("OptedOutException", "OptedOut"),
+    "VerificationException": Fault("VerificationException", "VerificationException"),
     "MalformedRequest": Fault("MalformedQueryString", "MalformedQueryString", 404),
     "NotFound": Fault("NotFoundException", "NotFound", 404),
     "AccessDenied": Fault("AuthorizationErrorException", "AuthorizationError", 403),
@@ -80,6 +65,8 @@ LIMITS: Final = {
     "subscription": Fault("SubscriptionLimitExceededException", "SubscriptionLimitExceeded", 403),
     "filter_policy": Fault("FilterPolicyLimitExceededException", "FilterPolicyLimitExceeded", 403),
     "tags": Fault("TagLimitExceededException", "TagLimitExceeded"),
+    "number": Fault("UserErrorException", "UserError"),
+    "account": Fault("UserErrorException", "UserError"),
 }
 """What is too many of, by the field."""
 
@@ -99,12 +86,17 @@ _NAMES: Final = {
     "actions": "Policy",
     "subject": "Subject",
     "body": "Message",
+    "number": "PhoneNumber",
+    "after": "NextToken",
+    "password": "OneTimePassword",
+    "language": "LanguageCode",
 }
 _TEXTS: Final = {
     "endpoint": "SQS endpoint ARN",
     "topic": "Topic Name",
     "subject": "Subject",
     "token": "Token",
+    "number": "PhoneNumber Reason: input incorrectly formatted",
 }
 """What is said of a field where there is no reason."""
 _FIFO_NAME: Final = (
@@ -121,9 +113,14 @@ def told(error: RopewayError, _: Call, operation: Operation | None) -> tuple[Fau
     """An error's line of the table, and its text."""
     code, field = error.code, _ENTRY.sub("", error.field or "")
     if code == "NotFound":
+        if field == "number":
+            return NO_RESOURCE, error.message
         if operation is not None and operation.about_tags:
             return NO_RESOURCE, "Resource does not exist"
         return FAULTS[code], "Topic does not exist" if field == "topic" else "Subscription does not exist"
+    if code == "OptedOut" and operation is not None and type(operation).__name__ == "Publish":
+        # AWS's model of Publish has no OptedOutException.
+        return INVALID, "Invalid parameter: Cannot publish to opted out phone number"
     if code == "OverLimit" and field in LIMITS:
         return LIMITS[field], error.message
     if code == "MissingParameter" and field != "group":

@@ -14,6 +14,7 @@ from ropewayd.protocols.aws.errors import (
     InvalidBatchEntryId,
 )
 from ropewayd.protocols.aws.sqs.message import show_id
+from ropewayd.texting import actions as texting
 from ropewayd.topics import actions as a
 from ropewayd.vocabulary.action import Action, convert
 from ropewayd.vocabulary.errors import (
@@ -22,6 +23,7 @@ from ropewayd.vocabulary.errors import (
     RopewayError,
     TooManyEntriesInBatchRequest,
 )
+from ropewayd.vocabulary.names import PHONE_NUMBER
 
 from .arn import topic_name
 from .errors import told
@@ -89,10 +91,7 @@ class Publish(Operation, kw_only=True):
 
     def action(self, call: Call) -> Action:
         if self.phone_number is not None:
-            raise InvalidParameterValue(
-                "It is not valid. Reason: this version of Ropeway does not deliver to telephones",
-                "PhoneNumber",
-            )
+            return self._text(self.phone_number, call)
         parameter = "TopicArn" if self.topic_arn is not None else "TargetArn"
         arn = self.topic_arn if self.topic_arn is not None else self.target_arn
         if arn is None:
@@ -100,7 +99,26 @@ class Publish(Operation, kw_only=True):
         topic = topic_name(call, arn, parameter)
         return convert(a.PublishMessage, {"topic": topic, "entries": [_entry(self, call)]})
 
+    def _text(self, number: str, call: Call) -> Action:
+        """To a telephone number, and to nothing else. What only topics know (a group, say) is passed over, as
+        the subject is."""
+        if self.topic_arn is not None or self.target_arn is not None:
+            raise InvalidParameterValue(
+                "It is one too many. Reason: only one of TopicArn, TargetArn and PhoneNumber can be given",
+                "PhoneNumber",
+            )
+        if re.fullmatch(PHONE_NUMBER, number) is None:
+            raise InvalidParameterValue(
+                f"It is no number. Reason: {number[:80]} is not valid to publish to", "PhoneNumber"
+            )
+        entry = _entry(self, call)
+        asked = {name: entry.get(name) for name in ("body", "attributes", "structure")}
+        account, region = call.caller.account, call.caller.region
+        return convert(texting.PublishText, {"number": number, "account": account, "region": region, **asked})
+
     def output(self, answer: Any, call: Call) -> dict[str, Any]:
+        if isinstance(answer, dict):
+            return {"MessageId": show_id(answer["id"])}
         if isinstance(answer[0], RopewayError):
             raise answer[0]
         return _published(answer[0])
