@@ -186,3 +186,21 @@ def test_progress_is_for_terminals(killed: Daemon) -> None:
     assert "[" in seen
     assert seen.endswith("\r\x1b[K")
     assert b"\x1b" not in done.stdout
+
+
+def test_what_waits_for_subscribers_and_telephones_is_no_damage(tmp_path: Path) -> None:
+    """It is in queues that no list has: each start of a check looks for them all the same."""
+    with Daemon(tmp_path, "--sms-gateway", "http://127.0.0.1:9/") as daemon:  # nobody is there
+        with ropeway.sync.connect(daemon.url) as broker:
+            news = broker.create_topic("news", data_protection_policy="{}")
+            news.subscribe("+4930123456")
+            news.publish("to subscribers")
+            broker.phones().send("+4930123456", "to a number")
+            broker.phones().add_to_sandbox("+4930123457")
+            broker.phones().set(default_sender_id="Weather")
+        daemon.kill()
+        found = json.loads(run("store", "check", str(daemon.data_dir), "--json").stdout)
+        assert (found["ok"], found["damage"]) == (True, [])
+        counts = sorted(each["in_records"] + each["in_journal"] for each in found["queues"])
+        assert counts == [1, 2]
+        daemon.start()

@@ -44,7 +44,7 @@ from ropewayd.vocabulary.clock import SystemClock
 
 class Rehearsed(msgspec.Struct, frozen=True):
     """`queues`: what GetQueueAttributes answers for each, by name; by ARN, if it is not of the
-    default account and region."""
+    default account and region, or is hidden."""
 
     report: Report
     queues: dict[str, dict[str, Any]]
@@ -70,6 +70,8 @@ async def _rehearse(store: Opened) -> Rehearsed:
             for name in answer["queues"]:
                 queues[name] = await _ask(kernel, GetQueueAttributes(queue=name))
             after = answer["next"]
+    for arn, called in service.hidden().items():
+        queues[arn] = await _ask(kernel, GetQueueAttributes(queue=called))
     await kernel.stop()
     return Rehearsed(report, queues)
 

@@ -409,6 +409,11 @@ class Queues:
         """The accounts and regions that have queues."""
         return sorted(self._registry.names)
 
+    def hidden(self) -> dict[str, str]:
+        """What the hidden queues are called, by the ARN that their scope and name would give."""
+        every = (q for q in self._registry.by_number.values() if is_hidden(q.scope))
+        return {q.scope.queue_arn(q.name): self._registry.called(q) for q in every}
+
     @property
     def memory_used(self) -> int:
         """Bytes of messages in memory."""
