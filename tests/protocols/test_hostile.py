@@ -186,8 +186,8 @@ NOT_EVEN_WRONG = [
 ]  # fmt: skip
 
 
-NAMING = ("queue", "queues", "source", "task", "token", "topic", "subscription")
-"""Fields that name what may not be there."""
+NAMING = ("queue", "queues", "source", "task", "token", "topic", "subscription", "number", "password")
+"""Fields that name what may not be there, or is another."""
 
 
 def wrong_requests() -> Iterator[tuple[int, str, Any]]:
@@ -210,6 +210,9 @@ def wrong_requests() -> Iterator[tuple[int, str, Any]]:
         "target": "a directory",
         "accounts": ["1" * 12],
         "actions": ["*"],
+        "number": "+4930123456",
+        "password": "123456",
+        "body": "x",
     }
     for code, kind in ACTIONS.items():
         fields = msgspec.structs.fields(kind)
