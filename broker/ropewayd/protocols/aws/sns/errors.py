@@ -109,7 +109,7 @@ _NO_DEDUPLICATION: Final = (
 )
 
 
-def told(error: RopewayError, _: Call, operation: Operation | None) -> tuple[Fault, str]:
+def told(error: RopewayError, call: Call, operation: Operation | None) -> tuple[Fault, str]:
     """An error's line of the table, and its text."""
     code, field = error.code, _ENTRY.sub("", error.field or "")
     if code == "NotFound":
@@ -118,8 +118,7 @@ def told(error: RopewayError, _: Call, operation: Operation | None) -> tuple[Fau
         if operation is not None and operation.about_tags:
             return NO_RESOURCE, "Resource does not exist"
         return FAULTS[code], "Topic does not exist" if field == "topic" else "Subscription does not exist"
-    if code == "OptedOut" and operation is not None and type(operation).__name__ == "Publish":
-        # AWS's model of Publish has no OptedOutException.
+    if code == "OptedOut" and call.operation == "Publish":  # whose model has no OptedOutException
         return INVALID, "Invalid parameter: Cannot publish to opted out phone number"
     if code == "OverLimit" and field in LIMITS:
         return LIMITS[field], error.message
