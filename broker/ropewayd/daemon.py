@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 import uvloop
 
 from ropewayd import __version__, descriptors, heap, logs
+from ropewayd.abandoned import Abandoned
 from ropewayd.deliveries.dispatcher import Dispatcher
 from ropewayd.deliveries.settings import DispatchLimits
 from ropewayd.deliveries.signing import Signer
@@ -128,6 +129,7 @@ class Daemon:
         hook = WebHook(make_web(configuration, not self._keys), self._signer, self._address)
         self._senders |= {"http": hook, "https": hook}
         self._dispatcher: Dispatcher | None = None
+        self._abandoned: Abandoned | None = None
         self._store = make_store(self._settings)
 
     async def run(self) -> None:
@@ -168,6 +170,8 @@ class Daemon:
                     kernel, topics, self._senders, limits_of_deliveries, self._address(), texting
                 )
                 self._dispatcher.start()
+                self._abandoned = Abandoned(kernel, queues, topics, self._settings.topics.listener_timeout)
+                self._abandoned.start()
                 assert kernel.failed is not None
                 kernel.failed.add_done_callback(lambda failed: ending.fail(failed.result()))
                 await self._serve(ending)
@@ -317,6 +321,8 @@ class Daemon:
             each.stop_accepting()
         self._listeners.close()
         self._http_listeners.close()
+        if self._abandoned is not None:
+            await self._abandoned.close()
         if self._dispatcher is not None:
             await self._dispatcher.close()
         await kernel.stop()

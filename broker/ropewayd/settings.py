@@ -453,6 +453,15 @@ class Topics(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 200
     subscriber_deliveries: Annotated[int, Meta(ge=1, le=1_000, description="... and to one of them.")] = 10
+    listener_timeout: Annotated[
+        float,
+        Meta(
+            ge=1,
+            le=86_400,
+            description="Seconds after which the queue of a listener (Topic.listen) that says nothing any "
+            "more is deleted. Listeners that live say so every 20 seconds.",
+        ),
+    ] = 300
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

@@ -46,6 +46,7 @@ from ropeway.errors import (
     UnsupportedOperation,
     VerificationException,
 )
+from ropeway.listener import Listener
 from ropeway.message import Message, MessageId, Outgoing
 from ropeway.moves import MoveTask
 from ropeway.peek import Peeked, PeekOptions, State
@@ -75,6 +76,7 @@ __all__ = [
     "PeekOptions",
     "State",
     "Stream",
+    "Listener",
     "Topic",
     "TopicSettings",
     "Publication",

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal, Unpack
+from types import TracebackType
+from typing import Any, Literal, Self, Unpack
 
 from ropeway import topic as asynchronous
-from ropeway.blocking import Queue
+from ropeway.blocking import Message, Queue, message
+from ropeway.listener import Listener as AsyncListener
 from ropeway.message import Body, MessageId
 from ropeway.paging import every_now
 from ropeway.portal import call
@@ -76,6 +78,20 @@ class Topic:
             ),
         )
         return Subscription(self.loop, made)
+
+    def listen(
+        self,
+        *,
+        filter: Mapping[str, Any] | str | None = None,  # noqa: A002  # what it is called everywhere
+        filter_by: Literal["attributes", "body"] = "attributes",
+        raw: bool = True,
+    ) -> Listener:
+        """As `ropeway.Topic.listen`, as an iterator."""
+
+        async def make() -> AsyncListener:
+            return self.inner.listen(filter=filter, filter_by=filter_by, raw=raw)
+
+        return Listener(self.loop, call(self.loop, make))
 
     def subscriptions(self) -> Iterator[Subscription]:
         """As `ropeway.Topic.subscriptions`, as an iterator."""
@@ -155,3 +171,35 @@ class Subscription:
     def unsubscribe(self) -> None:
         """As `ropeway.Subscription.unsubscribe`."""
         call(self._loop, self._inner.unsubscribe)
+
+
+class Listener:
+    """As `ropeway.Listener`, for `for` and `with`."""
+
+    __slots__ = ("_inner", "_loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, inner: AsyncListener) -> None:
+        self._loop = loop
+        self._inner = inner
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Message:
+        try:
+            return message(self._loop, call(self._loop, self._inner.__anext__))
+        except StopAsyncIteration:
+            raise StopIteration from None
+
+    def __enter__(self) -> Self:
+        call(self._loop, self._inner.open)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the iteration, the queue and its subscription."""
+        call(self._loop, self._inner.aclose)

@@ -21,6 +21,7 @@ from ropeway.version import __version__
 from ropeway.wire import Action
 
 if TYPE_CHECKING:
+    from ropeway.listener import Ear
     from ropeway.message import Message
     from ropeway.stream import Flow
 
@@ -64,6 +65,7 @@ class Broker:
         self.address = address
         self.timeout = timeout
         self.flows: set[Flow] = set()
+        self.ears: set[Ear] = set()
         self._closed = False
         self._link: Link | None = None
         self._coalescer: Coalescer | None = None
@@ -98,6 +100,8 @@ class Broker:
         BrokerClosed."""
         if self._link is None or self._coalescer is None or self._closed:
             return
+        for ear in list(self.ears):
+            await ear.close()
         self._closed = True
         for flow in list(self.flows):
             flow.shut()

@@ -27,7 +27,7 @@ from ropeway import worker as working
 from ropeway.backoff import Backoff
 from ropeway.blocking import Message, Queue, Stream
 from ropeway.blocking_phones import Phones
-from ropeway.blocking_topic import Subscription, Topic
+from ropeway.blocking_topic import Listener, Subscription, Topic
 from ropeway.broker import BACKUP_TIMEOUT, DEFAULT_TIMEOUT
 from ropeway.errors import BrokerClosed
 from ropeway.message import MessageId, Outgoing
@@ -53,6 +53,7 @@ __all__ = [
     "Phones",
     "Publication",
     "Stream",
+    "Listener",
     "Subscription",
     "Topic",
     "TopicSettings",

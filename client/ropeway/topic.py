@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from ropeway.errors import ProtocolError, RopewayError
+from ropeway.listener import Listener
 from ropeway.message import Attributes, Body, MessageId, typed
 from ropeway.queue import Queue, all_or_raise, read_message_id
 from ropeway.wire import Action, pack, read_error
@@ -218,6 +219,19 @@ class Topic:
             case {"subscription": str(arn)}:
                 return Subscription(self.broker, arn)
         raise ProtocolError("the daemon's answer to Subscribe has the wrong shape")
+
+    def listen(
+        self,
+        *,
+        filter: Mapping[str, Any] | str | None = None,  # noqa: A002  # what it is called everywhere
+        filter_by: Literal["attributes", "body"] = "attributes",
+        raw: bool = True,
+    ) -> Listener:
+        """What is published from now on, as an asynchronous iterator, by a queue of its own that goes with
+        it; all of it, or what the filter policy `filter` takes. A message is deleted before you have it:
+        there is nothing to settle. The message itself, or without `raw` the envelope.
+        """
+        return Listener(self, filter, filter_by, raw=raw)
 
     async def subscriptions(self) -> AsyncIterator[Subscription]:
         """All of its subscriptions, fetched in pages as needed."""

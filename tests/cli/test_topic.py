@@ -2,7 +2,8 @@
 
 import json
 
-from tests.cli.conftest import Cli
+from tests.cli.conftest import Cli, line
+from tests.daemon import PATIENCE
 
 
 def test_what_is_published_reaches_the_queues(cli: Cli) -> None:
@@ -33,6 +34,18 @@ def test_what_is_published_reaches_the_queues(cli: Cli) -> None:
     assert "news\t1\n" in cli.ok("topic", "list", "ne")
     cli.ok("topic", "delete", "news")
     assert "news" not in cli.ok("topic", "list")
+
+
+def test_listening_prints_what_is_published(cli: Cli) -> None:
+    cli.ok("topic", "create", "radio")
+    listening = cli.start("topic", "listen", "radio", "--max", "2", "--filter", '{"kind": ["sport"]}')
+    while "radio\t1\n" not in cli.ok("topic", "list", "radio"):
+        pass
+    for kind in ("weather", "sport", "sport"):
+        cli.ok("topic", "publish", "radio", kind, "--attribute", f"kind=String:{kind}")
+    assert [line(listening), line(listening)] == [b"sport\n", b"sport\n"]
+    assert listening.wait(PATIENCE) == 0
+    assert "radio\t0\n" in cli.ok("topic", "list", "radio")
 
 
 def test_what_is_refused_is_told_with_its_code(cli: Cli) -> None:

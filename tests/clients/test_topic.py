@@ -51,6 +51,87 @@ async def test_what_is_published_reaches_the_queues_that_want_it(daemon: Daemon)
             await news.publish("nobody")
 
 
+async def test_a_listener_hears_what_is_published_while_it_listens(daemon: Daemon) -> None:
+    async with ropeway.connect(daemon.url) as broker:
+        radio = await broker.create_topic("radio")
+        await radio.publish("too early", attributes={"kind": "sport"})
+        async with radio.listen(filter={"kind": ["sport"]}) as listener:
+            [subscription] = [each async for each in radio.subscriptions()]
+            await radio.publish("rain", attributes={"kind": "weather"})
+            await radio.publish_many(
+                ropeway.Publication(f"goal {n}", attributes={"kind": "sport"}) for n in range(3)
+            )
+            heard = [await anext(listener) for _ in range(3)]
+            assert [each.body for each in heard] == ["goal 0", "goal 1", "goal 2"]
+            assert heard[0].attributes == {"kind": "sport"}
+            queue = broker.queue(str((await subscription.attributes())["endpoint"]))
+            assert (await queue.attributes())["in_flight"] == 0
+        await ended(radio, queue)
+        with pytest.raises(StopAsyncIteration):
+            await anext(listener)
+        with pytest.raises(ropeway.NotFound):
+            await anext(broker.topic("nowhere").listen())
+        assert [each.name async for each in broker.list_queues("listener-")] == []
+
+
+async def ended(topic: ropeway.Topic, queue: ropeway.Queue) -> None:
+    """Neither the queue nor a subscription is there."""
+    assert [each async for each in topic.subscriptions()] == []
+    with pytest.raises(ropeway.QueueDoesNotExist):
+        await queue.attributes()
+
+
+async def test_a_listener_ends_with_its_loop_and_with_its_broker(daemon: Daemon) -> None:
+    async with ropeway.connect(daemon.url) as broker, ropeway.connect(daemon.url) as other:
+        radio = await broker.create_topic("evening.fifo", fifo=True, content_based_deduplication=True)
+        arn = str((await radio.attributes())["arn"])
+        kept = other.topic(arn).listen()
+        await kept.open()
+
+        async def say() -> None:
+            while int((await radio.attributes())["confirmed"]) < 2:
+                pass
+            await radio.publish("a", group="g")
+
+        talking = asyncio.create_task(say())
+        async for message in radio.listen():
+            assert (message.body, message.group) == ("a", "g")
+            break
+        await talking
+        while int((await radio.attributes())["confirmed"]) > 1:
+            pass
+        await other.close()
+        assert int((await radio.attributes())["confirmed"]) == 0
+        assert [each.name async for each in broker.list_queues("listener-")] == []
+        with pytest.raises(ropeway.BrokerClosed):
+            await anext(kept)
+
+
+def test_plain_code_listens_too(daemon: Daemon) -> None:
+    with ropeway.sync.connect(daemon.url) as broker:
+        radio = broker.create_topic("plain")
+        with radio.listen(raw=False) as listener:
+            radio.publish("a", subject="S")
+            assert json.loads(next(listener).text)["Subject"] == "S"
+        assert int(radio.attributes()["confirmed"]) == 0
+
+
+async def test_the_daemon_ends_the_queue_of_a_listener_that_is_gone(tmp_path: Path) -> None:
+    with Daemon(tmp_path, "--topics-listener-timeout", "1") as running:
+        async with ropeway.connect(running.url) as broker:
+            radio = await broker.create_topic("radio")
+            orphan = await broker.create_queue("orphan", tags={"ropeway.listener": "0"})
+            mine = await broker.create_queue("mine")
+            await radio.subscribe(orphan)
+            kept = await radio.subscribe(mine)
+            running.kill()
+            running.start()
+            words = "the queue of a listener that is gone was deleted"
+            await asyncio.to_thread(running.wait_for, lambda: running.events(words))
+            assert [each async for each in radio.subscriptions()] == [kept]
+            assert [each.name async for each in broker.list_queues()] == ["mine"]
+
+
 async def test_a_fifo_topic_tells_sequence_numbers(daemon: Daemon) -> None:
     async with ropeway.connect(daemon.url) as broker:
         orders = await broker.create_topic("orders.fifo", fifo=True, content_based_deduplication=True)

@@ -439,6 +439,14 @@ class Queues:
         ]
         return found, sum(map(len, self._registry.names.values())) - len(found)
 
+    def tagged(self, key: str) -> dict[str, str]:
+        """Every queue that carries this tag, by its ARN, with the tag's value."""
+        return {
+            queue.arn: queue.tags[key]
+            for queue in self._registry.by_name.values()
+            if queue.tags is not None and key in queue.tags
+        }
+
     def held(self) -> dict[str, int]:
         """How many queues and messages there are, and where."""
         queues, messages = self.counts()

@@ -235,6 +235,14 @@ class Topics:
         """The topic and the subscription of this ARN."""
         return self._registry.subscription(arn)
 
+    def subscriptions_to(self, queue: str) -> list[str]:
+        """The ARNs of the subscriptions of the queue with this ARN."""
+        return [
+            topic.arn_of(topic.by_endpoint["sqs", queue])
+            for topic in self._registry.by_name.values()
+            if ("sqs", queue) in topic.by_endpoint
+        ]
+
     def seen(self, most: int) -> tuple[list[Seen], int]:
         """At most so many subscriptions as who watches sees them, and how many more there are."""
         every = (

@@ -133,7 +133,7 @@ def receive(
     if weights is not None and len(weights) != 1 + len(others):
         raise click.UsageError("--weights has one number for each queue: QUEUE and those of --or")
     output = session.output
-    write = _to_file(Path(file)) if file is not None else _writer(output, raw=raw)
+    write = _to_file(Path(file)) if file is not None else writer(output, raw=raw)
     receiver = Receiver(write, wait, most, follow=follow, delete=mode == "delete", hide=visibility_timeout)
 
     async def work(broker: ropeway.Broker) -> None:
@@ -253,7 +253,8 @@ async def _settle(
 # How a message is written.
 
 
-def _writer(output: Output, *, raw: bool) -> Write:
+def writer(output: Output, *, raw: bool) -> Write:
+    """How a message is written there."""
     if raw:
         return lambda message: output.write(_data(message.body))
     if output.json:

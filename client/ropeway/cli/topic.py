@@ -10,6 +10,7 @@ import ropeway
 from ropeway.cli import lines
 from ropeway.cli.names import queue_names
 from ropeway.cli.output import Json, is_terminal, remark
+from ropeway.cli.receive import writer
 from ropeway.cli.session import Session, common_options
 from ropeway.cli.values import argument, counted, guess, read_attribute, read_size
 from ropeway.message import TypedAttribute
@@ -245,6 +246,53 @@ def subscribe(
 
     arn = session.perform(work)
     session.output.done(f"{subscriber} is subscribed: {arn}", (arn,), subscription=arn)
+
+
+@topic.command(
+    epilog="""\b
+Examples:
+  ropeway topic listen news
+  ropeway topic listen news --filter '{"kind": ["sport"]}' --json | jq -r .body
+  ropeway topic listen news --max 1
+""",
+)
+@topic_argument
+@click.option("--filter", "policy", metavar="JSON", help="The filter policy: which messages you want.")
+@click.option(
+    "--filter-by",
+    type=click.Choice(("attributes", "body")),
+    default="attributes",
+    help="What of a message the filter policy looks at; attributes by default.",
+)
+@click.option("--max", "most", type=click.IntRange(1), metavar="N", help="End after N messages.")
+@common_options
+@click.pass_obj
+def listen(
+    session: Session,
+    topic: str,
+    *,
+    policy: str | None,
+    filter_by: Literal["attributes", "body"],
+    most: int | None,
+) -> None:
+    """Print what is published to TOPIC from now on, until Ctrl-C.
+
+    It comes by a queue of its own, which goes when the command ends.
+    """
+    write = writer(session.output, raw=False)
+
+    async def work(broker: ropeway.Broker) -> None:
+        left = most
+        async with broker.topic(topic).listen(filter=policy, filter_by=filter_by) as listener:
+            if session.output.drawn:
+                remark(f"listening to {topic}; Ctrl-C ends it")
+            async for each in listener:
+                write(each)
+                left = None if left is None else left - 1
+                if left == 0:
+                    return
+
+    session.perform(work)
 
 
 @topic.command(
