@@ -453,6 +453,16 @@ class Topics(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 200
     subscriber_deliveries: Annotated[int, Meta(ge=1, le=1_000, description="... and to one of them.")] = 10
+    archives: Annotated[
+        Literal["fifo", "all"],
+        Meta(description="Which topics can have an archive: FIFO topics alone, as at AWS, or all."),
+    ] = "fifo"
+    max_replays: Annotated[
+        int, Meta(ge=0, le=100_000, description="Replays of archives that may be under way at one time.")
+    ] = 100
+    replay_rate: Annotated[
+        int, Meta(ge=1, le=100_000, description="Messages a second that one replay delivers.")
+    ] = 3_000
     listener_timeout: Annotated[
         float,
         Meta(

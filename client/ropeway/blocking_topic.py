@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Literal, Self, Unpack
 
@@ -167,6 +168,10 @@ class Subscription:
     def set(self, **settings: Unpack[SubscriptionSettings]) -> None:
         """As `ropeway.Subscription.set`."""
         call(self._loop, lambda: self._inner.set(**settings))
+
+    def replay(self, start: datetime, end: datetime | None = None) -> None:
+        """As `ropeway.Subscription.replay`."""
+        call(self._loop, lambda: self._inner.replay(start, end))
 
     def unsubscribe(self) -> None:
         """As `ropeway.Subscription.unsubscribe`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from ropeway.errors import ProtocolError, RopewayError
@@ -55,6 +56,9 @@ class TopicSettings(TypedDict, total=False):
     """FIFO: whether the SHA-256 of its body is the deduplication id of a message that has none; False."""
     fifo_throughput_scope: Literal["Topic", "MessageGroup"]
     """FIFO: whether a deduplication id means the same message in the topic or in its group; "Topic"."""
+    archive_days: int | None
+    """For how many days what is published is kept, to be replayed: 1 to 365; None: not at all. FIFO topics
+    alone, unless the daemon's settings say otherwise."""
     feedback: Mapping[str, str]
     """AWS's delivery status attributes by name; kept and told."""
     data_protection_policy: str | None
@@ -67,6 +71,14 @@ class DeadLetters(TypedDict):
 
     dead_letter_target_arn: str
     """The dead-letter queue: its ARN, or its name."""
+
+
+class ReplayPolicy(TypedDict, total=False):
+    """Of what time a subscription gets again what the topic's archive holds. Milliseconds."""
+
+    starting_point: int
+    ending_point: int | None
+    """What is published later does not come. Without it: all, and then what is new."""
 
 
 class SubscriptionSettings(TypedDict, total=False):
@@ -82,6 +94,8 @@ class SubscriptionSettings(TypedDict, total=False):
     """Where messages go that its subscriber does not take; None: nowhere."""
     delivery_policy: str | None
     """Of a web hook: how often and how soon a message is tried again, and as what type, JSON."""
+    replay_policy: ReplayPolicy | None
+    """What it is to get again; None: nothing."""
     subscription_role_arn: str | None
     """Of a stream; kept and told."""
 
@@ -317,12 +331,26 @@ class Subscription:
         given: dict[str, object] = dict(settings)
         await self._call(Action.SetSubscriptionAttributes, attributes=given)
 
+    async def replay(self, start: datetime, end: datetime | None = None) -> None:
+        """Have it get again what the topic's archive holds from `start` on: all, and then what is published;
+        or up to `end`, and nothing later until `replay_policy` is set to None. Raises InvalidParameterValue
+        where there is no archive; OverLimit.
+        """
+        policy: ReplayPolicy = {"starting_point": _milliseconds(start)}
+        if end is not None:
+            policy["ending_point"] = _milliseconds(end)
+        await self.set(replay_policy=policy)
+
     async def unsubscribe(self) -> None:
         """End it. One that is not there is fine."""
         await self._call(Action.Unsubscribe)
 
     async def _call(self, action: Action, **params: object) -> object:
         return await self.broker.link.call(action, {"subscription": self.arn, **params})
+
+
+def _milliseconds(at: datetime) -> int:
+    return round(at.timestamp() * 1000)
 
 
 def _name(queue: Queue | str) -> str:

@@ -48,6 +48,21 @@ def test_listening_prints_what_is_published(cli: Cli) -> None:
     assert "radio\t0\n" in cli.ok("topic", "list", "radio")
 
 
+def test_an_archive_is_replayed(cli: Cli) -> None:
+    cli.ok("topic", "create", "kept.fifo", "--fifo", "--content-based-deduplication", "--archive-days", "3")
+    cli.ok("topic", "publish", "kept.fifo", "early", "--group", "g")
+    cli.make("shop.fifo", fifo=True)
+    shop = "shop.fifo"
+    arn = cli.ok("topic", "subscribe", "kept.fifo", shop, "--raw").strip()
+    said = cli.ok("topic", "replay", "kept.fifo", shop, "--from", "2020-01-01T00:00Z")
+    assert said.strip() == arn
+    assert cli.ok("receive", shop, "--delete", "--wait", "60s") == "early\n"
+    done = cli.run("topic", "replay", "kept.fifo", "nobody", "--from", "2020-01-01")
+    assert done.returncode == 1
+    assert b"has no subscription nobody" in done.stderr
+    assert cli.run("topic", "replay", "kept.fifo", shop, "--from", "soon").returncode == 2
+
+
 def test_what_is_refused_is_told_with_its_code(cli: Cli) -> None:
     done = cli.run("topic", "publish", "nowhere", "x")
     assert done.returncode == 1

@@ -83,9 +83,9 @@ def shared(attributes: QueueAttributes) -> QueueAttributes:
 
 
 @functools.lru_cache(maxsize=256)
-def stored(packed: bytes) -> QueueAttributes:
+def stored(packed: bytes, kind: type[QueueAttributes] = QueueAttributes) -> QueueAttributes:
     """The attributes that a queue's record says, in msgpack. Most queues say the same."""
-    return shared(msgspec.msgpack.decode(packed, type=QueueAttributes))
+    return shared(msgspec.msgpack.decode(packed, type=kind))
 
 
 def check_message_attributes(given: dict[str, Any], field: str) -> RopewayError | None:

@@ -86,13 +86,15 @@ class Fan:
             self._largest = MAX_SEQUENCE
         return place
 
-    def add(self, called: str, picks: list[int], own: str = "", *, letters: bool = False) -> list[int]:
+    def add(
+        self, called: str, picks: list[int], own: str = "", *, letters: bool = False, kept: bool = False
+    ) -> list[int]:
         """To this queue these contents, with its own text where one has a place for it; gives those that it
         does not take. `letters`: they are dead letters, each of which is to arrive, whatever its
-        deduplication id."""
+        deduplication id; `kept`: whatever may wait."""
         registry = self._fanning.registry
         queue = registry.by_name.get(called) or registry.find(called)
-        backlog = self._fanning.backlog
+        backlog = None if kept else self._fanning.backlog
         if queue is None or (backlog and backlog.refusal(queue, len(picks), self._now) is not None):
             return picks
         attributes = queue.attributes

@@ -7,9 +7,10 @@ that is longer than any name that a caller can give.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
+from msgspec import Meta
 
 from ropewayd.vocabulary.errors import OverLimit
 from ropewayd.vocabulary.names import Scope
@@ -28,17 +29,27 @@ MAX_SIZE: Final = 16 << 20
 take six characters for one."""
 
 
+class HiddenAttributes(QueueAttributes, frozen=True):
+    """Theirs: what a caller's queue may have, but that messages can be kept for as long as a year."""
+
+    retention_period: Annotated[int, Meta(ge=60_000, le=31_536_000_000)] = _RETENTION
+
+
+def attributes_of(account: str) -> type[QueueAttributes]:
+    """What attributes a queue of this account can have."""
+    return HiddenAttributes if account == HIDDEN else QueueAttributes
+
+
 def called(number: int) -> str:
     """What the hidden queue of this number is called."""
     return f"{HIDDEN} {number:0{_LENGTH}}"
 
 
-def made(number: int, name: str, now: int) -> QueueCreated | OverLimit:
+def made(number: int, name: str, now: int, retention: int = _RETENTION) -> QueueCreated | OverLimit:
     """A new one of this number, which is the registry's next."""
     if number > MAX_NUMBER:
         return OverLimit("This store has no queue numbers left: move to a new one.", "queue")
-    plain = QueueAttributes()
-    full: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(plain, retention_period=_RETENTION))
+    full: dict[str, Any] = msgspec.to_builtins(HiddenAttributes(retention_period=retention))
     return QueueCreated(number, name, now, full, HIDDEN, HIDDEN)
 
 

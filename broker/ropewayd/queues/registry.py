@@ -179,7 +179,13 @@ class Registry:
     def restore(self, number: int, record: QueueRecord, lsn: int) -> None:
         """Recovery: a queue as its record says it."""
         scope = self.scope(record.account, record.region)
-        queue = self.add(number, record.name, scope, stored(bytes(record.attributes)), record.created_at)
+        queue = self.add(
+            number,
+            record.name,
+            scope,
+            stored(bytes(record.attributes), hidden.attributes_of(record.account)),
+            record.created_at,
+        )
         queue.modified_at = record.modified_at
         queue.tags = record.tags
         queue.next_sequence = record.next_sequence

@@ -23,13 +23,13 @@ from ropewayd.vocabulary.names import Scope
 
 from . import events as e
 from . import movetask
-from .actions import BringNear, Expire, Found, Move, QueueAttributes, Wake
+from .actions import BringNear, Expire, Found, Move, Wake
 from .attributes import shared
 from .decide import deciders
 from .deduplication import IDS, Forget
 from .delays import Near, ahead
 from .fanning import Fanning
-from .hidden import is_hidden
+from .hidden import attributes_of, is_hidden
 from .message import OVERHEAD, sizes
 from .meter import Meter
 from .movetask import Pace
@@ -241,7 +241,7 @@ class Queues:
         registry.next_number = max(registry.next_number, event.number + 1)
         if event.number not in registry.by_number:
             scope = registry.scope(event.account, event.region)
-            attributes = shared(msgspec.convert(event.attributes, QueueAttributes))
+            attributes = shared(msgspec.convert(event.attributes, attributes_of(event.account)))
             queue = registry.add(event.number, event.name, scope, attributes, event.at)
             queue.tags = event.tags or None
             queue.changed = lsn
@@ -263,7 +263,9 @@ class Queues:
         if lsn > queue.stored:
             self._registry.sources.discard(queue)
             before = msgspec.to_builtins(queue.attributes)
-            queue.attributes = shared(msgspec.convert({**before, **event.attributes}, QueueAttributes))
+            queue.attributes = shared(
+                msgspec.convert({**before, **event.attributes}, attributes_of(queue.scope.account))
+            )
             self._registry.sources.add(queue)
             queue.modified_at = event.at
             queue.changed = lsn

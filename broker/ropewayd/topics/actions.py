@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
-from ropewayd.queues.actions import MessageAttribute, TagKey, Token, TraceHeader
+from ropewayd.queues.actions import MessageAttribute, PeekMessages, TagKey, Token, TraceHeader
 from ropewayd.vocabulary.action import Action, BatchEntry, BatchSize
 from ropewayd.vocabulary.errors import (
     AccessDenied,
@@ -27,6 +27,10 @@ from ropewayd.vocabulary.errors import (
 )
 from ropewayd.vocabulary.names import ACCOUNT, MAX_TOPIC_REFERENCE, REGION
 
+from .settable import DeadLetters, ReplayPolicy, SubscriptionAttributes, TopicAttributes
+
+__all__ = ["DeadLetters", "ReplayPolicy", "SubscriptionAttributes", "TopicAttributes"]
+
 TopicName = Annotated[
     str,
     Meta(
@@ -40,116 +44,6 @@ SubscriptionName = Annotated[
     str, Meta(min_length=1, max_length=400, description="The subscription's ARN, as Subscribe told it.")
 ]
 _OWN = "Without it, the daemon's own."
-
-
-class TopicAttributes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False, omit_defaults=True):
-    """What can be set on a topic."""
-
-    display_name: Annotated[str, Meta(max_length=100, description="What people are shown.")] = ""
-    policy: Annotated[
-        str | None, Meta(description="The access policy, JSON of up to 30,720 bytes. Empty text removes it.")
-    ] = None
-    delivery_policy: Annotated[
-        str | None,
-        Meta(description="The delivery policy, a JSON object, kept and told. Empty text removes it."),
-    ] = None
-    kms_master_key_id: (
-        Annotated[str, Meta(max_length=2048, description="A KMS key's id, kept and told.")] | None
-    ) = None
-    signature_version: (
-        Annotated[
-            Literal["1", "2"], Meta(description="How web hooks' messages are signed: by SHA-1 or SHA-256.")
-        ]
-        | None
-    ) = None
-    tracing_config: Annotated[Literal["PassThrough", "Active"], Meta(description="Kept and told.")] | None = (
-        None
-    )
-    maximum_message_size: (
-        Annotated[
-            int,
-            Meta(
-                ge=1024,
-                le=1_048_576,
-                description="Bytes of body and attributes of one message, and of all in a batch. Without it "
-                "262,144.",
-            ),
-        ]
-        | None
-    ) = None
-    fifo: Annotated[
-        bool,
-        Meta(
-            description="A FIFO topic: order within each message group, and no duplicates. Only at its "
-            "creation, and its name ends in `.fifo` exactly then."
-        ),
-    ] = False
-    content_based_deduplication: Annotated[
-        bool,
-        Meta(
-            description="FIFO only: a message without a deduplication id has the SHA-256 of its body, in hex."
-        ),
-    ] = False
-    fifo_throughput_scope: Annotated[
-        Literal["Topic", "MessageGroup"],
-        Meta(description="FIFO only: where a deduplication id is the same message, in the topic or a group."),
-    ] = "Topic"
-    feedback: Annotated[
-        dict[
-            Annotated[str, Meta(pattern=r"^[A-Za-z]{1,64}\Z")],
-            Annotated[str, Meta(max_length=2048)],
-        ],
-        Meta(max_length=15, description="The delivery status attributes of AWS by name, kept and told."),
-    ] = msgspec.field(default_factory=dict)
-    data_protection_policy: Annotated[
-        str | None,
-        Meta(
-            description="Standard topics only: the data protection policy, a JSON object of up to 30,720 "
-            "bytes, kept and told. Empty text removes it."
-        ),
-    ] = None
-
-
-class DeadLetters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """Where a subscription's messages go that it cannot deliver."""
-
-    dead_letter_target_arn: Annotated[
-        str, Meta(min_length=1, max_length=160, description="The dead-letter queue: its ARN, or its name.")
-    ]
-
-
-class SubscriptionAttributes(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False, omit_defaults=True
-):
-    """What can be set on a subscription."""
-
-    raw_message_delivery: Annotated[
-        bool,
-        Meta(description="The message as it was published, with its attributes, in place of the envelope."),
-    ] = False
-    filter_policy: Annotated[
-        str | None,
-        Meta(description="Which messages it wants: a filter policy as JSON. Empty text removes it."),
-    ] = None
-    filter_policy_scope: Annotated[
-        Literal["MessageAttributes", "MessageBody"],
-        Meta(description="What of a message the filter policy looks at."),
-    ] = "MessageAttributes"
-    redrive_policy: Annotated[
-        DeadLetters | None,
-        Meta(description="Where messages go that its queue does not take; see below."),
-    ] = None
-    delivery_policy: Annotated[
-        str | None,
-        Meta(
-            description="Of http and https: how often, how soon and as what type messages are sent, a JSON "
-            "object. Empty text removes it."
-        ),
-    ] = None
-    subscription_role_arn: (
-        Annotated[str, Meta(max_length=2048, description="Of firehose; kept and told.")] | None
-    ) = None
-
 
 GivenAttributes = Annotated[
     dict[str, Any], Meta(description="Attributes by name, each within its range.", max_length=100)
@@ -209,7 +103,8 @@ class GetTopicAttributes(Action):
     code: ClassVar[int] = 63
     answer: ClassVar[str] = (
         "A map: every attribute that is set, and `arn`, `owner` (an account), `created_at`, `confirmed`, "
-        "`pending` and `deleted` (numbers of subscriptions)."
+        "`pending` and `deleted` (numbers of subscriptions); where there is an archive, `archive_at`, from "
+        "when on it has messages."
     )
     errors: ClassVar[tuple[type[RopewayError], ...]] = (NotFound,)
 
@@ -402,7 +297,8 @@ class GetSubscriptionAttributes(Action):
         "A map: every attribute that is set or has a default, and `subscription` and `topic` (their ARNs), "
         "`protocol`, `endpoint`, `owner`, `created_at`, `pending`, `guarded`, `asked` (whether it had to be "
         "confirmed); and, since the daemon "
-        "started, `delivered`, `filtered`, `dead_lettered` and `failed` (numbers of messages)."
+        "started, `delivered`, `filtered`, `dead_lettered` and `failed` (numbers of messages); where there "
+        "is a `replay_policy`, `replay_status` (In progress, Completed or Failed)."
     )
     errors: ClassVar[tuple[type[RopewayError], ...]] = (NotFound, InvalidParameterValue)
 
@@ -500,3 +396,14 @@ class PublishTogether(PublishMessage):
     than one may be, and without a group or a deduplication id that the topic asks for none is accepted."""
 
     code: ClassVar[int] = -60
+
+
+class Replay(Action):
+    """The daemon's own: the next step of a subscription's replay, which begins with this look at the
+    archive."""
+
+    code: ClassVar[int] = -62
+
+    number: int
+    id: bytes
+    look: PeekMessages

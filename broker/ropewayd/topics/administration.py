@@ -10,11 +10,13 @@ import msgspec
 from ropewayd.kernel.service import Decision, Outcome
 from ropewayd.queues.events import QueueDeleted
 from ropewayd.queues.owning import check_tags
+from ropewayd.queues.registry import Registry as Queues
 from ropewayd.vocabulary.action import Action
-from ropewayd.vocabulary.errors import InvalidParameterValue, OverLimit, RopewayError
+from ropewayd.vocabulary.errors import InvalidParameterValue, OverLimit, RopewayError, UnsupportedOperation
 from ropewayd.vocabulary.names import Scope, page
 
 from . import actions as a
+from . import archive
 from . import events as e
 from .attributes import name_problem, read_topic
 from .policy import default_policy, forbid, permit
@@ -26,8 +28,9 @@ from .topic import Topic
 class Administration:
     """Decides what is asked of a topic as a whole."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, queues: Queues) -> None:
         self._registry = registry
+        self._queues = queues
 
     def table(self) -> Mapping[type[Action], Callable[[Any, int], Outcome]]:
         return {
@@ -50,7 +53,7 @@ class Administration:
         if isinstance(given, RopewayError):
             return given
         fifo = given.get("fifo", False)
-        problem = name_problem(name, fifo)
+        problem = name_problem(name, fifo) or archive.problem(given, fifo, registry.limits.archive_standard)
         if problem is not None:
             return problem
         called = scope.topic_called(name, registry.home)
@@ -78,12 +81,21 @@ class Administration:
         if number > MAX_NUMBER:
             return OverLimit("This store has no topic numbers left: move to a new one.", "topic")
         answer["created"] = True
-        return Decision(answer, (e.TopicCreated(number, name, *scope, now, given, action.tags or None),))
+        created = e.TopicCreated(number, name, *scope, now, given, action.tags or None)
+        if given.get("archive_days") is None:
+            return Decision(answer, (created,))
+        events = archive.begun(number, self._queues.next_number, given["archive_days"], now)
+        return events if isinstance(events, RopewayError) else Decision(answer, (created, *events))
 
     def delete(self, action: a.DeleteTopic, now: int) -> Outcome:
         topic = self._registry.find(action.topic)
         if topic is None:
             return Decision({})
+        if topic.archive:
+            return UnsupportedOperation(
+                "The topic cannot be deleted. Reason: it has an ArchivePolicy: deactivate that first",
+                "archive_days",
+            )
         hidden = [QueueDeleted(each.number, now) for each in topic.subscriptions.values() if each.number]
         return Decision({}, (e.TopicDeleted(topic.number), *hidden))
 
@@ -105,6 +117,8 @@ class Administration:
         answer["confirmed"] = len(topic.subscriptions) - topic.pending
         answer["pending"] = topic.pending
         answer["deleted"] = topic.deleted
+        if topic.archive:
+            answer["archive_at"] = archive.beginning(topic, now)
         return Decision(answer)
 
     def set_attributes(self, action: a.SetTopicAttributes, now: int) -> Outcome:
@@ -115,7 +129,16 @@ class Administration:
         if isinstance(given, RopewayError):
             return given
         changed = {name: value for name, value in given.items() if _plain(topic, name) != value}
-        return Decision({}, (e.TopicAttributesSet(topic.number, changed),) if changed else ())
+        problem = archive.problem(given, topic.attributes.fifo, self._registry.limits.archive_standard)
+        if problem is not None:
+            return problem
+        if not changed:
+            return Decision({})
+        event = e.TopicAttributesSet(topic.number, changed)
+        if "archive_days" not in changed:
+            return Decision({}, (event,))
+        more = archive.changed(topic, changed["archive_days"], self._queues.next_number, now)
+        return more if isinstance(more, RopewayError) else Decision({}, (event, *more))
 
     def tag(self, action: a.TagTopic, now: int) -> Outcome:
         topic = self._registry.find(action.topic)

@@ -24,7 +24,7 @@ _FIFO_ONLY = ("content_based_deduplication", "fifo_throughput_scope")
 _REMOVABLE = frozenset(
     (
         *("policy", "delivery_policy", "kms_master_key_id", "signature_version", "data_protection_policy"),
-        *("filter_policy", "redrive_policy"),
+        *("filter_policy", "redrive_policy", "archive_days", "replay_policy"),
     )
 )
 """Those that are there or not: an empty text takes them away."""

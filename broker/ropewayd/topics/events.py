@@ -91,3 +91,44 @@ class Published(msgspec.Struct, array_like=True, tag=47, gc=False, frozen=True):
     at: int
     ids: bytes
     digests: bytes
+
+
+class ArchiveBegun(msgspec.Struct, array_like=True, tag=49, gc=False, frozen=True):
+    """From now on the topic keeps what is published, in a hidden queue."""
+
+    number: int
+    queue: int
+    at: int
+
+
+class ArchiveEnded(msgspec.Struct, array_like=True, tag=50, gc=False, frozen=True):
+    """It keeps nothing any more. (The end of the queue is an event of the queues.)"""
+
+    number: int
+
+
+class ReplayStarted(msgspec.Struct, array_like=True, tag=51, gc=False, frozen=True):
+    """A subscription is to get again what was published from `start` on, until `end`."""
+
+    number: int
+    id: bytes
+    at: int
+    start: int
+    end: int | None
+
+
+class ReplayMoved(msgspec.Struct, array_like=True, tag=52, gc=False, frozen=True):
+    """It got all up to this sequence of the archive."""
+
+    number: int
+    id: bytes
+    at: int
+    after: int
+
+
+class ReplayEnded(msgspec.Struct, array_like=True, tag=53, gc=False, frozen=True):
+    """It got everything, or will not get more."""
+
+    number: int
+    id: bytes
+    status: str

@@ -38,6 +38,7 @@ class Notification:
         "_by_attributes",
         "_by_body",
         "_read",
+        "at",
         "attributes",
         "bodies",
         "body",
@@ -57,6 +58,8 @@ class Notification:
         self.group = entry.group
         self.deduplication_id = entry.deduplication_id
         self.id = b""
+        self.at = 0
+        """When it was published, if that was not now."""
         self.sequence_number: str | None = None
         self._read = False
         self._by_body: Seen | None = None
@@ -82,13 +85,13 @@ class Notification:
             system = System(self.group if grouped else None, None, trace)
         if raw:
             return Content(self.body, self.attributes, system)
-        return Content(self._envelope(self.body, arn, address, now), None, system)
+        return Content(self._envelope(self.body, arn, address, self.at or now), None, system)
 
     def waiting(self, arn: str, protocol: str, now: int) -> Content:
         """What waits in a hidden queue for its delivery by a protocol: the envelope, with the message for
         that protocol."""
         message = self.bodies.get(protocol, self.bodies["default"])
-        return Content(self._envelope(message, arn, "", now), None, None)
+        return Content(self._envelope(message, arn, "", self.at or now), None, None)
 
     def _envelope(self, message: str | bytes, arn: str, address: str, now: int) -> str | list[str]:
         attributes = self.attributes or {}

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from ropewayd.kernel.service import Decision, Event, Needs, Outcome
 from ropewayd.queues.fanning import Fan, Fanning
+from ropewayd.queues.hidden import called
 from ropewayd.queues.message import size_of
 from ropewayd.queues.records import MAX_SEQUENCE
 from ropewayd.vocabulary.action import Action
@@ -28,6 +29,7 @@ from ropewayd.vocabulary.errors import (
 
 from . import actions as a
 from . import events as e
+from .archive import kept, mark
 from .message_attributes import check_message_attributes
 from .notification import Notification, bodies_of, content_id
 from .records import sequence_number
@@ -103,20 +105,56 @@ class Publishing:
             note.id = ids[16 * at : 16 * at + 16]
             if screen is not None:
                 note.sequence_number = sequence_number(topic.number, first + at)
-        events = self._deliver(topic, accepted, now) if count and topic.subscriptions else ()
+        events: tuple[Event, ...] | Needs = ()
+        if count and (topic.subscriptions or topic.archive):
+            events = self._deliver(topic, accepted, now, first)
         if isinstance(events, Needs):
             return events
         if screen is not None and count:
             events = (*events, e.Published(topic.number, first, now, ids, screen.column()))
         return Decision(_answer(topic, notes, accepted, errors, screen), events)
 
-    def _deliver(self, topic: Topic, notes: Sequence[Notification], now: int) -> tuple[Event, ...] | Needs:
+    def replayed(
+        self, topic: Topic, subscription: Subscription, notes: list[Notification], now: int
+    ) -> tuple[Event, ...] | Needs:
+        """Deliver these once more, to one subscription."""
+        policy = subscription.filter
+        wanted = [note for note in notes if policy is None or note.wanted(policy)]
+        for note in wanted:
+            mark(note)
+        fan = self._fanning.begin(now)
+        copies = _Copies(fan, topic, wanted, self.address, now)
+        everything = list(range(len(wanted)))
+        lettered = failed = 0
+        if subscription.number:
+            fan.add(subscription.queue, copies.pushed(everything, subscription.protocol))
+        elif wanted:
+            # It may have had them a moment ago: that is no reason to leave them out.
+            lettered, failed = self._copy(fan, copies, subscription, everything, again=True)
+        if fan.needs is not None:
+            return fan.needs
+        if not subscription.number:
+            meter = subscription.meter
+            meter.delivered += len(wanted) - lettered - failed
+            meter.dead_lettered += lettered
+            meter.failed += failed
+        event = fan.event()
+        return () if event is None else (event,)
+
+    def _deliver(
+        self, topic: Topic, notes: Sequence[Notification], now: int, first: int
+    ) -> tuple[Event, ...] | Needs:
         fan = self._fanning.begin(now)
         copies = _Copies(fan, topic, notes, self.address, now)
         everything = list(range(len(notes)))
         told: list[tuple[Meter, int, int, int]] = []
+        if topic.archive:
+            numbers = range(first, first + len(notes)) if topic.attributes.fifo else [0] * len(notes)
+            held = [fan.put(kept(note, n, now)) for note, n in zip(notes, numbers, strict=True)]
+            refused = fan.add(called(topic.archive), held, kept=True)
+            assert not refused, "an archive takes everything"
         for subscription in topic.subscriptions.values():
-            if subscription.pending:
+            if not subscription.hears(now):
                 continue
             policy = subscription.filter
             wanted = everything
@@ -143,13 +181,19 @@ class Publishing:
         return (event,) if event is not None else ()
 
     def _copy(
-        self, fan: Fan, copies: _Copies, subscription: Subscription, wanted: list[int]
+        self,
+        fan: Fan,
+        copies: _Copies,
+        subscription: Subscription,
+        wanted: list[int],
+        *,
+        again: bool = False,
     ) -> tuple[int, int]:
         """Deliver to one queue; how many became dead letters, and how many failed."""
         raw = subscription.attributes.raw_message_delivery
         own = "" if raw or not copies.address else subscription.own
         picks = copies.of(wanted, raw=raw, fifo=subscription.fifo)
-        refused = fan.add(subscription.queue, picks, own)
+        refused = fan.add(subscription.queue, picks, own, letters=again)
         if not refused or fan.needs is not None:
             return 0, 0
         if subscription.letters is None:

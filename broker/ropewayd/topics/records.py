@@ -24,6 +24,19 @@ NEXT_NUMBER = b"next"
 VERSION = 1
 
 
+RUNNING, COMPLETED, FAILED = "In progress", "Completed", "Failed"
+
+
+class Replay(msgspec.Struct, array_like=True, gc=False, frozen=True):
+    """What a subscription gets again: what was published from `start` to `end`. It has all up to the sequence
+    `after` of the archive."""
+
+    start: int
+    end: int | None
+    after: int = 0
+    status: str = RUNNING
+
+
 class TopicRecord(msgspec.Struct, array_like=True, gc=False, frozen=True):
     """A topic as of its record's lsn, without its subscriptions."""
 
@@ -37,6 +50,8 @@ class TopicRecord(msgspec.Struct, array_like=True, gc=False, frozen=True):
     next_sequence: int
     deleted: int
     epochs: list[int]
+    archive: int = 0
+    archive_at: int = 0
 
 
 class SubscriptionRecord(msgspec.Struct, array_like=True, gc=False, frozen=True):
@@ -52,6 +67,7 @@ class SubscriptionRecord(msgspec.Struct, array_like=True, gc=False, frozen=True)
     token: bytes = b""
     pending: bool = False
     guarded: bool = False
+    replay: Replay | None = None
 
 
 def topic_key(number: int) -> bytes:

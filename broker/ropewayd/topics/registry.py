@@ -8,6 +8,7 @@ from typing import Any
 from ropewayd.vocabulary.errors import InvalidParameterValue, NotFound, RopewayError
 from ropewayd.vocabulary.names import Scope, read_subscription_arn, read_topic_arn
 
+from .records import RUNNING
 from .settings import TopicLimits
 from .topic import Subscription, Topic
 
@@ -31,6 +32,8 @@ class Registry:
         self.next_number = 1
         self.fifo = 0
         """FIFO topics."""
+        self.replays: set[tuple[int, bytes]] = set()
+        """Those under way: the numbers of topics, the ids of subscriptions."""
         self.memory_used = 0
         """Bytes of deduplication ids."""
 
@@ -55,6 +58,14 @@ class Registry:
         found = None if topic is None else topic.subscriptions.get(place[1])
         if topic is None or found is None:
             return NotFound(f"There is no subscription {arn}.", "subscription")
+        return topic, found
+
+    def running(self, number: int, id_: bytes) -> tuple[Topic, Subscription] | None:
+        """The topic of this number and the subscription of this id, if a replay is under way there."""
+        topic = self.by_number.get(number)
+        found = None if topic is None else topic.subscriptions.get(id_)
+        if topic is None or found is None or found.replay is None or found.replay.status != RUNNING:
+            return None
         return topic, found
 
     def add(self, number: int, name: str, scope: Scope, attributes: dict[str, Any], at: int) -> Topic:

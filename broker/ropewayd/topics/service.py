@@ -25,8 +25,9 @@ from ropewayd.vocabulary.names import Scope
 from . import events as e
 from .administration import Administration
 from .publishing import Publishing
-from .records import IDS, TOPICS
+from .records import IDS, TOPICS, Replay
 from .registry import Registry
+from .replaying import Pace, Replaying
 from .settings import TopicLimits
 from .spilling import Ended, Own, Remembered, Spilling, Subscriber
 from .subscriber import without_password
@@ -62,8 +63,11 @@ class Topics:
         self._wheel = wheel
         self._registry = Registry(limits or TopicLimits())
         self.publishing = Publishing(self._registry, fanning, entropy)
+        self._replaying = Replaying(self._registry, fanning, self.publishing)
+        self._recovered = False
         self._deciders = {
-            **Administration(self._registry).table(),
+            **Administration(self._registry, fanning.registry).table(),
+            **self._replaying.table(),
             **Subscribing(self._registry, fanning, entropy).table(),
             **self.publishing.table(),
         }
@@ -86,18 +90,27 @@ class Topics:
             e.SubscriptionAttributesSet: self._subscription_set,
             e.SubscriptionConfirmed: self._confirmed,
             e.Published: self._published,
+            e.ArchiveBegun: self._archive_begun,
+            e.ArchiveEnded: self._archive_ended,
+            e.ReplayStarted: self._replay_started,
+            e.ReplayMoved: self._replay_moved,
+            e.ReplayEnded: self._replay_ended,
         }
 
     def feeds(self, event: Event) -> Iterable[object]:
         return ()
 
     def due(self, payloads: list[Any], now: int) -> Iterable[Action]:
-        """Deduplication ids may be over. Nothing that follows from it is an action."""
-        for number in payloads:
-            topic = self._registry.by_number.get(number)
+        """Deduplication ids may be over, and replays have a step to take."""
+        for payload in payloads:
+            if isinstance(payload, Pace):
+                step = self._replaying.next_step(payload)
+                if step is not None:
+                    yield step
+                continue
+            topic = self._registry.by_number.get(payload)
             if topic is not None:
                 self._forget(topic, now)
-        return ()
 
     def _forget(self, topic: Topic, now: int) -> None:
         ids = topic.ids
@@ -122,6 +135,8 @@ class Topics:
         if topic is None:
             return None
         self._registry.remove(topic)
+        for subscription in topic.subscriptions.values():
+            self._next_step(topic, subscription, 0)
         if topic.ids is not None and topic.ids.timer is not None:
             self._wheel.cancel(topic.ids.timer)
         return Ended(event.number, list(topic.subscriptions), topic.ids is not None)
@@ -163,6 +178,7 @@ class Topics:
         subscription = topic.subscriptions.get(event.id)
         if subscription is not None:
             topic.remove(subscription)
+            self._next_step(topic, subscription, 0)
         if lsn > topic.stored:
             topic.deleted += 1
         return Subscriber(event.number, event.id)
@@ -176,6 +192,9 @@ class Topics:
             topic.policies -= subscription.filter is not None
             subscription.set(event.attributes, self._registry.home)
             topic.policies += subscription.filter is not None
+            if subscription.attributes.replay_policy is None and subscription.replay is not None:
+                subscription.replay = None
+                self._next_step(topic, subscription, 0)
         return Subscriber(event.number, event.id)
 
     def _confirmed(self, event: e.SubscriptionConfirmed, lsn: int) -> Touch:
@@ -196,6 +215,58 @@ class Topics:
             self._forget(topic, event.at)
         return Remembered(event.number, event.first, event.at, event.ids, event.digests)
 
+    def _archive_begun(self, event: e.ArchiveBegun, lsn: int) -> Touch:
+        topic = self._registry.by_number.get(event.number)
+        if topic is None:
+            return None
+        if lsn > topic.stored:
+            topic.archive, topic.archive_at = event.queue, event.at
+        return Own(event.number)
+
+    def _archive_ended(self, event: e.ArchiveEnded, lsn: int) -> Touch:
+        topic = self._registry.by_number.get(event.number)
+        if topic is None:
+            return None
+        if lsn > topic.stored:
+            topic.archive = topic.archive_at = 0
+        return Own(event.number)
+
+    def _replay_started(self, event: e.ReplayStarted, lsn: int) -> Touch:
+        return self._replay(event.number, event.id, lsn, Replay(event.start, event.end), event.at)
+
+    def _replay_moved(self, event: e.ReplayMoved, lsn: int) -> Touch:
+        at = event.at + self._replaying.pace()[1]
+        return self._replay(event.number, event.id, lsn, {"after": event.after}, at)
+
+    def _replay_ended(self, event: e.ReplayEnded, lsn: int) -> Touch:
+        return self._replay(event.number, event.id, lsn, {"status": event.status}, 0)
+
+    def _replay(self, number: int, id_: bytes, lsn: int, new: Replay | dict[str, Any], at: int) -> Touch:
+        """A subscription's replay is this now, or has these new values; its next step is due at `at`."""
+        topic = self._registry.by_number.get(number)
+        subscription = None if topic is None else topic.subscriptions.get(id_)
+        if topic is None or subscription is None:
+            return None
+        if lsn > subscription.stored:
+            if isinstance(new, Replay):
+                subscription.replay = new
+            elif subscription.replay is not None:
+                subscription.replay = msgspec.structs.replace(subscription.replay, **new)
+        if self._recovered:
+            self._next_step(topic, subscription, at)
+        return Subscriber(number, id_)
+
+    def _next_step(self, topic: Topic, subscription: Subscription, at: int) -> None:
+        """Have a replay that goes on take its next step then; one that does not, none."""
+        place = topic.number, subscription.id
+        if subscription.pace is not None:
+            self._wheel.cancel(subscription.pace)
+            subscription.pace = None
+        self._registry.replays.discard(place)
+        if self._registry.running(*place) is not None:
+            subscription.pace = self._wheel.add(at, self, Pace(*place))
+            self._registry.replays.add(place)
+
     # Recovery and spilling
 
     def load(self, records: Iterable[Record]) -> None:
@@ -207,6 +278,11 @@ class Topics:
 
     def recovered(self, now: int) -> None:
         self._registry.settle()
+        self._recovered = True
+        for topic in self._registry.by_number.values():
+            for subscription in topic.subscriptions.values():
+                if subscription.replay is not None:
+                    self._next_step(topic, subscription, now)
 
     def opening(self) -> Iterable[Action]:
         return ()

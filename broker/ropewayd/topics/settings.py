@@ -24,5 +24,11 @@ class TopicLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Filter policies of one topic."""
     max_policies: int = 10_000
     """Filter policies of one account."""
+    archive_standard: bool = False
+    """Whether standard topics can have an archive too (AWS: FIFO topics alone)."""
+    max_replays: int = 100
+    """Replays at one time."""
+    replay_rate: int = 3_000
+    """Messages a second that one replay delivers."""
     memory_bytes: int = 16 << 20
     """Deduplication ids held in memory; beyond it what the disk has is left to the disk."""

@@ -127,6 +127,7 @@ class Spilling:
         topic.tags = said.tags
         topic.next_sequence = said.next_sequence
         topic.deleted = said.deleted
+        topic.archive, topic.archive_at = said.archive, said.archive_at
         if topic.ids is not None:
             topic.ids.restore(said.epochs)
         topic.stored = record.lsn
@@ -143,6 +144,7 @@ class Spilling:
         )
         found.pending, found.guarded = said.pending, said.guarded
         found.set(said.attributes, self._registry.home)
+        found.replay = said.replay
         found.stored = record.lsn
         topic.add(found)
 
@@ -158,6 +160,8 @@ def _put_topic(topic: Topic, into: SliceBuilder) -> None:
         topic.next_sequence,
         topic.deleted,
         topic.ids.epochs if topic.ids is not None else [],
+        topic.archive,
+        topic.archive_at,
     )
     into.put(TOPICS, topic_key(topic.number), _encode(record))
     topic.stored = into.lsn
@@ -168,7 +172,7 @@ def _put_subscription(number: int, each: Subscription, into: SliceBuilder) -> No
         attributes: dict[str, Any] = msgspec.to_builtins(each.attributes)
         record = SubscriptionRecord(
             *(VERSION, each.protocol, each.endpoint, each.owner, each.at, attributes),
-            *(each.number, each.token, each.pending, each.guarded),
+            *(each.number, each.token, each.pending, each.guarded, each.replay),
         )
         into.put(TOPICS, subscription_key(number, each.id), _encode(record))
         each.stored = into.lsn

@@ -33,7 +33,9 @@ from . import actions as a
 from . import events as e
 from .attributes import read_subscription
 from .notification import CONFIRMATION, shown_time
+from .records import RUNNING
 from .registry import Registry, missing
+from .replaying import started
 from .subscriber import ASKED, LATER, PUSHED, endpoint_problem
 from .topic import Subscription, Topic
 
@@ -102,10 +104,18 @@ class Subscribing:
         """A new subscription; of somebody who is no queue, with a hidden queue, and the question in it if
         there is one."""
         id_, owner = self._entropy(16), topic.scope.account
+        replay = started(self._registry, topic, id_, given, now, fresh=True)
+        if isinstance(replay, RopewayError):
+            return replay
         if protocol not in PUSHED:
             made = Subscription(id_, protocol, endpoint, owner, now)
             event = e.Subscribed(topic.number, id_, now, protocol, endpoint, owner, given)
-            return Decision(_told(topic, made), (event,))
+            return Decision(_told(topic, made), (event, *replay))
+        if replay and protocol in ASKED:
+            return InvalidParameterValue(
+                "It cannot be replayed. Reason: ReplayPolicy: the subscription is not confirmed yet",
+                "attributes.replay_policy",
+            )
         number = self._fanning.registry.next_number
         token = self._entropy(_SECRET) if protocol in ASKED else b""
         made = Subscription(id_, protocol, endpoint, owner, now, number, token)
@@ -114,7 +124,7 @@ class Subscribing:
             return queue
         event = e.Subscribed(topic.number, id_, now, protocol, endpoint, owner, given, number, token)
         if not token:
-            return Decision(_told(topic, made), (queue, event))
+            return Decision(_told(topic, made), (queue, event, *replay))
         message = self._entropy(16)
         question = MessagesSent(number, 1, now, message, [_question(topic, made, message, now)])
         return Decision(_told(topic, made), (queue, event, question))
@@ -266,6 +276,8 @@ class Subscribing:
         answer["raw_message_delivery"] = attributes.raw_message_delivery
         if attributes.filter_policy is not None:
             answer["filter_policy_scope"] = attributes.filter_policy_scope
+        if subscription.replay is not None:
+            answer["replay_status"] = subscription.replay.status
         answer["subscription"] = topic.arn_of(subscription)
         answer |= _named(topic, subscription)
         answer["created_at"] = subscription.at
@@ -284,14 +296,29 @@ class Subscribing:
         )
         if isinstance(given, RopewayError):
             return given
-        changed = {name: value for name, value in given.items() if _plain(subscription, name) != value}
+        changed = {
+            name: value
+            for name, value in given.items()
+            # The same replay once more is another one.
+            if (name == "replay_policy" and value is not None) or _plain(subscription, name) != value
+        }
         if not changed:
             return Decision({})
         if changed.get("filter_policy") is not None and subscription.filter is None:
             problem = self._too_many(topic)
             if problem is not None:
                 return problem
-        return Decision({}, (e.SubscriptionAttributesSet(topic.number, subscription.id, changed),))
+        if subscription.pending and changed.get("replay_policy") is not None:
+            return InvalidParameterValue(
+                "It cannot be replayed. Reason: ReplayPolicy: the subscription is not confirmed yet",
+                "attributes.replay_policy",
+            )
+        fresh = subscription.replay is None or subscription.replay.status != RUNNING
+        replay = started(self._registry, topic, subscription.id, changed, now, fresh=fresh)
+        if isinstance(replay, RopewayError):
+            return replay
+        event = e.SubscriptionAttributesSet(topic.number, subscription.id, changed)
+        return Decision({}, (event, *replay))
 
 
 def _of_topic(topic: Topic, after: str | None) -> Iterator[tuple[Topic, Subscription]]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from ropewayd.kernel.wheel import Timer
 from ropewayd.queues.deduplication import Ids, Remembered
 from ropewayd.queues.hidden import called
 from ropewayd.vocabulary.names import FIFO_SUFFIX, Scope, read_queue_arn
@@ -19,7 +20,7 @@ from ropewayd.vocabulary.names import FIFO_SUFFIX, Scope, read_queue_arn
 from . import events as e
 from .actions import SubscriptionAttributes, TopicAttributes
 from .filter_policy import FilterPolicy
-from .records import IDS
+from .records import IDS, RUNNING, Replay
 
 
 class Meter(msgspec.Struct, gc=False):
@@ -47,9 +48,11 @@ class Subscription:
         "number",
         "own",
         "owner",
+        "pace",
         "pending",
         "protocol",
         "queue",
+        "replay",
         "stored",
         "token",
     )
@@ -85,7 +88,18 @@ class Subscription:
         """Whether only a call with a signature ends it."""
         self.letters: str | None = None
         self.meter = Meter()
+        self.replay: Replay | None = None
+        self.pace: Timer | None = None
+        """Of the replay's next step."""
         self.stored = 0
+
+    def hears(self, now: int) -> bool:
+        """Whether what is published now goes to it: not while it is not confirmed, or gets again what was
+        published before, and not beyond the end of that."""
+        replay = self.replay
+        if replay is None:
+            return not self.pending
+        return replay.status != RUNNING and (replay.end is None or now <= replay.end)
 
     def set(self, attributes: dict[str, Any], home: Scope) -> None:
         """These have new values."""
@@ -104,6 +118,8 @@ class Topic:
     """See the module. Times are carried milliseconds."""
 
     __slots__ = (
+        "archive",
+        "archive_at",
         "arn",
         "attributes",
         "by_endpoint",
@@ -141,6 +157,9 @@ class Topic:
         """Subscriptions that have a filter policy."""
         self.next_sequence = 1
         self.ids = Ids(number, IDS) if self.attributes.fifo else None
+        self.archive = 0
+        """The number of the hidden queue that keeps what is published; 0: nothing does."""
+        self.archive_at = 0
         self.stored = 0
 
     def arn_of(self, subscription: Subscription) -> str:
@@ -192,10 +211,12 @@ class Topic:
             "tags": self.tags,
             "next_sequence": self.next_sequence,
             "deleted": self.deleted,
+            "archive": (self.archive, self.archive_at),
             "subscriptions": {
                 each.own: (
                     *(each.protocol, each.endpoint, each.owner, each.at, each.attributes),
                     *(each.number, each.token, each.pending, each.guarded),
+                    each.replay,
                 )
                 for each in (self.subscriptions[id_] for id_ in self.order)
             },

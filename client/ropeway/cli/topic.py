@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Literal
 
 import click
@@ -12,7 +13,7 @@ from ropeway.cli.names import queue_names
 from ropeway.cli.output import Json, is_terminal, remark
 from ropeway.cli.receive import writer
 from ropeway.cli.session import Session, common_options
-from ropeway.cli.values import argument, counted, guess, read_attribute, read_size
+from ropeway.cli.values import argument, counted, guess, read_attribute, read_size, read_time
 from ropeway.message import TypedAttribute
 
 STDIN = 0
@@ -45,6 +46,12 @@ Examples:
     is_flag=True,
     default=None,
     help="FIFO: the SHA-256 of its body stands for a deduplication id where none is given.",
+)
+@click.option(
+    "--archive-days",
+    type=click.IntRange(1, 365),
+    metavar="DAYS",
+    help="FIFO: keep what is published for so many days, to be replayed; not kept by default.",
 )
 @common_options
 @click.pass_obj
@@ -331,6 +338,40 @@ def unsubscribe(session: Session, subscription: str) -> None:
 
     session.perform(work)
     session.output.done("It is over.", subscription=subscription)
+
+
+@topic.command(
+    epilog="""\b
+Examples:
+  ropeway topic replay orders.fifo shop.fifo --from 2026-11-26T08:00
+  ropeway topic replay orders.fifo shop.fifo --from 2026-11-26T08:00Z --to 2026-11-26T09:00Z
+""",
+)
+@topic_argument
+@click.argument("subscriber", metavar="SUBSCRIPTION")
+@click.option("--from", "start", type=read_time, required=True, metavar="TIME", help="From when on.")
+@click.option(
+    "--to", "end", type=read_time, metavar="TIME", help="Until when; nothing later is delivered then."
+)
+@common_options
+@click.pass_obj
+def replay(session: Session, topic: str, *, subscriber: str, start: datetime, end: datetime | None) -> None:
+    """Have SUBSCRIPTION (its ARN, or its endpoint) get again what TOPIC's archive holds.
+
+    A TIME is as 2026-11-26T08:00, of this machine's zone if it names none. What `show` tells of the
+    subscription says when it is over.
+    """
+
+    async def work(broker: ropeway.Broker) -> str:
+        async for each in broker.topic(topic).subscriptions():
+            endpoint = str((await each.attributes())["endpoint"])
+            if subscriber in (each.arn, endpoint, endpoint.rpartition(":")[2]):
+                await each.replay(start, end)
+                return each.arn
+        raise ropeway.NotFound(f"The topic {topic} has no subscription {subscriber}.", "subscription")
+
+    arn = session.perform(work)
+    session.output.done(f"The replay begins: {arn}", (arn,), subscription=arn)
 
 
 @topic.command(

@@ -37,6 +37,16 @@ def read_size(text: str) -> int:
     return round(float(found[1]) * _BYTES[found[2].lower()])
 
 
+def read_time(text: str) -> datetime:
+    """A time as 2026-11-26T08:00, of this machine's zone if it names none. Raises BadParameter."""
+    try:
+        return datetime.fromisoformat(text.strip()).astimezone()
+    except (ValueError, OverflowError):
+        raise click.BadParameter(
+            f"{text!r} is no time: say 2026-11-26, 2026-11-26T08:00 or 2026-11-26T08:00Z."
+        ) from None
+
+
 def read_weights(text: str) -> list[int]:
     """Weights of queues, of numbers with commas between them. Raises BadParameter."""
     weights = [int(each) if each.strip().isdecimal() else 0 for each in text.split(",")]

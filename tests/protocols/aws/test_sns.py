@@ -457,6 +457,94 @@ def test_a_fifo_topic_keeps_order_and_delivers_once(sns: Any, client: Any) -> No
     assert (attributes["FifoTopic"], attributes["ContentBasedDeduplication"]) == ("true", "false")
 
 
+def replayed(sns: Any, subscription: str) -> str:
+    """Wait for a replay's end; its status."""
+    while True:
+        said = sns.get_subscription_attributes(SubscriptionArn=subscription)["Attributes"]
+        if said["ReplayStatus"] != "In progress":
+            return str(said["ReplayStatus"])
+
+
+def test_an_archive_is_replayed_through_kill_9(tmp_path: Any) -> None:
+    arguments = ("--topics-replay-rate", "200", "--queues-memory-bytes", "1048576")
+    with Daemon(tmp_path, *arguments, http="127.0.0.1:0") as running:
+        sns, sqs = (client_of(name, running.endpoint) for name in ("sns", "sqs"))
+        fifo = {"FifoTopic": "true", "ContentBasedDeduplication": "true"}
+        policy = {"ArchivePolicy": '{"MessageRetentionPeriod":"30"}'}
+        arn = sns.create_topic(Name="kept.fifo", Attributes={**fifo, **policy})["TopicArn"]
+        sent = [
+            sns.publish(TopicArn=arn, Message=f"{n:04}{'x' * 50_000}", MessageGroupId="g") for n in range(60)
+        ]
+        said = sns.get_topic_attributes(TopicArn=arn)["Attributes"]
+        assert said["ArchivePolicy"] == policy["ArchivePolicy"]
+        url, queue_arn = queue(sqs, "late.fifo", FifoQueue="true")
+        replay = {"PointType": "Timestamp", "StartingPoint": said["BeginningArchiveTime"]}
+        subscription = sns.subscribe(
+            TopicArn=arn, Protocol="sqs", Endpoint=queue_arn, Attributes={"ReplayPolicy": json.dumps(replay)}
+        )["SubscriptionArn"]
+        told = sns.get_subscription_attributes(SubscriptionArn=subscription)["Attributes"]
+        assert (json.loads(told["ReplayPolicy"]), told["ReplayStatus"]) == (replay, "In progress")
+        running.kill()
+        running.start()
+        sns, sqs = (client_of(name, running.endpoint) for name in ("sns", "sqs"))
+        assert replayed(sns, subscription) == "Completed"
+        got: list[Any] = []
+        while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            got += [json.loads(each["Body"]) for each in messages]
+            for each in messages:
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=each["ReceiptHandle"])
+        assert [each["MessageId"] for each in got] == [each["MessageId"] for each in sent]
+        assert [each["SequenceNumber"] for each in got] == [each["SequenceNumber"] for each in sent]
+        assert got[0]["MessageAttributes"] == {"Replayed": {"Type": "String", "Value": "true"}}
+        assert said["BeginningArchiveTime"] <= got[0]["Timestamp"] <= got[-1]["Timestamp"]
+        code, text, http = error(sns.delete_topic, TopicArn=arn)
+        assert (code, http) == ("InvalidState", 400)
+        assert "ArchivePolicy" in text
+        sns.set_topic_attributes(TopicArn=arn, AttributeName="ArchivePolicy", AttributeValue="{}")
+        assert "ArchivePolicy" not in sns.get_topic_attributes(TopicArn=arn)["Attributes"]
+        sns.delete_topic(TopicArn=arn)
+
+
+@pytest.mark.parametrize(
+    ("policy", "text"),
+    [
+        ("{", "ReplayPolicy: failed to parse JSON."),
+        ('{"PointType":"Sequence","StartingPoint":"2026-01-01T00:00:00Z"}', "PointType must be Timestamp"),
+        ('{"PointType":"Timestamp"}', "StartingPoint must be a timestamp"),
+        ('{"PointType":"Timestamp","StartingPoint":"soon"}', "StartingPoint must be a timestamp"),
+        (
+            '{"PointType":"Timestamp","StartingPoint":"2026-01-02T00:00:00Z","EndingPoint":"2026-01-01T00:00:00Z"}',
+            "EndingPoint must be after StartingPoint",
+        ),
+        ('{"PointType":"Timestamp","Until":""}', "unknown field Until"),
+    ],
+)
+def test_a_wrong_replay_policy_is_told(sns: Any, client: Any, policy: str, text: str) -> None:
+    attributes = {"FifoTopic": "true", "ArchivePolicy": '{"MessageRetentionPeriod":1}'}
+    arn = sns.create_topic(Name="replays.fifo", Attributes=attributes)["TopicArn"]
+    _, queue_arn = queue(client, "replays.fifo", FifoQueue="true")
+    subscription = sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=queue_arn)["SubscriptionArn"]
+    code, said, http = error(
+        sns.set_subscription_attributes,
+        SubscriptionArn=subscription,
+        AttributeName="ReplayPolicy",
+        AttributeValue=policy,
+    )
+    assert (code, http) == ("InvalidParameter", 400)
+    assert said.startswith("Invalid parameter: ReplayPolicy: ")
+    assert text in said
+
+
+@pytest.mark.parametrize(
+    "policy", ["{", '{"MessageRetentionPeriod":"0"}', '{"MessageRetentionPeriod":366}', '{"Days":1}']
+)
+def test_a_wrong_archive_policy_is_told(sns: Any, policy: str) -> None:
+    attributes = {"FifoTopic": "true", "ArchivePolicy": policy}
+    code, said, http = error(sns.create_topic, Name="wrong.fifo", Attributes=attributes)
+    assert (code, http) == ("InvalidParameter", 400)
+    assert said.startswith("Invalid parameter: Attributes Reason: ArchivePolicy: ")
+
+
 def test_what_was_published_survives_kill_9(tmp_path: Any) -> None:
     with Daemon(tmp_path, http="127.0.0.1:0") as daemon:
         sns, sqs = (client_of(name, daemon.endpoint) for name in ("sns", "sqs"))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 
+from ropewayd.topics.notification import shown_time
 from ropewayd.topics.policy import default_policy
 from ropewayd.vocabulary.errors import InvalidParameterValue
 
@@ -52,6 +54,57 @@ def _policy(text: str) -> Any:
     return {"dead_letter_target_arn": target}
 
 
+def _archive(text: str) -> Any:
+    """A topic's ArchivePolicy: days. Without any it is taken away."""
+    wrong = "It is not valid. Reason: ArchivePolicy: "
+    try:
+        said = msgspec.json.decode(text or "{}", type=dict[str, int | str])
+    except (msgspec.DecodeError, RecursionError):
+        raise InvalidParameterValue(f"{wrong}failed to parse JSON.", "attributes") from None
+    if not said:
+        return None
+    days = str(said.get("MessageRetentionPeriod", ""))
+    if set(said) != {"MessageRetentionPeriod"} or not days.isascii() or not days.isdigit():
+        raise InvalidParameterValue(f"{wrong}must contain MessageRetentionPeriod alone.", "attributes")
+    if len(days) > 3 or not 1 <= int(days) <= 365:
+        raise InvalidParameterValue(
+            f"{wrong}MessageRetentionPeriod must be between 1 and 365 days.", "attributes"
+        )
+    return int(days)
+
+
+def _replay(text: str) -> Any:
+    """A subscription's ReplayPolicy. Without any it is taken away."""
+    wrong, field = "It is not valid. Reason: ReplayPolicy: ", "attributes.replay_policy"
+    try:
+        said = msgspec.json.decode(text or "{}", type=dict[str, str])
+    except (msgspec.DecodeError, RecursionError):
+        raise InvalidParameterValue(f"{wrong}failed to parse JSON.", field) from None
+    if not said:
+        return None
+    for name in said:
+        if name not in ("PointType", "StartingPoint", "EndingPoint"):
+            raise InvalidParameterValue(f"{wrong}unknown field {name[:80]}", field)
+    if said.get("PointType") != "Timestamp":
+        raise InvalidParameterValue(f"{wrong}PointType must be Timestamp", field)
+    found = {"starting_point": _time(said, "StartingPoint")}
+    if "EndingPoint" in said:
+        found["ending_point"] = _time(said, "EndingPoint")
+    return found
+
+
+def _time(said: Mapping[str, str], name: str) -> int:
+    """Milliseconds of a time as ISO 8601 writes it; of UTC where it does not say."""
+    try:
+        at = datetime.fromisoformat(said[name])
+        return max(0, round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000))
+    except (KeyError, ValueError, OverflowError):
+        raise InvalidParameterValue(
+            f"It is not valid. Reason: ReplayPolicy: {name} must be a timestamp as 2026-11-26T12:00:00.000Z",
+            "attributes.replay_policy",
+        ) from None
+
+
 TOPIC: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "DisplayName": ("display_name", str),
     "Policy": ("policy", str),
@@ -63,6 +116,7 @@ TOPIC: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "FifoTopic": ("fifo", _truth("FifoTopic")),
     "ContentBasedDeduplication": ("content_based_deduplication", _truth("ContentBasedDeduplication")),
     "FifoThroughputScope": ("fifo_throughput_scope", str),
+    "ArchivePolicy": ("archive_days", _archive),
 }
 """By AWS's name: the action's, and how a value is read."""
 SUBSCRIPTION: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
@@ -72,9 +126,8 @@ SUBSCRIPTION: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "RedrivePolicy": ("redrive_policy", _policy),
     "DeliveryPolicy": ("delivery_policy", str),
     "SubscriptionRoleArn": ("subscription_role_arn", str),
+    "ReplayPolicy": ("replay_policy", _replay),
 }
-LATER: Final = frozenset(("ArchivePolicy", "ReplayPolicy"))
-"""What AWS has, and this version does nothing with."""
 DELIVERY: Final = {
     "defaultHealthyRetryPolicy": {
         "minDelayTarget": 20,
@@ -102,10 +155,6 @@ def read(
             found[ours] = reads(text)
         elif name in FEEDBACK and known is TOPIC:
             found.setdefault("feedback", dict(feedback or {}))[name] = text
-        elif name in LATER:
-            raise InvalidParameterValue(
-                f"It is not valid. Reason: {name} is not supported by this version of Ropeway", "attributes"
-            )
         else:
             raise InvalidParameterValue("AttributeName", "")
     return found
@@ -139,6 +188,10 @@ def show_topic(said: Mapping[str, Any]) -> dict[str, str]:
         shown["FifoTopic"] = "true"
         shown["ContentBasedDeduplication"] = str(said.get("content_based_deduplication", False)).lower()
         shown["FifoThroughputScope"] = said.get("fifo_throughput_scope", "Topic")
+    if said.get("archive_days") is not None:
+        policy = {"MessageRetentionPeriod": str(said["archive_days"])}
+        shown["ArchivePolicy"] = msgspec.json.encode(policy).decode()
+        shown["BeginningArchiveTime"] = shown_time(said["archive_at"])
     return {**shown, **said.get("feedback", {})}
 
 
@@ -162,6 +215,13 @@ def show_subscription(said: Mapping[str, Any]) -> dict[str, str]:
         shown["DeliveryPolicy"] = said["delivery_policy"]
     if said.get("subscription_role_arn") is not None:
         shown["SubscriptionRoleArn"] = said["subscription_role_arn"]
+    if said.get("replay_policy") is not None:
+        policy = {"PointType": "Timestamp"}
+        for aws, ours in (("StartingPoint", "starting_point"), ("EndingPoint", "ending_point")):
+            if said["replay_policy"].get(ours) is not None:
+                policy[aws] = shown_time(said["replay_policy"][ours])
+        shown["ReplayPolicy"] = msgspec.json.encode(policy).decode()
+        shown["ReplayStatus"] = said["replay_status"]
     if said.get("redrive_policy") is not None:
         target = said["redrive_policy"]["dead_letter_target_arn"]
         shown["RedrivePolicy"] = msgspec.json.encode({"deadLetterTargetArn": target}).decode()

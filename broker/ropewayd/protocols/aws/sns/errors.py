@@ -60,10 +60,12 @@ FAULTS: Final[dict[str, Fault]] = {
 """By the daemon's code, where SNS has another than SQS."""
 ATTRIBUTE: Final = Fault("InvalidParameterValueException", "ParameterValueInvalid")
 NO_RESOURCE: Final = Fault("ResourceNotFoundException", "ResourceNotFound", 404)
+ARCHIVED: Final = Fault("InvalidStateException", "InvalidState")
 LIMITS: Final = {
     "topic": Fault("TopicLimitExceededException", "TopicLimitExceeded", 403),
     "subscription": Fault("SubscriptionLimitExceededException", "SubscriptionLimitExceeded", 403),
     "filter_policy": Fault("FilterPolicyLimitExceededException", "FilterPolicyLimitExceeded", 403),
+    "replay": Fault("ReplayLimitExceededException", "ReplayLimitExceeded", 403),
     "tags": Fault("TagLimitExceededException", "TagLimitExceeded"),
     "number": Fault("UserErrorException", "UserError"),
     "account": Fault("UserErrorException", "UserError"),
@@ -71,7 +73,9 @@ LIMITS: Final = {
 """What is too many of, by the field."""
 
 _ENTRY = re.compile(r"\Aentries\[\d+\]\.")
-_ALONE = frozenset(("attributes.filter_policy", "attributes.redrive_policy", "body"))
+_ALONE = frozenset(
+    ("attributes.filter_policy", "attributes.redrive_policy", "attributes.replay_policy", "body")
+)
 """Fields whose reason says all."""
 _NAMES: Final = {
     "attributes": "Attributes",
@@ -120,6 +124,8 @@ def told(error: RopewayError, call: Call, operation: Operation | None) -> tuple[
         return FAULTS[code], "Topic does not exist" if field == "topic" else "Subscription does not exist"
     if code == "OptedOut" and call.operation == "Publish":  # whose model has no OptedOutException
         return INVALID, "Invalid parameter: Cannot publish to opted out phone number"
+    if code == "UnsupportedOperation" and field == "archive_days":
+        return ARCHIVED, f"Invalid state: {error.message.partition(' Reason: ')[2]}"
     if code == "OverLimit" and field in LIMITS:
         return LIMITS[field], error.message
     if code == "MissingParameter" and field != "group":
