@@ -222,3 +222,11 @@ async def test_an_archive_and_a_replay_stay_within_the_memory_that_is_configured
     assert (await house.call(q.GetQueueAttributes(queue="q.fifo")))["visible"] == 150
     assert most < 4 * memory
     await house.kernel.stop()
+
+
+async def test_a_copy_comes_again_within_the_time_of_its_deduplication_id(house: House) -> None:
+    subscription = await made(house)
+    await publish(house, "a")
+    await replay(house, subscription, 0)
+    assert await finished(house, subscription) == "Completed"
+    assert await taken(house) == ["a", "a"]
