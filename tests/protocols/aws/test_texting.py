@@ -3,7 +3,8 @@
 import asyncio
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,16 @@ async def until(found: Callable[[], Any]) -> Any:
         while not (said := found()):  # noqa: ASYNC110  # another process does it
             await asyncio.sleep(0.02)
     return said
+
+
+@asynccontextmanager
+async def beside(daemon: Daemon) -> AsyncIterator[Daemon]:
+    """The daemon, while the loop goes on: a server in it answers to the end."""
+    await asyncio.to_thread(daemon.__enter__)
+    try:
+        yield daemon
+    finally:
+        await asyncio.to_thread(daemon.__exit__, None, None, None)
 
 
 # What is set
@@ -306,7 +317,7 @@ async def test_what_was_accepted_is_sent_after_kill_9_and_so_is_the_rest_kept(tm
     async with serving() as server:
         server.answers(503)
         flags = ("--sms-gateway", f"{server.url}/send", "--sms-form", "form", "--sms-template", "{to} {text}")
-        with Daemon(tmp_path, *flags, http="127.0.0.1:0") as daemon:
+        async with beside(Daemon(tmp_path, *flags, http="127.0.0.1:0")) as daemon:
             await asyncio.to_thread(before, daemon)
             await until(lambda: len(server.asked) == 2)
             daemon.kill()
@@ -337,7 +348,8 @@ def word(asked: Any) -> str:
 async def test_a_gateway_s_word_puts_a_number_on_the_list_for_good(tmp_path: Path) -> None:
     async with serving() as server:
         server.answers(400, '{"message": "The recipient has Opted Out."}')
-        with Daemon(tmp_path, "--sms-gateway", f"{server.url}/send", http="127.0.0.1:0") as daemon:
+        made = Daemon(tmp_path, "--sms-gateway", f"{server.url}/send", http="127.0.0.1:0")
+        async with beside(made) as daemon:
             sns = client_of("sns", daemon.endpoint)
             await asyncio.to_thread(lambda: sns.publish(PhoneNumber=NUMBER, Message="hello"))
 
@@ -351,6 +363,7 @@ async def test_a_gateway_s_word_puts_a_number_on_the_list_for_good(tmp_path: Pat
             await asyncio.to_thread(daemon.start)
             sns.close()
             await asyncio.to_thread(after_the_word, daemon, server)
+            await until(lambda: server.asked[-1].body.count(b"again"))
 
 
 def after_the_word(daemon: Daemon, server: Server) -> None:
