@@ -21,6 +21,7 @@ FLOORS = {
     "queues": 4,
     "topics": 4,
     "texting": 4,
+    "mobile": 4,
     "upkeep": 4,
     "deliveries": 4,
     "protocols": 5,

@@ -37,6 +37,8 @@ from ropewayd.kernel.wheel import Wheel
 from ropewayd.keys import access_keys
 from ropewayd.listeners import Listeners, check_reach, parse, shown
 from ropewayd.logs import log
+from ropewayd.mobile.service import Mobile
+from ropewayd.mobile.settings import MobileLimits
 from ropewayd.notify import Notifier, inherited_sockets
 from ropewayd.protocols.aws.settings import HttpLimits
 from ropewayd.protocols.binary.server import BinaryServer
@@ -144,7 +146,8 @@ class Daemon:
         limits = kernel_settings(self._settings)
         topics = Topics(wheel, queues.fanning, topic_limits(self._settings))
         texting = Texting(queues.fanning, self._phones)
-        services: list[Service] = [queues, topics, texting, upkeep]
+        mobile = Mobile(mobile_limits(self._settings))
+        services: list[Service] = [queues, topics, texting, mobile, upkeep]
         kernel = Kernel(self._store, clock, services, wheel, limits, owner, queues.gates())
         server = BinaryServer(
             kernel,
@@ -421,6 +424,16 @@ def texting_limits(settings: Settings) -> TextingLimits:
         max_accounts=sms.max_accounts,
         max_opted_out=sms.max_opted_out,
         max_sandbox_numbers=sms.max_sandbox_numbers,
+    )
+
+
+def mobile_limits(settings: Settings) -> MobileLimits:
+    """The mobile applications' part."""
+    return MobileLimits(
+        account=settings.daemon.account,
+        region=settings.daemon.region,
+        max_applications=settings.push.max_applications,
+        max_endpoints=settings.push.max_endpoints,
     )
 
 

@@ -236,6 +236,13 @@ class Push(msgspec.Struct, frozen=True, kw_only=True):
     wns_oauth_url: Annotated[str, Meta(pattern=URL, description="Where Microsoft gives access tokens.")] = (
         "https://login.live.com/accesstoken.srf"
     )
+    max_applications: Annotated[
+        int, Meta(ge=1, le=100_000, description="Platform applications that may exist at one time.")
+    ] = 1_000
+    max_endpoints: Annotated[
+        int,
+        Meta(ge=1, le=10_000_000, description="Endpoints, of all applications, that may exist at one time."),
+    ] = 1_000_000
     timeout: Annotated[float, Meta(ge=0.1, le=600, description="How long a request may take.")] = 15.0
     connections: Annotated[
         int, Meta(ge=1, le=1000, description="Connections to the service of a platform at one time.")

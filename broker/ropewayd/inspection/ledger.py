@@ -20,6 +20,7 @@ import msgspec
 from ropewayd.inspection.findings import Findings
 from ropewayd.kernel import batch
 from ropewayd.kernel.wheel import Wheel
+from ropewayd.mobile.service import Mobile
 from ropewayd.queues import events as e
 from ropewayd.queues.records import VERSION, QueueRecord, row_key, split_row_key
 from ropewayd.queues.service import Queues
@@ -78,6 +79,7 @@ class Ledger:
             *queues.appliers(),
             *Topics(Wheel(0), fanning).appliers(),
             *Texting(fanning).appliers(),
+            *Mobile().appliers(),
         )
         rows: Any = tuple[int, int, list[Union[kinds]]]  # type: ignore[valid-type]  # noqa: UP007 - known at run time
         self._decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(rows)

@@ -20,6 +20,7 @@ from ropewayd.kernel.batch import Awaited
 from ropewayd.kernel.kernel import Kernel, Report
 from ropewayd.kernel.service import Service
 from ropewayd.kernel.wheel import Wheel
+from ropewayd.mobile.service import Mobile
 from ropewayd.queues.actions import GetQueueAttributes, ListQueues
 from ropewayd.queues.service import Queues
 from ropewayd.store.failures import translate
@@ -59,7 +60,10 @@ async def _rehearse(store: Opened) -> Rehearsed:
     clock = SystemClock()
     wheel = Wheel(clock.now())
     service = Queues(wheel)
-    services: list[Service] = [service, Topics(wheel, service.fanning), Texting(service.fanning)]
+    services: list[Service] = [
+        *(service, Topics(wheel, service.fanning)),
+        *(Texting(service.fanning), Mobile()),
+    ]
     kernel = Kernel(Stage(store), clock, services, wheel)
     report = await kernel.start()
     queues: dict[str, dict[str, Any]] = {}

@@ -57,10 +57,7 @@ def test_there_is_no_other_operation() -> None:
 
 
 @pytest.mark.parametrize("name", TOPICS.operation_names)
-def test_each_operation_of_sns_takes_each_member_of_its_input_or_says_why_not(name: str) -> None:
-    if name in SNS.later:
-        assert name not in SNS.operations
-        return
+def test_each_operation_of_sns_takes_each_member_of_its_input(name: str) -> None:
     kind = SNS.operations[name]
     shape = TOPICS.operation_model(name).input_shape
     found = fields(kind)
@@ -70,7 +67,7 @@ def test_each_operation_of_sns_takes_each_member_of_its_input_or_says_why_not(na
 
 
 def test_there_is_no_other_operation_of_sns() -> None:
-    assert set(SNS.operations) | set(SNS.later) == set(TOPICS.operation_names)
+    assert set(SNS.operations) == set(TOPICS.operation_names)
 
 
 def test_each_error_of_each_served_operation_of_sns_has_its_code() -> None:

@@ -335,15 +335,6 @@ NUMBER = {"n": {"DataType": "Number", "StringValue": "x"}}
             "InvalidParameter",
             "Invalid parameter: Token",
         ),
-        (
-            "list_platform_applications",
-            {},
-            "InvalidAction",
-            (
-                "The action ListPlatformApplications is not served by this version of Ropeway: it does not "
-                "deliver to mobile devices."
-            ),
-        ),
     ],
 )
 def test_errors_have_the_codes_and_texts_of_aws(

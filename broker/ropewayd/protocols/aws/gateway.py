@@ -306,9 +306,6 @@ class Gateway:
         self._enter(call, service, name)
         kind = service.operations.get(name)
         if kind is None or (call.path_queue and not kind.needs_queue and name != "GetQueueUrl"):
-            later = service.later.get(name)
-            if later is not None:
-                raise InvalidAction(f"The action {name} is not served by this version of Ropeway: {later}.")
             raise InvalidAction(f"The action {name[:100]} is not valid for this endpoint.")
         try:
             return msgspec.convert(query.members(kind, asked, nested=service.nested), kind, strict=False)

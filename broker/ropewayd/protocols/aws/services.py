@@ -12,8 +12,8 @@ from ropewayd.vocabulary.errors import RopewayError
 from . import sts
 from .call import Call, Operation
 from .errors import Fault
-from .sns import publishing, subscriptions, texting, topics
-from .sns.errors import LATER, told
+from .sns import mobile, publishing, subscriptions, texting, topics
+from .sns.errors import told
 from .sqs import messages, moves, queues
 
 
@@ -30,8 +30,6 @@ class Service(msgspec.Struct, frozen=True):
     """See Call."""
     tell: Callable[[RopewayError, Call, Operation | None], tuple[Fault, str]] | None = None
     """See Call."""
-    later: Mapping[str, str] = {}
-    """Operations that AWS has and this daemon does not serve, and why."""
 
 
 def _operations(*modules: ModuleType) -> dict[str, type[Operation]]:
@@ -61,10 +59,9 @@ SNS = Service(
     "2010-03-31",
     "http://sns.amazonaws.com/doc/2010-03-31/",
     "com.amazonaws.sns",
-    _operations(topics, subscriptions, publishing, texting),
+    _operations(topics, subscriptions, publishing, texting, mobile),
     nested=True,
     tell=told,
-    later=LATER,
 )
 STS = Service(
     "sts",

@@ -1,7 +1,8 @@
-"""The ARNs of topics and subscriptions, as callers give them."""
+"""The ARNs of topics, subscriptions, applications and endpoints, as callers give them."""
 
 from __future__ import annotations
 
+from ropewayd.mobile.application import application_arn_place, read_endpoint_arn
 from ropewayd.protocols.aws.call import Call
 from ropewayd.vocabulary.errors import AccessDenied, InvalidParameterValue, NotFound
 from ropewayd.vocabulary.names import Scope, read_subscription_arn, read_topic_arn
@@ -47,6 +48,28 @@ def subscription_arn(call: Call, arn: str) -> str:
     if topic is None:
         raise InvalidParameterValue("It is no subscription's ARN.", "SubscriptionArn")
     _own(call, topic[0], arn)
+    return arn
+
+
+def application_arn(call: Call, arn: str) -> str:
+    """A platform application's ARN, if it can be one. Raises as `topic_name` does."""
+    return _here(call, arn, "PlatformApplicationArn", application_arn_place(arn))
+
+
+def endpoint_arn(call: Call, arn: str) -> str:
+    """An endpoint's ARN, if it can be one. Raises as `topic_name` does."""
+    place = read_endpoint_arn(arn)
+    return _here(call, arn, "EndpointArn", None if place is None else place[0])
+
+
+def _here(call: Call, arn: str, parameter: str, scope: Scope | None) -> str:
+    """The ARN, if its scope is the caller's."""
+    _check(arn, parameter)
+    if scope is None:
+        raise InvalidParameterValue(f"It is not valid. Reason: {arn[:300]} is no such ARN", parameter)
+    _own(call, scope, arn)
+    if scope.region != call.caller.region:
+        raise InvalidParameterValue(f"It is in the region {scope.region}.", parameter)
     return arn
 
 

@@ -7,32 +7,11 @@ A parameter at fault is told in AWS's manner, `Invalid parameter: NAME Reason: .
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Final
 
 from ropewayd.protocols.aws.call import Call, Operation
 from ropewayd.protocols.aws.errors import Fault, fault_of
 from ropewayd.vocabulary.errors import RopewayError
-
-_PUSH: Final = "it does not deliver to mobile devices"
-LATER: Final[Mapping[str, str]] = {
-    **dict.fromkeys(
-        (
-            "CreatePlatformApplication",
-            "CreatePlatformEndpoint",
-            "DeleteEndpoint",
-            "DeletePlatformApplication",
-            "GetEndpointAttributes",
-            "GetPlatformApplicationAttributes",
-            "ListEndpointsByPlatformApplication",
-            "ListPlatformApplications",
-            "SetEndpointAttributes",
-            "SetPlatformApplicationAttributes",
-        ),
-        _PUSH,
-    ),
-}
-"""Operations that are not served, and why."""
 
 INVALID: Final = Fault("InvalidParameterException", "InvalidParameter")
 FAULTS: Final[dict[str, Fault]] = {
@@ -94,7 +73,17 @@ _NAMES: Final = {
     "after": "NextToken",
     "password": "OneTimePassword",
     "language": "LanguageCode",
+    "platform": "Platform",
+    "name": "Name",
+    "user_data": "CustomUserData",
+    "token": "Token",
 }
+_MISSING: Final = {
+    "topic": "Topic",
+    "application": "PlatformApplication",
+    "endpoint": "Endpoint",
+}
+"""What is not there, by the field that names it."""
 _TEXTS: Final = {
     "endpoint": "SQS endpoint ARN",
     "topic": "Topic Name",
@@ -121,7 +110,7 @@ def told(error: RopewayError, call: Call, operation: Operation | None) -> tuple[
             return NO_RESOURCE, error.message
         if operation is not None and operation.about_tags:
             return NO_RESOURCE, "Resource does not exist"
-        return FAULTS[code], "Topic does not exist" if field == "topic" else "Subscription does not exist"
+        return FAULTS[code], f"{_MISSING.get(field, 'Subscription')} does not exist"
     if code == "OptedOut" and call.operation == "Publish":  # whose model has no OptedOutException
         return INVALID, "Invalid parameter: Cannot publish to opted out phone number"
     if code == "UnsupportedOperation" and field == "archive_days":
