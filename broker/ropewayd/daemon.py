@@ -28,6 +28,7 @@ from ropewayd.deliveries.dispatcher import Dispatcher
 from ropewayd.deliveries.settings import DispatchLimits
 from ropewayd.deliveries.signing import Signer
 from ropewayd.deliveries.web_hook import WebHook
+from ropewayd.devices import Devices
 from ropewayd.ending import Ending, exit_for, frames
 from ropewayd.exits import CLEAN, IO, SOFTWARE, Exit, Misconfigured
 from ropewayd.kernel.kernel import Kernel, Report
@@ -45,7 +46,7 @@ from ropewayd.protocols.binary.server import BinaryServer
 from ropewayd.protocols.binary.settings import BinaryLimits
 from ropewayd.queues.service import Queues
 from ropewayd.queues.settings import QueueLimits
-from ropewayd.senders import make_senders, make_web
+from ropewayd.senders import make_application, make_senders, make_web
 from ropewayd.settings import Settings
 from ropewayd.sources import Configuration
 from ropewayd.store.protocol import StoreError
@@ -130,6 +131,7 @@ class Daemon:
         self._senders = make_senders(configuration, environ.get("CREDENTIALS_DIRECTORY"), self._phones)
         hook = WebHook(make_web(configuration, not self._keys), self._signer, self._address)
         self._senders |= {"http": hook, "https": hook}
+        self._make_application = functools.partial(make_application, configuration)
         self._dispatcher: Dispatcher | None = None
         self._abandoned: Abandoned | None = None
         self._store = make_store(self._settings)
@@ -169,6 +171,8 @@ class Daemon:
                 await self._listen(server, http)
                 topics.publishing.address = self._address()
                 limits_of_deliveries = dispatch_limits(self._settings)
+                devices = Devices(mobile, kernel)
+                self._senders["application"] = self._make_application(devices.find, devices.disable)
                 self._dispatcher = Dispatcher(
                     kernel, topics, self._senders, limits_of_deliveries, self._address(), texting
                 )
@@ -447,6 +451,7 @@ def dispatch_limits(settings: Settings) -> DispatchLimits:
             "email": settings.email.timeout + GRACE,
             "email-json": settings.email.timeout + GRACE,
             "sms": settings.sms.timeout + GRACE,
+            "application": settings.push.timeout + GRACE,
             "firehose": settings.firehose.timeout + GRACE,
             "lambda": MAX_FUNCTION + GRACE,  # the file of functions may give each a time of its own
         },

@@ -83,7 +83,7 @@ def _firehose(configuration: Configuration, credentials_directory: str | None) -
 
 
 def make_application(
-    configuration: Configuration, find: Callable[[str], Device | None], disable: Callable[[str], None]
+    configuration: Configuration, find: Callable[[str], Device | None], disable: Callable[[Device], None]
 ) -> Application:
     """What delivers the protocol application. `find` tells of an endpoint by its ARN, `disable` is told of
     one whose token is good for nothing any more."""

@@ -143,6 +143,17 @@ class SetEndpointAttributes(Action):
     attributes: Attributes
 
 
+class DisableEndpoint(Action):
+    """The daemon's own: the platform says that this token of the endpoint is good for nothing any more. One
+    that has another token since is left alone."""
+
+    code: ClassVar[int] = -130
+    answer: ClassVar[str] = "An empty map."
+
+    endpoint: EndpointArn
+    token: str
+
+
 class ListEndpointsByPlatformApplication(Action):
     """List the endpoints of an application, in pages."""
 

@@ -42,6 +42,7 @@ class Administration:
             a.DeleteEndpoint: self.delete_endpoint,
             a.GetEndpointAttributes: self.endpoint_attributes,
             a.SetEndpointAttributes: self.set_endpoint,
+            a.DisableEndpoint: self.disable,
             a.ListEndpointsByPlatformApplication: self.list_endpoints,
         }
 
@@ -156,6 +157,14 @@ class Administration:
         if said == (endpoint.token, endpoint.user_data, endpoint.enabled):
             return Decision({})
         return Decision({}, (e.EndpointSet(application.number, endpoint.id, *said),))
+
+    def disable(self, action: a.DisableEndpoint, now: int) -> Outcome:
+        found = self._registry.endpoint(action.endpoint)
+        if isinstance(found, RopewayError) or found[1].token != action.token or not found[1].enabled:
+            return Decision({})
+        application, endpoint = found
+        event = e.EndpointSet(application.number, endpoint.id, endpoint.token, endpoint.user_data, False)
+        return Decision({}, (event,))
 
     def list_endpoints(self, action: a.ListEndpointsByPlatformApplication, now: int) -> Outcome:
         application = self._registry.application(action.application)

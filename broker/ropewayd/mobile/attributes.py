@@ -11,9 +11,9 @@ from .actions import MAX_TOKEN, MAX_USER_DATA
 
 PLATFORMS: Final = frozenset(("ADM", "APNS", "APNS_SANDBOX", "GCM", "WNS"))
 """Those that there is a sender for. AWS knows more (BAIDU, MPNS, Apple's for VoIP and macOS)."""
-_CREDENTIAL: Final = "PlatformCredential"
-_PRINCIPAL: Final = "PlatformPrincipal"
-SECRETS: Final = frozenset((_CREDENTIAL, _PRINCIPAL))
+CREDENTIAL: Final = "PlatformCredential"
+PRINCIPAL: Final = "PlatformPrincipal"
+SECRETS: Final = frozenset((CREDENTIAL, PRINCIPAL))
 """Never told, nor written to the log."""
 _TOLD: Final = frozenset(
     (
@@ -48,7 +48,7 @@ def read_application(
         if name == "SuccessFeedbackSampleRate" and value and not _percentage(value):
             return _wrong(f"{name} must be an integer from 0 to 100")
     found = {name: value for name, value in {**before, **given}.items() if value}
-    needed = (_CREDENTIAL,) if platform == "GCM" else (_CREDENTIAL, _PRINCIPAL)
+    needed = (CREDENTIAL,) if platform == "GCM" else (CREDENTIAL, PRINCIPAL)
     for name in needed:
         if name not in found:
             return _wrong(f"{platform} needs {name}, and it is absent or empty")

@@ -22,7 +22,7 @@ from ropewayd.vocabulary.names import show_message_id
 
 from .actions import PublishEntry
 from .filter_policy import FilterPolicy, Seen
-from .subscriber import PUSHED
+from .subscriber import PLATFORMS, PUSHED
 
 CONFIRMATION: Final = "SubscriptionConfirmation"
 """The type of a message that asks its subscriber to confirm."""
@@ -87,10 +87,10 @@ class Notification:
             return Content(self.body, self.attributes, system)
         return Content(self._envelope(self.body, arn, address, self.at or now), None, system)
 
-    def waiting(self, arn: str, protocol: str, now: int) -> Content:
-        """What waits in a hidden queue for its delivery by a protocol: the envelope, with the message for
-        that protocol."""
-        message = self.bodies.get(protocol, self.bodies["default"])
+    def waiting(self, arn: str, called: str, now: int) -> Content:
+        """What waits in a hidden queue for its delivery: the envelope, with the message for those
+        that the structure calls so, a protocol or a platform."""
+        message = self.bodies.get(called, self.bodies["default"])
         return Content(self._envelope(message, arn, "", self.at or now), None, None)
 
     def _envelope(self, message: str | bytes, arn: str, address: str, now: int) -> str | list[str]:
@@ -130,7 +130,7 @@ def bodies_of(entry: PublishEntry, field: str) -> Mapping[str, str | bytes] | Ro
         return _wrong("JSON message body failed to parse", field)
     if type(said.get("default")) is not str:
         return _wrong("No default entry in JSON message body", field)
-    chosen = {name: said[name] for name in ("default", "sqs", *PUSHED) if name in said}
+    chosen = {name: said[name] for name in ("default", "sqs", *PUSHED, *PLATFORMS) if name in said}
     if any(type(each) is not str or not each or not _has_utf8(each) for each in chosen.values()):
         return _wrong("JSON message body failed to parse", field)
     return chosen

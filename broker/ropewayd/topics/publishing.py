@@ -35,6 +35,7 @@ from .notification import Notification, bodies_of, content_id
 from .records import sequence_number
 from .registry import Registry, missing
 from .screening import Screen
+from .subscriber import form_of
 from .topic import Meter, Subscription, Topic
 
 DEFAULT_SIZE: Final = 262_144
@@ -165,7 +166,10 @@ class Publishing:
                     continue
             if subscription.number:
                 # What becomes of it is counted when it is delivered (see deliveries/).
-                fan.add(subscription.queue, copies.pushed(wanted, subscription.protocol))
+                fan.add(
+                    subscription.queue,
+                    copies.pushed(wanted, form_of(subscription.protocol, subscription.endpoint)),
+                )
                 subscription.meter.filtered += len(notes) - len(wanted)
                 continue
             lettered, failed = self._copy(fan, copies, subscription, wanted)
@@ -236,12 +240,12 @@ class _Copies:
             ]
         return form if len(wanted) == len(form) else [form[n] for n in wanted]
 
-    def pushed(self, wanted: list[int], protocol: str) -> list[int]:
-        """These messages as they wait for their delivery by such a protocol."""
-        form = self._pushed.get(protocol)
+    def pushed(self, wanted: list[int], called: str) -> list[int]:
+        """These messages as they wait for their delivery to those that their structure calls so."""
+        form = self._pushed.get(called)
         if form is None:
-            form = self._pushed[protocol] = [
-                self._fan.put(note.waiting(self._topic.arn, protocol, self._now)) for note in self._notes
+            form = self._pushed[called] = [
+                self._fan.put(note.waiting(self._topic.arn, called, self._now)) for note in self._notes
             ]
         return form if len(wanted) == len(form) else [form[n] for n in wanted]
 

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 from ropewayd.vocabulary.errors import InvalidParameterValue
 from ropewayd.vocabulary.names import PHONE_NUMBER
 
-PUSHED: Final = frozenset(("http", "https", "email", "email-json", "sms", "lambda", "firehose"))
+PUSHED: Final = frozenset(
+    ("http", "https", "email", "email-json", "sms", "lambda", "firehose", "application")
+)
 """Protocols that the daemon delivers by itself."""
-LATER: Final = frozenset(("application",))
-"""Protocols of AWS that are not delivered yet."""
 ASKED: Final = frozenset(("http", "https", "email", "email-json"))
 """Whose subscribers must confirm: anybody could name them."""
 
@@ -25,7 +25,13 @@ _FUNCTION: Final = re.compile(
 _STREAM: Final = re.compile(
     r"arn:aws:firehose:[a-z0-9-]{1,32}:[0-9]{12}:deliverystream/[A-Za-z0-9_.-]{1,64}\Z"
 )
+_DEVICE: Final = re.compile(
+    r"arn:aws:sns:[a-z0-9-]{1,32}:[0-9]{12}:endpoint/([A-Z0-9_]{1,32})/[A-Za-z0-9_.-]{1,256}/[0-9a-f-]{36}\Z"
+)
+PLATFORMS: Final = frozenset(("ADM", "APNS", "APNS_SANDBOX", "GCM", "WNS"))
+"""Whose devices a message with a structure can have a text of its own for."""
 _SHAPES: Final = {
+    "application": (_DEVICE, "an endpoint's ARN, arn:aws:sns:REGION:ACCOUNT:endpoint/PLATFORM/NAME/ID"),
     "email": (_MAILBOX, "an address as name@example.org"),
     "email-json": (_MAILBOX, "an address as name@example.org"),
     "sms": (_NUMBER, "a phone number as +4930123456"),
@@ -49,6 +55,12 @@ def endpoint_problem(protocol: str, endpoint: str) -> InvalidParameterValue | No
     return InvalidParameterValue(
         f"The endpoint must match the protocol: that of {protocol} is {said}.", "endpoint"
     )
+
+
+def form_of(protocol: str, endpoint: str) -> str:
+    """What a message's structure calls the text for this subscriber: its protocol, or a device's platform."""
+    device = _DEVICE.match(endpoint) if protocol == "application" else None
+    return protocol if device is None else device[1]
 
 
 def without_password(endpoint: str) -> str:

@@ -36,7 +36,7 @@ from .notification import CONFIRMATION, shown_time
 from .records import RUNNING
 from .registry import Registry, missing
 from .replaying import started
-from .subscriber import ASKED, LATER, PUSHED, endpoint_problem
+from .subscriber import ASKED, PUSHED, endpoint_problem
 from .topic import Subscription, Topic
 
 CONFIRM_WITHIN = 172_800_000
@@ -180,11 +180,15 @@ class Subscribing:
                     f"A FIFO topic delivers to queues alone, not by the protocol {action.protocol}.",
                     "protocol",
                 )
-            return endpoint_problem(action.protocol, action.endpoint) or action.endpoint
-        if action.protocol in LATER:
-            return UnsupportedOperation(
-                f"The protocol {action.protocol} is not delivered by this version of Ropeway.", "protocol"
-            )
+            problem = endpoint_problem(action.protocol, action.endpoint)
+            if problem is not None:
+                return problem
+            if action.protocol == "application" and action.endpoint.split(":")[4] != topic.scope.account:
+                return InvalidParameterValue(
+                    "It cannot be subscribed. Reason: the endpoint is another account's than the topic",
+                    "endpoint",
+                )
+            return action.endpoint
         if action.protocol != "sqs":
             return InvalidParameterValue(
                 f"There is no protocol {action.protocol}; queues have sqs, all others "

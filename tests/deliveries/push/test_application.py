@@ -46,10 +46,10 @@ def found(token: str = "t", platform: str = "ADM", enabled: bool = True) -> Call
 async def test_what_becomes_of_it(
     find: Callable[[str], Device | None], endpoint: str, outcome: str, disabled: list[str]
 ) -> None:
-    told: list[str] = []
+    told: list[Device] = []
     echo = Echo()
     sender = Sender({"ADM": echo, "OTHER": echo}, find, told.append)
     assert (await sender.send(delivery("application", endpoint))).outcome == outcome
-    assert told == disabled
+    assert [each.arn for each in told] == disabled
     await sender.close()
     assert echo.closed == 1

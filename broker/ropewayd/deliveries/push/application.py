@@ -16,13 +16,13 @@ from .device import Device, Platform
 
 class Application:
     """Sends by the platforms that it is given. `find` tells of an endpoint, by its ARN; None if it is not
-    there. `disable` is told of one whose token is good for nothing any more."""
+    there. `disable` is told of one whose token is good for nothing any more, as it was found."""
 
     def __init__(
         self,
         platforms: Mapping[str, Platform],
         find: Callable[[str], Device | None],
-        disable: Callable[[str], None],
+        disable: Callable[[Device], None],
     ) -> None:
         self._platforms = platforms
         self._find = find
@@ -41,7 +41,7 @@ class Application:
             return attempt.ends(REFUSED, None, f"nothing is sent by {device.application.platform}")
         outcome = await platform.push(attempt, device, delivery)
         if outcome.gone:
-            self._disable(device.arn)
+            self._disable(device)
         return outcome.answer
 
     async def close(self) -> None:
