@@ -259,7 +259,7 @@ class Connection(asyncio.Protocol):
             self._server.turns.take(self._gateway.serve_by_turns(exchange, body))
         else:
             request.body = b"".join(body)
-            self._gateway.serve(exchange)
+            self._server.serve(exchange)
 
     def _begin(self, message: Any) -> Exchange:
         self._line.popleft()

@@ -106,6 +106,10 @@ class Gateway:
         except Exception as error:  # noqa: BLE001  # Rule 2: the caller gets an answer, and the log the reason
             exchange.deliver(self._failed(exchange, error))
 
+    def flush(self) -> None:
+        """What was served until now need not be gathered with what follows."""
+        self._calls.flush()
+
     def serve_by_turns(self, exchange: Exchange, body: list[bytes]) -> Iterator[None]:
         """The same for a request with a body that is large, or packed, and came in pieces: in steps (see
         turns.py)."""

@@ -1,7 +1,8 @@
 """Calls of many connections that come in one turn of the loop and want the same of the same queue become one.
 
 Whoever speaks HTTP has one call outstanding on a connection, so that single sends come from many at once. As
-one call they cost one decision and one event. Nothing waits for it: what a turn of the loop brought is there.
+one call they cost one decision and one event. Nothing waits for it: what a turn of the loop brought is there,
+and whoever serves it a portion at a time says after each that it is to be handed on.
 
 Rule 1  Only actions whose entries have nothing to do with each other are gathered (Action.merges), and none
         of a FIFO queue. They are of different connections, so there is no order among them to be kept.
@@ -56,14 +57,15 @@ class Gathering:
             group = None
         if group is None:
             if not groups:
-                self._loop.call_soon(self._flush)
+                self._loop.call_soon(self.flush)
             group = groups[key] = _Group(action)
         else:
             group.entries += entries
         group.parts.append((reply, len(entries)))
         group.size += size
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Hand on what was gathered."""
         groups, self._groups = self._groups, {}
         for group in groups.values():
             self._hand_on(group)
