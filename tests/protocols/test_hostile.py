@@ -472,12 +472,13 @@ def test_memory_is_flat_under_frames_of_sixteen_mebibytes(
     with Daemon(tmp_path) as daemon, unharmed(daemon):
         with Peer(daemon.addresses[0]) as peer:
             seen = []
-            for asked in range(2, 22):
+            for asked in range(2, 62):
                 peer.send(make(asked))
                 assert peer.take()[0] == asked
                 seen.append(resident(daemon))
-        # A frame may still be held at a time of looking; more than one never.
-        assert min(seen[-5:]) - max(seen[:5]) < 8 * MIB
+        # The allocator keeps the room of one frame for the next from some frame on. Half a MiB that stays of
+        # each frame is more than that.
+        assert max(seen) - min(seen) < 24 * MIB
         assert peak(daemon) < 200 * MIB
 
 
