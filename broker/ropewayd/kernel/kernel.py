@@ -223,6 +223,11 @@ class Kernel:
             self._run(*self._slowed.popleft())
 
     @property
+    def committing(self) -> bool:
+        """Whether something happened that is not on disk yet."""
+        return bool(self._open.count or self._closed)
+
+    @property
     def gated(self) -> bool:
         """Whether some actions may not happen as often as one likes."""
         return bool(self._gates)

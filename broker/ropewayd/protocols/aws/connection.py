@@ -199,7 +199,7 @@ class Connection(asyncio.Protocol):
             if self._body is None and stream.is_eof():
                 body = stream.read_nowait()
                 if len(body) <= self._limits.max_body:
-                    self._take(message, [body])
+                    self._take(message, body)
                 else:
                     self._refuse(too_large(self._limits.max_body))
                 return True
@@ -236,7 +236,7 @@ class Connection(asyncio.Protocol):
         except RopewayError as error:
             self._refuse(error)
             return False
-        self._take(message, self._body.pieces)
+        self._take(message, self._body.whole())
         return True
 
     def _read_by_turns(self) -> None:
@@ -252,13 +252,13 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
         yield
 
-    def _take(self, message: Any, body: list[bytes]) -> None:
+    def _take(self, message: Any, body: bytes) -> None:
         exchange = self._begin(message)
         request = exchange.request
-        if sum(map(len, body)) > PIECE or "content-encoding" in request.fields:
-            self._server.turns.take(self._gateway.serve_by_turns(exchange, body))
+        request.body = body
+        if len(body) > PIECE or "content-encoding" in request.fields:
+            self._server.turns.take(self._gateway.serve_by_turns(exchange))
         else:
-            request.body = b"".join(body)
             self._server.serve(exchange)
 
     def _begin(self, message: Any) -> Exchange:

@@ -110,21 +110,24 @@ class Gateway:
         """What was served until now need not be gathered with what follows."""
         self._calls.flush()
 
-    def serve_by_turns(self, exchange: Exchange, body: list[bytes]) -> Iterator[None]:
-        """The same for a request with a body that is large, or packed, and came in pieces: in steps (see
-        turns.py)."""
+    @property
+    def busy(self) -> bool:
+        """Whether what was served waits for the disk."""
+        return self._kernel.committing
+
+    def serve_by_turns(self, exchange: Exchange) -> Iterator[None]:
+        """The same for a request with a body that is large, or packed: in steps (see turns.py)."""
         request, call, limits = exchange.request, exchange.call, self._limits
         try:
             if request.method != "POST" and self._show(exchange):
                 return
-            request.body = b"".join(body)
-            yield
             asked = self._approach(request, call)
             plain = yield from bodies.unpack(request.body, request.get("content-encoding"), limits.max_body)
             call.size = len(plain) + len(request.target)
             yield
             if "x-amz-target" in request.fields:
                 yield from bodies.check_strings(plain, limits.max_parameters)
+                yield
                 operation = self._from_json(request.get("x-amz-target"), plain, call)
             else:
                 if request.method == "POST":

@@ -25,7 +25,7 @@ class HttpServer(Listening[Connection]):
         super().__init__(limits.max_connections, limits.header_timeout)
         self.gateway = gateway
         self.limits = limits
-        self.turns = Turns(self.loop)
+        self.turns = Turns(self.loop, lambda: bool(self._line) or gateway.busy)
         """Those of large requests."""
         self._line: deque[Exchange] = deque()
 
