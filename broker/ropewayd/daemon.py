@@ -25,8 +25,10 @@ import uvloop
 from ropewayd import __version__, descriptors, heap, logs
 from ropewayd.abandoned import Abandoned
 from ropewayd.deliveries.dispatcher import Dispatcher
-from ropewayd.deliveries.settings import DispatchLimits
+from ropewayd.deliveries.service import Deliveries
+from ropewayd.deliveries.settings import DispatchLimits, LogLimits
 from ropewayd.deliveries.signing import Signer
+from ropewayd.deliveries.status_log import StatusLog
 from ropewayd.deliveries.web_hook import WebHook
 from ropewayd.devices import Devices
 from ropewayd.ending import Ending, exit_for, frames
@@ -149,7 +151,9 @@ class Daemon:
         topics = Topics(wheel, queues.fanning, topic_limits(self._settings))
         texting = Texting(queues.fanning, self._phones)
         mobile = Mobile(mobile_limits(self._settings))
-        services: list[Service] = [queues, topics, texting, mobile, upkeep]
+        status_log = StatusLog(clock, log_limits(self._settings))
+        deliveries = Deliveries(topics, status_log)
+        services: list[Service] = [queues, topics, texting, mobile, deliveries, upkeep]
         kernel = Kernel(self._store, clock, services, wheel, limits, owner, queues.gates())
         server = BinaryServer(
             kernel,
@@ -170,11 +174,15 @@ class Daemon:
                 self._say_start(report)
                 await self._listen(server, http)
                 topics.publishing.address = self._address()
+                topics.publishing.not_taken = status_log.not_taken
+                # An entry can come from within a decision: who waits for it is served after that.
+                deliveries.follow(lambda news: loop.call_soon(kernel.feed, news))
                 limits_of_deliveries = dispatch_limits(self._settings)
                 devices = Devices(mobile, kernel)
                 self._senders["application"] = self._make_application(devices.find, devices.disable)
                 self._dispatcher = Dispatcher(
-                    kernel, topics, self._senders, limits_of_deliveries, self._address(), texting
+                    *(kernel, topics, self._senders, limits_of_deliveries, self._address(), texting),
+                    status_log,
                 )
                 self._dispatcher.start()
                 self._abandoned = Abandoned(kernel, queues, topics, self._settings.topics.listener_timeout)
@@ -457,6 +465,14 @@ def dispatch_limits(settings: Settings) -> DispatchLimits:
         },
         deliveries=topics.deliveries,
         share=topics.subscriber_deliveries,
+    )
+
+
+def log_limits(settings: Settings) -> LogLimits:
+    """The part of the delivery status log."""
+    topics = settings.topics
+    return LogLimits(
+        entries=topics.delivery_log, bytes=topics.delivery_log_bytes, excerpt=topics.delivery_log_excerpt
     )
 
 

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta
 
+from ropewayd.deliveries.answering import EXCERPT
 from ropewayd.outgoing import MIB, Email, Firehose, Functions, Push, Sms, Subscribers
 from ropewayd.vocabulary.names import ACCOUNT, REGION
 
@@ -472,6 +473,26 @@ class Topics(msgspec.Struct, frozen=True, kw_only=True):
             "more is deleted. Listeners that live say so every 20 seconds.",
         ),
     ] = 300
+    delivery_log: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=100_000,
+            description="Attempts to deliver that are remembered of each topic, in memory: so many failures, "
+            "and as many successes; 0: none.",
+        ),
+    ] = 1_000
+    delivery_log_bytes: Annotated[
+        int,
+        Meta(
+            ge=MIB,
+            le=64 * 1024 * MIB,
+            description="What they may measure of all topics; beyond it the oldest go of the quietest topic.",
+        ),
+    ] = 16 * MIB
+    delivery_log_excerpt: Annotated[
+        int, Meta(ge=0, le=EXCERPT, description="Characters of a subscriber's answer that are remembered.")
+    ] = 256
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

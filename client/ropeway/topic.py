@@ -3,15 +3,20 @@ state."""
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
+from ropeway.delivery_attempt import DeliveryAttempt, read_attempts
 from ropeway.errors import ProtocolError, RopewayError
 from ropeway.listener import Listener
 from ropeway.message import Attributes, Body, MessageId, typed
 from ropeway.queue import Queue, all_or_raise, read_message_id
+from ropeway.stream import POLL_WAIT, RETRY, passes
+from ropeway.units import milliseconds
 from ropeway.wire import Action, pack, read_error
 
 if TYPE_CHECKING:
@@ -60,7 +65,8 @@ class TopicSettings(TypedDict, total=False):
     """For how many days what is published is kept, to be replayed: 1 to 365; None: not at all. FIFO topics
     alone, unless the daemon's settings say otherwise."""
     feedback: Mapping[str, str]
-    """AWS's delivery status attributes by name; kept and told."""
+    """AWS's delivery status attributes by name; those not named stay, and an empty text takes one away. A
+    success sample rate, "0" to "100", says of how many successes `Topic.deliveries` tells; without it all."""
     data_protection_policy: str | None
     """Standard topics: the data protection policy, a JSON object of up to 30,720 bytes; empty removes it.
     It is kept, not enforced."""
@@ -246,6 +252,51 @@ class Topic:
         there is nothing to settle. The message itself, or without `raw` the envelope.
         """
         return Listener(self, filter, filter_by, raw=raw)
+
+    async def deliveries(
+        self, *, failed: bool = False, follow: bool = False, last: int | None = None
+    ) -> AsyncIterator[DeliveryAttempt]:
+        """The latest attempts to deliver what was published to it, oldest first, as far as the daemon
+        remembers them: those since it started, up to a limit, and of the successes as many as `feedback`
+        says. With `failed` those that did not deliver; of all these, the `last` so many.
+
+        With `follow` it goes on with what is attempted from then on. It outlives lost connections and a
+        restart of the daemon.
+        """
+        held: deque[DeliveryAttempt] = deque(maxlen=last)
+        after, more = 0, True
+        while more:
+            found, following = await self.page_deliveries(after, failed=failed)
+            held.extend(found)
+            after, more = found[-1].number if found else after, following is not None
+        for each in held:
+            yield each
+        failures = 0
+        while follow:
+            try:
+                found, _ = await self.page_deliveries(after, failed=failed, wait=POLL_WAIT)
+                failures = 0
+            except RopewayError as error:
+                if not passes(error):
+                    raise
+                failures += 1
+                await asyncio.sleep(RETRY.delay(failures))
+                continue
+            for each in found:
+                after = each.number
+                yield each
+
+    async def page_deliveries(
+        self, after: int = 0, limit: int | None = None, *, failed: bool = False, wait: float = 0.0
+    ) -> tuple[list[DeliveryAttempt], int | None]:
+        """Up to `limit` (1 to 1,000) attempts with numbers above `after`, and the number to go on after, if
+        there are more. If there is none, one is waited for, up to `wait` (20) seconds."""
+        params: dict[str, object] = {"topic": self.name, "after": after, "failed": failed}
+        params["wait"] = milliseconds(wait, "wait")
+        if limit is not None:
+            params["limit"] = limit
+        link = self.broker.link
+        return read_attempts(await link.call(Action.ListDeliveries, params, wait + link.timeout))
 
     async def subscriptions(self) -> AsyncIterator[Subscription]:
         """All of its subscriptions, fetched in pages as needed."""

@@ -83,6 +83,7 @@ class Action(enum.IntEnum):
     DeleteSandboxPhoneNumber = 117
     ListSandboxPhoneNumbers = 118
     PublishText = 119
+    ListDeliveries = 135
 
 
 REPEATABLE = frozenset(Action) - {

@@ -11,7 +11,7 @@ from typing import Final
 
 from .delivery import Answer
 
-EXCERPT: Final = 256
+EXCERPT: Final = 1024
 """Characters of a peer's answer that are kept."""
 
 

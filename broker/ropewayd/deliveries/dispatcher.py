@@ -26,6 +26,7 @@ from ropewayd.texting.actions import OptOutPhoneNumber
 from ropewayd.texting.service import Texting
 from ropewayd.topics import delivery_policy
 from ropewayd.topics.delivery_policy import DeliveryPolicy, Retries
+from ropewayd.topics.feedback import success_rate
 from ropewayd.topics.service import Topics
 from ropewayd.topics.topic import Meter, Subscription, Topic
 from ropewayd.vocabulary.action import Action
@@ -35,7 +36,7 @@ from ropewayd.vocabulary.names import Scope
 from .delivery import DELIVERED, REFUSED, RETRY, Answer, Delivery, Sender
 from .envelope import envelope, raw_attributes, raw_body
 from .settings import DispatchLimits
-from .status_log import log, tell
+from .status_log import DEAD_LETTERED, FAILED, StatusLog, log, tell
 from .text_message import to_a_number
 
 POLL: Final = 43_200_000
@@ -86,8 +87,10 @@ class Dispatcher:
         limits: DispatchLimits,
         address: str = "",
         texting: Texting | None = None,
+        status_log: StatusLog | None = None,
     ) -> None:
         self._texting = texting
+        self._status_log = status_log
         self._kernel = kernel
         self._topics = topics
         self._senders = senders
@@ -174,7 +177,7 @@ class Dispatcher:
     async def _deliver(self, lane: Lane, message: Any, by: float) -> None:
         """One message, once. It is another's when its visibility timeout is over."""
         try:
-            subscription, policy = None, None
+            topic, subscription, policy = None, None, None
             if lane.scope is not None:
                 delivery = to_a_number(lane.scope, message)
             else:
@@ -194,7 +197,10 @@ class Dispatcher:
                 account, region = delivery.scope
                 await self._ask(OptOutPhoneNumber(number=delivery.endpoint, account=account, region=region))
             retries = _retries(delivery.protocol, policy)
-            await self._settle(lane, retries, subscription, message[1], delivery, answer)
+            outcome = await self._settle(lane, retries, subscription, message[1], delivery, answer)
+            if topic is not None and self._status_log is not None:
+                rate = self._success_rate(topic, delivery.protocol)
+                self._status_log.attempted(topic, delivery, answer, outcome, rate)
         except asyncio.CancelledError:
             # The daemon stops: the next one need not wait until this message comes back by itself.
             self._release(lane, message[1])
@@ -202,6 +208,12 @@ class Dispatcher:
         finally:
             lane.out -= 1
             self._poll(lane)
+
+    def _success_rate(self, topic: Topic, protocol: str) -> int:
+        """Of how many successes the status log has an entry, in percent."""
+        if protocol == "sms" and self._texting is not None:
+            return self._texting.success_rate(topic.scope)
+        return success_rate(topic.attributes.feedback, protocol)
 
     async def _attempt(self, lane: Lane, delivery: Delivery) -> Answer:
         """Send it. A sender that fails by itself is no reason to forget the message, nor to try for ever."""
@@ -275,25 +287,29 @@ class Dispatcher:
         handle: bytes,
         delivery: Delivery,
         answer: Answer,
-    ) -> None:
-        """What becomes of the message now. What is published to a number has no subscription, and so no
+    ) -> str:
+        """What becomes of the message now, in the words of the status log. What is published to a number has no subscription, and so no
         dead-letter queue."""
         meter = Meter() if subscription is None else subscription.meter
         if answer.outcome == DELIVERED:
             meter.delivered += delivery.kind == "Notification"
+            outcome = DELIVERED
         else:
+            outcome = FAILED
             delay = None if answer.outcome == REFUSED else retries.delay(delivery.attempt)
             if delay is not None:
                 await self._ask(_again(lane, handle, max(delay, answer.retry_after_ms or 0)))
-                return
+                return RETRY
             if delivery.kind == "Notification":
                 buried = subscription is not None and await self._bury(subscription, delivery)
                 if buried is None:
                     await self._ask(_again(lane, handle, NO_ROOM))
-                    return
+                    return RETRY
                 meter.dead_lettered += buried
                 meter.failed += not buried
+                outcome = DEAD_LETTERED if buried else FAILED
         await self._ask(q.DeleteMessage(queue=lane.queue, handles=[handle]))
+        return outcome
 
     async def _bury(self, subscription: Subscription, delivery: Delivery) -> bool | None:
         """Send it to the dead-letter queue, raw or in the envelope, as it would have been delivered. False:

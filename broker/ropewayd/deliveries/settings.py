@@ -17,3 +17,14 @@ class DispatchLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Messages that are sent at one time, ..."""
     share: int = 10
     """... and of one subscription."""
+
+
+class LogLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of what was attempted is remembered."""
+
+    entries: int = 1_000
+    """Failures of a topic, and as many successes; 0: nothing is remembered."""
+    bytes: int = 16 << 20
+    """Of all topics together."""
+    excerpt: int = 256
+    """Characters of what a subscriber answered."""

@@ -104,11 +104,13 @@ class Web:
         except TimeoutError:
             raise Unreachable("the server took too long") from None
         except aiohttp.InvalidURL as wrong:
-            raise NotAllowed(f"it is no URL that can be asked: {wrong}") from None
+            raise NotAllowed(f"it is no URL that can be asked: {wrong.description or 'malformed'}") from None
         except (aiohttp.ClientError, OSError, ValueError) as wrong:
             if isinstance(wrong, aiohttp.ClientConnectorError) and isinstance(wrong.os_error, Forbidden):
                 raise NotAllowed(str(wrong.os_error)) from None
-            raise Unreachable(f"{type(wrong).__name__}: {wrong}") from None
+            # What aiohttp says of a broken answer names the URL, and with it what is secret there.
+            said = wrong.message if isinstance(wrong, aiohttp.ClientResponseError) else wrong
+            raise Unreachable(f"{type(wrong).__name__}: {said}") from None
 
     async def close(self) -> None:
         """End the connections."""

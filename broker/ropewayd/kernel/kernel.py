@@ -139,6 +139,17 @@ class Kernel:
             self._fail(error)
             raise
 
+    def feed(self, key: object) -> None:
+        """Something has happened outside the journal that calls wait for by this key."""
+        if self._unavailable is not None or not self._polls:
+            return
+        try:
+            self._hungry.append(key)
+            self._feed_all()
+        except Exception as error:
+            self._fail(error)
+            raise
+
     def abandon(self, reply: Reply) -> None:
         """Whoever waited with this reply is gone. What is only good for an answer (Action.fleeting) is not
         done any more; all else is, and nobody is told."""

@@ -3,13 +3,14 @@ actions (references, clients, gateways) starts here."""
 
 from __future__ import annotations
 
+from ropewayd.deliveries import actions as deliveries
 from ropewayd.queues import actions as queues
 from ropewayd.texting import actions as texting
 from ropewayd.topics import actions as topics
 from ropewayd.upkeep import actions as upkeep
 from ropewayd.vocabulary.action import Action
 
-_FAMILIES = (queues, topics, texting, upkeep)
+_FAMILIES = (queues, topics, texting, deliveries, upkeep)
 
 ACTIONS: dict[int, type[Action]] = {
     kind.code: kind

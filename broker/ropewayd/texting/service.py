@@ -195,6 +195,10 @@ class Texting:
 
     # Looking in
 
+    def success_rate(self, scope: Scope) -> int:
+        """Of how many of an account's messages that arrived the status log has an entry, in percent."""
+        return int(self._phones.attributes(scope).delivery_status_success_sampling_rate or 100)
+
     def lines(self) -> list[tuple[Scope, str]]:
         """Whose hidden queues there are, and what they are called."""
         accounts = self._phones.accounts.values()

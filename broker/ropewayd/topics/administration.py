@@ -60,7 +60,7 @@ class Administration:
         answer = {"topic": called, "arn": scope.topic_arn(name), "created": False}
         topic = registry.by_name.get(called)
         if topic is not None:
-            if any(_plain(topic, attribute) != value for attribute, value in given.items()):
+            if any(_differs(topic, attribute, value) for attribute, value in given.items()):
                 return InvalidParameterValue(
                     "The topic cannot be made so. Reason: Topic already exists with different attributes",
                     "attributes",
@@ -181,6 +181,13 @@ class Administration:
 
 def _policy(topic: Topic) -> str:
     return topic.attributes.policy or default_policy(topic.arn, topic.scope.account)
+
+
+def _differs(topic: Topic, name: str, value: Any) -> bool:
+    """Whether a topic that is there is not as asked for. Of its delivery status attributes those count that
+    are given."""
+    now = _plain(topic, name)
+    return bool(now != value if name != "feedback" else {**now, **value} != now)
 
 
 def _plain(topic: Topic, name: str) -> Any:

@@ -15,7 +15,7 @@ from ropewayd.vocabulary.errors import (
 from ropewayd.vocabulary.fitting import explain
 from ropewayd.vocabulary.names import FIFO_SUFFIX, TOPIC_NAME, Scope, read_queue_arn
 
-from . import delivery_policy
+from . import delivery_policy, feedback
 from .actions import SubscriptionAttributes, TopicAttributes
 from .filter_policy import FilterPolicy
 from .policy import MAX_BYTES, is_object
@@ -50,6 +50,13 @@ def read_topic(given: dict[str, Any], now: TopicAttributes | None) -> dict[str, 
                 f"The attribute {name} is not valid: it is a JSON object of up to {MAX_BYTES} bytes.",
                 f"attributes.{name}",
             )
+    if "feedback" in read:
+        problem = feedback.problem(read["feedback"])
+        if problem is not None:
+            return InvalidAttributeValue(
+                f"The attribute feedback is not valid. Reason: {problem}", "attributes.feedback"
+            )
+        read["feedback"] = feedback.merged({} if now is None else now.feedback, read["feedback"])
     protection = read.get("data_protection_policy")
     if protection is not None:
         said = ""

@@ -10,8 +10,9 @@ Rule 3  A FIFO topic deduplicates before it delivers. What it accepted is rememb
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from ropewayd.kernel.service import Decision, Event, Needs, Outcome
 from ropewayd.queues.fanning import Fan, Fanning
@@ -36,10 +37,25 @@ from .records import sequence_number
 from .registry import Registry, missing
 from .screening import Screen
 from .subscriber import form_of
-from .topic import Meter, Subscription, Topic
+from .topic import Subscription, Topic
+
+NO_QUEUE: Final = "there is no such queue"
+REFUSED: Final = "the queue does not take it: for its size, its attributes, or a limit on what may wait"
 
 DEFAULT_SIZE: Final = 262_144
 """Bytes of one message, where the topic does not say."""
+
+
+_TAKEN: Final[tuple[Sequence[int], Sequence[int]]] = (), ()
+
+
+class NotTaken(Protocol):
+    """Hears of the copy of a message that a subscription's queue did not take, why, and whether it became a
+    dead letter."""
+
+    def __call__(
+        self, topic: Topic, subscription: Subscription, message: str, why: str, lettered: bool
+    ) -> None: ...
 
 
 class Publishing:
@@ -51,6 +67,8 @@ class Publishing:
         self._entropy = entropy
         self.address = ""
         """What UnsubscribeURLs begin with; without it envelopes have none."""
+        self.not_taken: NotTaken | None = None
+        """Told of each copy that a queue did not take."""
 
     def table(self) -> Mapping[type[Action], Callable[[Any, int], Outcome]]:
         return {a.PublishMessage: self.publish, a.PublishTogether: self.publish_together}
@@ -126,7 +144,7 @@ class Publishing:
         fan = self._fanning.begin(now)
         copies = _Copies(fan, topic, wanted, self.address, now)
         everything = list(range(len(wanted)))
-        lettered = failed = 0
+        lettered, failed = _TAKEN
         if subscription.number:
             fan.add(subscription.queue, copies.pushed(everything, subscription.protocol))
         elif wanted:
@@ -136,9 +154,9 @@ class Publishing:
             return fan.needs
         if not subscription.number:
             meter = subscription.meter
-            meter.delivered += len(wanted) - lettered - failed
-            meter.dead_lettered += lettered
-            meter.failed += failed
+            meter.delivered += len(wanted) - len(lettered) - len(failed)
+            if lettered or failed:
+                self._tell(topic, subscription, wanted, lettered, failed)
         event = fan.event()
         return () if event is None else (event,)
 
@@ -148,7 +166,7 @@ class Publishing:
         fan = self._fanning.begin(now)
         copies = _Copies(fan, topic, notes, self.address, now)
         everything = list(range(len(notes)))
-        told: list[tuple[Meter, int, int, int]] = []
+        told: list[tuple[Subscription, int, Sequence[int], Sequence[int]]] = []
         if topic.archive:
             numbers = range(first, first + len(notes)) if topic.attributes.fifo else [0] * len(notes)
             held = [fan.put(kept(note, n, now)) for note, n in zip(notes, numbers, strict=True)]
@@ -162,7 +180,7 @@ class Publishing:
             if policy is not None:
                 wanted = [n for n in everything if notes[n].wanted(policy)]
                 if not wanted:
-                    told.append((subscription.meter, 0, 0, 0))
+                    told.append((subscription, 0, *_TAKEN))
                     continue
             if subscription.number:
                 # What becomes of it is counted when it is delivered (see deliveries/).
@@ -175,13 +193,15 @@ class Publishing:
             lettered, failed = self._copy(fan, copies, subscription, wanted)
             if fan.needs is not None:
                 return fan.needs
-            told.append((subscription.meter, len(wanted), lettered, failed))
+            told.append((subscription, len(wanted), lettered, failed))
         event = fan.event()
-        for meter, wanted_of_it, lettered, failed in told:
+        for subscription, wanted_of_it, lettered, failed in told:
+            meter = subscription.meter
             meter.filtered += len(notes) - wanted_of_it
-            meter.delivered += wanted_of_it - lettered - failed
-            meter.dead_lettered += lettered
-            meter.failed += failed
+            meter.delivered += wanted_of_it
+            if lettered or failed:
+                meter.delivered -= len(lettered) + len(failed)
+                self._tell(topic, subscription, notes, lettered, failed)
         return (event,) if event is not None else ()
 
     def _copy(
@@ -192,20 +212,40 @@ class Publishing:
         wanted: list[int],
         *,
         again: bool = False,
-    ) -> tuple[int, int]:
-        """Deliver to one queue; how many became dead letters, and how many failed."""
+    ) -> tuple[Sequence[int], Sequence[int]]:
+        """Deliver to one queue; which became dead letters, and which failed."""
         raw = subscription.attributes.raw_message_delivery
         own = "" if raw or not copies.address else subscription.own
         picks = copies.of(wanted, raw=raw, fifo=subscription.fifo)
         refused = fan.add(subscription.queue, picks, own, letters=again)
         if not refused or fan.needs is not None:
-            return 0, 0
-        if subscription.letters is None:
-            return 0, len(refused)
+            return _TAKEN
         places = dict(zip(picks, wanted, strict=True))
-        letters = copies.of([places[n] for n in refused], raw=raw, fifo=copies.fifo)
-        failed = len(fan.add(subscription.letters, letters, own, letters=True))
-        return len(refused) - failed, failed
+        lost = [places[n] for n in refused]
+        if subscription.letters is None:
+            return (), lost
+        letters = dict(zip(copies.of(lost, raw=raw, fifo=copies.fifo), lost, strict=True))
+        failed = [letters[n] for n in fan.add(subscription.letters, list(letters), own, letters=True)]
+        return [n for n in lost if n not in failed], failed
+
+    def _tell(
+        self,
+        topic: Topic,
+        subscription: Subscription,
+        notes: Sequence[Notification],
+        lettered: Sequence[int],
+        failed: Sequence[int],
+    ) -> None:
+        """These copies were not taken."""
+        subscription.meter.dead_lettered += len(lettered)
+        subscription.meter.failed += len(failed)
+        if self.not_taken is None:
+            return
+        there = self._fanning.registry.find(subscription.queue) is not None
+        why = REFUSED if there else NO_QUEUE
+        for n in sorted((*lettered, *failed)):
+            message = str(uuid.UUID(bytes=notes[n].id))
+            self.not_taken(topic, subscription, message, why, n not in failed)
 
 
 class _Copies:

@@ -26,7 +26,7 @@ from . import events as e
 from .administration import Administration
 from .publishing import Publishing
 from .records import IDS, TOPICS, Replay
-from .registry import Registry
+from .registry import Registry, missing
 from .replaying import Pace, Replaying
 from .settings import TopicLimits
 from .spilling import Ended, Own, Remembered, Spilling, Subscriber
@@ -306,6 +306,10 @@ class Topics:
         """The subscriptions whose subscribers are no queues."""
         topics = self._registry.by_number.values()
         return [(topic, each) for topic in topics for each in topic.subscriptions.values() if each.number]
+
+    def find(self, called: str) -> Topic | RopewayError:
+        """The topic of this name or ARN."""
+        return self._registry.find(called) or missing(called)
 
     def subscription(self, arn: str) -> tuple[Topic, Subscription] | RopewayError:
         """The topic and the subscription of this ARN."""

@@ -8,17 +8,10 @@ from typing import Any, Final
 
 import msgspec
 
+from ropewayd.topics.feedback import NAMES as FEEDBACK
 from ropewayd.topics.notification import shown_time
 from ropewayd.topics.policy import default_policy
 from ropewayd.vocabulary.errors import InvalidParameterValue
-
-FEEDBACK: Final = frozenset(
-    f"{protocol}{what}"
-    for protocol in ("HTTP", "Firehose", "Lambda", "Application", "SQS")
-    for what in ("SuccessFeedbackRoleArn", "FailureFeedbackRoleArn", "SuccessFeedbackSampleRate")
-)
-"""Delivery status attributes, which are kept and told."""
-
 
 def _truth(name: str) -> Callable[[str], Any]:
     def read(text: str) -> Any:
@@ -144,17 +137,16 @@ DELIVERY: Final = {
 
 
 def read(
-    given: Mapping[str, str], known: Mapping[str, tuple[str, Callable[[str], Any]]], feedback: Any = None
+    given: Mapping[str, str], known: Mapping[str, tuple[str, Callable[[str], Any]]]
 ) -> dict[str, Any]:
-    """Attributes as the actions take them. `feedback`: those that the topic has already. Raises
-    InvalidParameterValue."""
+    """Attributes as the actions take them. Raises InvalidParameterValue."""
     found: dict[str, Any] = {}
     for name, text in given.items():
         if name in known:
             ours, reads = known[name]
             found[ours] = reads(text)
         elif name in FEEDBACK and known is TOPIC:
-            found.setdefault("feedback", dict(feedback or {}))[name] = text
+            found.setdefault("feedback", {})[name] = text
         else:
             raise InvalidParameterValue("AttributeName", "")
     return found

@@ -13,7 +13,7 @@ from ropewayd.vocabulary.errors import InvalidParameterValue
 from ropewayd.vocabulary.names import Scope
 
 from .arn import owned_topic, topic_name
-from .attributes import FEEDBACK, TOPIC, read, show_topic
+from .attributes import TOPIC, read, show_topic
 
 PAGE = 100
 
@@ -108,11 +108,7 @@ class SetTopicAttributes(TopicOperation, kw_only=True):
     attribute_value: str | None = None
 
     def action(self, call: Call) -> Action:
-        value = self.attribute_value or ""
-        if self.attribute_name in FEEDBACK:
-            given: dict[str, Any] = {"feedback": {self.attribute_name: value}}
-        else:
-            given = read({self.attribute_name: value}, TOPIC)
+        given = read({self.attribute_name: self.attribute_value or ""}, TOPIC)
         return convert(a.SetTopicAttributes, {"topic": self.topic(call), "attributes": given})
 
 

@@ -1,0 +1,99 @@
+"""The service that tells of deliveries: it has no state and no events, and looks into the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ropewayd.kernel.service import Decision, Event, Outcome, SliceBuilder, Touch, Wait
+from ropewayd.store.protocol import Key, Record, Slice, Space
+from ropewayd.topics.service import Topics
+from ropewayd.vocabulary.action import Action
+from ropewayd.vocabulary.errors import RopewayError
+
+from . import actions as a
+from .status_log import StatusLog
+
+
+class News(NamedTuple):
+    """What a call waits for that follows a topic's log. Whoever waits for one is served by every entry that
+    feeds it: those who want failures alone have a line of their own."""
+
+    topic: int
+    failed: bool
+
+
+class Deliveries:
+    """See the module. `feed`: what the kernel is to be told of an entry, once it does something else."""
+
+    name = "deliveries"
+    spaces: Sequence[Space] = ()
+
+    def __init__(self, topics: Topics, log: StatusLog) -> None:
+        self._topics = topics
+        self._log = log
+
+    def follow(self, feed: Callable[[News], object]) -> None:
+        """Have those who wait served from now on."""
+
+        def told(topic: int, failed: bool) -> None:
+            feed(News(topic, False))
+            if failed:
+                feed(News(topic, True))
+
+        self._log.told = told
+
+    def deciders(self) -> Mapping[type[Action], Callable[[Any, int], Outcome]]:
+        return {a.ListDeliveries: self._list}
+
+    def _list(self, action: a.ListDeliveries, now: int) -> Outcome:
+        topic = self._topics.find(action.topic)
+        if isinstance(topic, RopewayError):
+            return topic
+        found, more = self._log.page(
+            topic.number, failed=action.failed, after=action.after, limit=action.limit
+        )
+        answer = {"deliveries": msgspec.to_builtins(found), "next": more}
+        if found or not action.wait:
+            return Decision(answer)
+        # What no entry has reached yet would hold up those who wait behind it: no entry serves that.
+        late = action.after > self._log.last
+        return Wait(News(0 if late else topic.number, action.failed), now + action.wait, answer)
+
+    # What else a service is asked, and this one has nothing to say to
+
+    def appliers(self) -> Mapping[type[Event], Callable[[Any, int], Touch]]:
+        return {}
+
+    def feeds(self, event: Event) -> Iterable[object]:
+        return ()
+
+    def due(self, payloads: list[Any], now: int) -> Iterable[Action]:
+        return ()
+
+    def load(self, records: Iterable[Record]) -> None:
+        """It has no records."""
+
+    def named(self, events: Iterable[Event]) -> Iterable[tuple[Space, Key]]:
+        return ()
+
+    def recovered(self, now: int) -> None:
+        """The log is empty, and its numbers go on."""
+        self._log.open()
+
+    def opening(self) -> Iterable[Action]:
+        return ()
+
+    def spill(self, touch: Touch, into: SliceBuilder) -> None:
+        """It has no touches."""
+
+    def weight(self, touch: Touch) -> int:
+        return 0
+
+    def spilled(self, slice: Slice) -> None:
+        """It lets go of nothing."""
+
+    def snapshot(self) -> Any:
+        return None
