@@ -12,6 +12,7 @@ Durations are in seconds, times are aware datetimes. `ropeway.sync` has the same
 
 from ropeway.backoff import Backoff
 from ropeway.broker import Broker, connect
+from ropeway.delivery_attempt import DeliveryAttempt
 from ropeway.errors import (
     AccessDenied,
     BatchError,
@@ -80,6 +81,7 @@ __all__ = [
     "Topic",
     "TopicSettings",
     "Publication",
+    "DeliveryAttempt",
     "Subscription",
     "SubscriptionSettings",
     "Phones",

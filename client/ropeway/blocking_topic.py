@@ -6,13 +6,14 @@ They hold the asynchronous object and the loop that it lives in, and nothing els
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Literal, Self, Unpack
 
 from ropeway import topic as asynchronous
 from ropeway.blocking import Message, Queue, message
+from ropeway.delivery_attempt import DeliveryAttempt
 from ropeway.listener import Listener as AsyncListener
 from ropeway.message import Body, MessageId
 from ropeway.paging import every_now
@@ -93,6 +94,31 @@ class Topic:
             return self.inner.listen(filter=filter, filter_by=filter_by, raw=raw)
 
         return Listener(self.loop, call(self.loop, make))
+
+    def deliveries(
+        self, *, failed: bool = False, follow: bool = False, last: int | None = None
+    ) -> Iterator[DeliveryAttempt]:
+        """As `ropeway.Topic.deliveries`, as an iterator."""
+
+        async def make() -> AsyncIterator[DeliveryAttempt]:
+            return self.inner.deliveries(failed=failed, follow=follow, last=last)
+
+        attempts = call(self.loop, make)
+
+        async def following() -> DeliveryAttempt:
+            return await anext(attempts)
+
+        while True:
+            try:
+                yield call(self.loop, following)
+            except StopAsyncIteration:
+                return
+
+    def page_deliveries(
+        self, after: int = 0, limit: int | None = None, *, failed: bool = False, wait: float = 0.0
+    ) -> tuple[list[DeliveryAttempt], int | None]:
+        """As `ropeway.Topic.page_deliveries`."""
+        return call(self.loop, lambda: self.inner.page_deliveries(after, limit, failed=failed, wait=wait))
 
     def subscriptions(self) -> Iterator[Subscription]:
         """As `ropeway.Topic.subscriptions`, as an iterator."""

@@ -75,3 +75,41 @@ def test_what_is_refused_is_told_with_its_code(cli: Cli) -> None:
     assert "Empty arrays are not allowed" in done.stderr.decode()
     cli.ok("topic", "create", "order.fifo", "--fifo", "--content-based-deduplication")
     cli.ok("topic", "publish", "order.fifo", "x", "--group", "g")
+
+
+def test_deliveries_are_shown_and_followed(cli: Cli) -> None:
+    cli.ok("topic", "create", "log")
+    assert cli.ok("topic", "deliveries", "log") == ""
+    cli.ok("topic", "subscribe", "log", "nowhere")
+    message = cli.ok("topic", "publish", "log", "x").strip()
+    at, *fields = cli.ok("topic", "deliveries", "log", "--failed").rstrip("\n").split("\t")
+    endpoint = "arn:aws:sqs:us-east-1:000000000000:nowhere"
+    assert fields == ["failed", "-", "0", "1", "sqs", endpoint, message, "there is no such queue"]
+    assert at.endswith("Z")
+
+    following = cli.start("topic", "deliveries", "log", "--follow", "--json", "--max", "1")
+    seen = json.loads(line(following))
+    assert (seen["message_id"], seen["outcome"], seen["code"], seen["at"]) == (message, "failed", None, at)
+    later = cli.ok("topic", "publish", "log", "y").strip()
+    assert json.loads(line(following))["message_id"] == later
+    following.terminate()
+    following.wait(PATIENCE)
+    assert len(cli.ok("topic", "deliveries", "log").splitlines()) == 2
+    assert len(cli.ok("topic", "deliveries", "log", "--max", "1").splitlines()) == 1
+    assert cli.run("topic", "deliveries", "none").returncode == 1
+
+
+def test_on_a_terminal_deliveries_are_a_table_with_colours(cli: Cli) -> None:
+    cli.ok("topic", "create", "shown")
+    cli.ok("topic", "subscribe", "shown", "nowhere")
+    cli.ok("topic", "publish", "shown", "x")
+    terminal = cli.terminal("topic", "deliveries", "shown")
+    assert terminal.wait() == 0
+    said = terminal.shown
+    assert "TIME" in said.splitlines()[0]
+    assert "\x1b[31mfailed" in said
+    assert "sqs arn:aws:sqs:us-east-1:000000000000:nowhere" in said
+    plain = cli.terminal("topic", "deliveries", "shown", environ={"NO_COLOR": "1"})
+    assert plain.wait() == 0
+    assert "failed" in plain.shown
+    assert "\x1b[" not in plain.shown

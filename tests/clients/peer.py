@@ -47,6 +47,25 @@ TOPICS: dict[int, Any] = {
     72: {"subscriptions": [{"subscription": "arn:news:1"}], "next": None},
     73: {"endpoint": "arn:jobs", "delivered": 2},
     74: {},
+    135: {
+        "deliveries": [
+            {
+                "number": 9,
+                "at": 1700000000123,
+                "subscription": "arn:news:1",
+                "protocol": "http",
+                "endpoint": "http://127.0.0.1/hook",
+                "message": "5b0f4f3e-0000-4000-8000-00000000000a",
+                "kind": "Notification",
+                "attempt": 1,
+                "outcome": "retry",
+                "code": 500,
+                "duration": 12,
+                "answer": "no",
+            }
+        ],
+        "next": None,
+    },
 }
 """What this peer says of topics, whoever asks."""
 

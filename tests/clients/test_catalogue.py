@@ -104,6 +104,8 @@ async def test_every_parameter_of_every_action_can_be_said(tmp_path: Path) -> No
         await broker.confirm_subscription("00", topic="news", guarded=True)
         assert (await news.attributes())["confirmed"] == 1
         await news.set(display_name="M")
+        [attempt], _ = await news.page_deliveries(1, 10, failed=True, wait=1)
+        assert (attempt.outcome, attempt.code, attempt.duration) == ("retry", 500, 0.012)
         await news.tag({"team": "b"})
         await news.untag(["team"])
         assert await news.tags() == {"team": "a"}

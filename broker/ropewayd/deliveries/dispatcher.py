@@ -288,8 +288,8 @@ class Dispatcher:
         delivery: Delivery,
         answer: Answer,
     ) -> str:
-        """What becomes of the message now, in the words of the status log. What is published to a number has no subscription, and so no
-        dead-letter queue."""
+        """What becomes of the message now, in the status log's words. What is published to a number has no
+        subscription, and so no dead-letter queue."""
         meter = Meter() if subscription is None else subscription.meter
         if answer.outcome == DELIVERED:
             meter.delivered += delivery.kind == "Notification"

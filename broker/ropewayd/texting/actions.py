@@ -54,8 +54,12 @@ class SmsAttributes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=
     )
     delivery_status_success_sampling_rate: (
         Annotated[
-            str, Meta(pattern=r"^(100|[1-9]?[0-9])\Z", description="0 to 100: of how many text messages of topics that arrived the log of "
-            "deliveries has an entry, in percent. Without it all.")
+            str,
+            Meta(
+                pattern=r"^(100|[1-9]?[0-9])\Z",
+                description="0 to 100: of how many text messages of topics that arrived the log of "
+                "deliveries has an entry, in percent. Without it all.",
+            ),
         ]
         | None
     ) = None

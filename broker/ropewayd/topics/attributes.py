@@ -57,19 +57,23 @@ def read_topic(given: dict[str, Any], now: TopicAttributes | None) -> dict[str, 
                 f"The attribute feedback is not valid. Reason: {problem}", "attributes.feedback"
             )
         read["feedback"] = feedback.merged({} if now is None else now.feedback, read["feedback"])
-    protection = read.get("data_protection_policy")
-    if protection is not None:
-        said = ""
-        if fifo:
-            said = "a FIFO topic has none"
-        elif not is_object(protection):
-            said = f"it is a JSON object of up to {MAX_BYTES} bytes"
-        if said:
-            return InvalidAttributeValue(
-                f"The attribute data_protection_policy is not valid. Reason: {said}",
-                "attributes.data_protection_policy",
-            )
-    return read
+    return _protection_problem(read.get("data_protection_policy"), fifo) or read
+
+
+def _protection_problem(protection: str | None, fifo: bool) -> RopewayError | None:
+    if protection is None:
+        return None
+    said = ""
+    if fifo:
+        said = "a FIFO topic has none"
+    elif not is_object(protection):
+        said = f"it is a JSON object of up to {MAX_BYTES} bytes"
+    if not said:
+        return None
+    return InvalidAttributeValue(
+        f"The attribute data_protection_policy is not valid. Reason: {said}",
+        "attributes.data_protection_policy",
+    )
 
 
 def read_subscription(

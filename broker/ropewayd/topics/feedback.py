@@ -18,9 +18,7 @@ _KINDS: Final = ("HTTP", "Firehose", "Lambda", "Application", "SQS")
 _BY_PROTOCOL: Final = {each.lower(): each for each in _KINDS} | {"https": "HTTP"}
 
 NAMES: Final = frozenset(
-    f"{kind}{what}"
-    for kind in _KINDS
-    for what in ("SuccessFeedbackRoleArn", "FailureFeedbackRoleArn", _RATE)
+    f"{kind}{what}" for kind in _KINDS for what in ("SuccessFeedbackRoleArn", "FailureFeedbackRoleArn", _RATE)
 )
 
 _PERCENT: Final = re.compile(r"(100|[1-9]?[0-9])\Z")

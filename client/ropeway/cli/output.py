@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Json: TypeAlias = "str | int | float | Mapping[str, Json] | None"
 _STDOUT, _STDERR = 1, 2
 _DIM, _BOLD, _RED, _RESET = "\x1b[2m", "\x1b[1m", "\x1b[31m", "\x1b[0m"
+_COLOURS = {"red": _RED, "yellow": "\x1b[33m", "green": "\x1b[32m", "dim": _DIM}
 
 
 def is_terminal(descriptor: int) -> bool:
@@ -115,6 +116,10 @@ class Output:
     def line(self, text: str) -> None:
         """One line of text."""
         self.write(text.encode() + b"\n")
+
+    def coloured(self, text: str, colour: Literal["red", "yellow", "green", "dim"]) -> str:
+        """Text on a terminal that has colours; elsewhere as it is."""
+        return f"{_COLOURS[colour]}{text}{_RESET}" if self._colour and text else text
 
     def heading(self, text: str, rest: str) -> str:
         """A line above something on a terminal, the first words stronger than the others."""

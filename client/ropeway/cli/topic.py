@@ -9,6 +9,7 @@ import click
 
 import ropeway
 from ropeway.cli import lines
+from ropeway.cli.deliveries import deliveries
 from ropeway.cli.names import queue_names
 from ropeway.cli.output import Json, is_terminal, remark
 from ropeway.cli.receive import writer
@@ -372,6 +373,9 @@ def replay(session: Session, topic: str, *, subscriber: str, start: datetime, en
 
     arn = session.perform(work)
     session.output.done(f"The replay begins: {arn}", (arn,), subscription=arn)
+
+
+topic.add_command(deliveries)
 
 
 @topic.command(

@@ -126,6 +126,24 @@ def test_a_topic_is_made_once_and_told(sns: Any) -> None:
         "SubscriptionsDeleted": "0",
         "SQSSuccessFeedbackSampleRate": "7",
     }
+    role = {"AttributeName": "HTTPFailureFeedbackRoleArn", "AttributeValue": "arn:aws:iam::0:role/r"}
+    sns.set_topic_attributes(TopicArn=arn, **role)
+    said = sns.get_topic_attributes(TopicArn=arn)["Attributes"]
+    assert said["SQSSuccessFeedbackSampleRate"] == "7"
+    assert said["HTTPFailureFeedbackRoleArn"] == "arn:aws:iam::0:role/r"
+    given = {"SQSSuccessFeedbackSampleRate": "7"}
+    assert sns.create_topic(Name="attributes", Attributes=given)["TopicArn"] == arn
+    wrong = "HTTPSuccessFeedbackSampleRate must be an integer from 0 to 100"
+    for rate in ("101", "-1", "1.5", "many"):
+        given = {"AttributeName": "HTTPSuccessFeedbackSampleRate", "AttributeValue": rate}
+        assert error(sns.set_topic_attributes, TopicArn=arn, **given) == (
+            "InvalidParameter",
+            f"Invalid parameter: Attributes Reason: {wrong}",
+            400,
+        )
+    given = {"AttributeName": "SQSSuccessFeedbackSampleRate", "AttributeValue": ""}
+    sns.set_topic_attributes(TopicArn=arn, **given)
+    assert "SQSSuccessFeedbackSampleRate" not in sns.get_topic_attributes(TopicArn=arn)["Attributes"]
     sns.tag_resource(ResourceArn=arn, Tags=[{"Key": "c", "Value": ""}])
     sns.untag_resource(ResourceArn=arn, TagKeys=["a", "z"])
     assert sns.list_tags_for_resource(ResourceArn=arn)["Tags"] == [{"Key": "c", "Value": ""}]

@@ -13,6 +13,7 @@ from ropewayd.topics.notification import shown_time
 from ropewayd.topics.policy import default_policy
 from ropewayd.vocabulary.errors import InvalidParameterValue
 
+
 def _truth(name: str) -> Callable[[str], Any]:
     def read(text: str) -> Any:
         if text.lower() not in ("true", "false"):
@@ -136,9 +137,7 @@ DELIVERY: Final = {
 }
 
 
-def read(
-    given: Mapping[str, str], known: Mapping[str, tuple[str, Callable[[str], Any]]]
-) -> dict[str, Any]:
+def read(given: Mapping[str, str], known: Mapping[str, tuple[str, Callable[[str], Any]]]) -> dict[str, Any]:
     """Attributes as the actions take them. Raises InvalidParameterValue."""
     found: dict[str, Any] = {}
     for name, text in given.items():
