@@ -130,8 +130,10 @@ async def test_following_tells_what_comes(daemon: Daemon, server: Server) -> Non
         await until(news, 1)
         every = news.deliveries(follow=True, last=0)
         failures = [news.deliveries(follow=True, failed=True) for _ in range(2)]
-        waiting = [asyncio.ensure_future(anext(each)) for each in (every, *failures)]
-        await wait(daemon, 4)  # the hook's own is one of them
+        waiting = [asyncio.ensure_future(anext(each)) for each in failures]
+        await wait(daemon, 3)  # the hook's own is one of them
+        waiting.insert(0, asyncio.ensure_future(anext(every)))  # behind those who want failures alone
+        await wait(daemon, 4)
         server.answers(200, "fine")
         began = time.monotonic()
         await news.publish("good")
@@ -221,3 +223,20 @@ async def test_the_settings_bound_what_is_remembered(tmp_path: Path) -> None:
             told = [each async for each in news.deliveries()]
             assert [each.message_id for each in told] == ids[-3:]
             assert told[0].answer == "there"
+
+
+async def test_text_messages_have_the_rate_of_their_account(daemon: Daemon) -> None:
+    async with ropeway.connect(daemon.url) as broker:
+        news = await broker.create_topic("news")
+        phone = await news.subscribe("+4930123456")
+        await broker.phones().set(delivery_status_success_sampling_rate="0")
+        async with asyncio.timeout(PATIENCE):
+            for count in (1, 2):  # when the second was sent, the first would have been told
+                await news.publish("x")
+                while (await phone.attributes())["delivered"] < count:
+                    pass
+            assert [each async for each in news.deliveries(last=1)] == []
+            await broker.phones().set(delivery_status_success_sampling_rate="")
+            message = await news.publish("told")
+            while message not in [each.message_id async for each in news.deliveries()]:
+                pass

@@ -1,5 +1,6 @@
 """What is asked of servers that the settings name, and how little their answers can do."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -62,3 +63,17 @@ async def test_who_does_not_answer_is_unreachable(server: Server, client: Web) -
     for url in ("http://127.0.0.1:1/", "nonsense"):
         with pytest.raises(Unreachable):
             await client.post(url, b"x", {})
+
+
+async def test_what_is_said_of_a_broken_answer_holds_no_secret(client: Web) -> None:
+    async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 many thanks\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(babble, "127.0.0.1", 0) as babbling:
+        port = babbling.sockets[0].getsockname()[1]
+        with pytest.raises(Unreachable) as failed:
+            await client.post(f"http://me:s3cret@127.0.0.1:{port}/?token=s3cret", b"x", {})
+    assert "ClientResponseError" in str(failed.value)
+    assert "s3cret" not in str(failed.value)

@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from ropewayd.daemon import binary_limits, kernel_settings, make_store, queue_limits
+from ropewayd.daemon import binary_limits, kernel_settings, log_limits, make_store, queue_limits
+from ropewayd.deliveries.settings import LogLimits
 from ropewayd.ending import Ending
 from ropewayd.kernel.settings import KernelSettings
 from ropewayd.protocols.binary.settings import BinaryLimits
@@ -34,6 +35,7 @@ def test_the_defaults_are_those_of_the_floors_below() -> None:
     # A bare kernel does not scrub, so that a test's time passes without it; the daemon does, once a day.
     assert kernel_settings(settings) == KernelSettings(scrub_round=86_400_000)
     assert queue_limits(settings) == QueueLimits()
+    assert log_limits(settings) == LogLimits()
     parameters = inspect.signature(SqliteStore).parameters
     for name in ("cache_bytes", "wal_bytes", "reserve_bytes"):
         assert parameters[name].default == getattr(settings.store, name)
@@ -60,6 +62,12 @@ def test_every_limit_has_a_setting_that_reaches_it(compose: object, section: str
         }
         assert field.name in changed
         assert changed <= {field.name, "max_answer_bytes"}
+
+
+def test_the_limits_of_the_delivery_status_log_are_settings() -> None:
+    given = {"delivery_log": "5", "delivery_log_bytes": str(2 << 20), "delivery_log_excerpt": "7"}
+    settings = gather({f"topics.{name}": value for name, value in given.items()}, {}).settings
+    assert log_limits(settings) == LogLimits(entries=5, bytes=2 << 20, excerpt=7)
 
 
 def test_an_answer_fits_the_frame() -> None:

@@ -59,6 +59,7 @@ _ALONE = frozenset(
 _NAMES: Final = {
     "attributes": "Attributes",
     "attributes.data_protection_policy": "DataProtectionPolicy",
+    "attributes.feedback": "Attributes",
     "tags": "Tags",
     "endpoint": "Invalid parameter: Endpoint",
     "group": "MessageGroupId",
