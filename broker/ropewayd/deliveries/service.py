@@ -26,7 +26,7 @@ class News(NamedTuple):
 
 
 class Deliveries:
-    """See the module. `feed`: what the kernel is to be told of an entry, once it does something else."""
+    """See the module."""
 
     name = "deliveries"
     spaces: Sequence[Space] = ()
@@ -36,7 +36,8 @@ class Deliveries:
         self._log = log
 
     def follow(self, feed: Callable[[News], object]) -> None:
-        """Have those who wait served from now on."""
+        """From now on `feed` is told whom each new entry serves. One may come from within a decision, so the
+        kernel is to serve them afterwards."""
 
         def told(topic: int, failed: bool) -> None:
             feed(News(topic, False))
