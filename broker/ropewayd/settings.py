@@ -295,8 +295,13 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
     ] = 16 * MIB
     wal_bytes: Annotated[
         int,
-        Meta(ge=MIB, le=16 * 1024 * MIB, description="The write-ahead log is folded in beyond this size."),
-    ] = 64 * MIB
+        Meta(
+            ge=MIB,
+            le=16 * 1024 * MIB,
+            description="The write-ahead log is folded in beyond this size. Commits wait for that: a small log"
+            " makes short waits, a large one writes a little less.",
+        ),
+    ] = 16 * MIB
     reserve_bytes: Annotated[
         int,
         Meta(

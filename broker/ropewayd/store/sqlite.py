@@ -97,7 +97,7 @@ class SqliteStore:
         directory: Path,
         *,
         cache_bytes: int = 16 << 20,
-        wal_bytes: int = 64 << 20,
+        wal_bytes: int = 16 << 20,
         reserve_bytes: int = 16 << 20,
         connector: Callable[[str], Any] = connect,
     ) -> None:
