@@ -298,8 +298,8 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             ge=MIB,
             le=16 * 1024 * MIB,
-            description="The write-ahead log is folded in beyond this size. Commits wait for that: a small log"
-            " makes short waits, a large one writes a little less.",
+            description="The write-ahead log is folded in beyond this size. Commits wait for that:"
+            " a small log makes short waits, a large one writes a little less.",
         ),
     ] = 16 * MIB
     reserve_bytes: Annotated[
