@@ -12,12 +12,14 @@ ARGS ?=
 STEPS ?= 30000
 SEEDS ?= 5000
 MINUTES ?= 10
+DELIVERIES ?= 10000
 SCENARIO ?= queue-cycle
 export PYTHON
 
 bin := .venv/bin
 
-.PHONY: help run test demo bench bench-full bench-peers proof check format matrix simulate model torture constraints
+.PHONY: help run test demo bench bench-full bench-peers proof check format matrix simulate model deliveries torture \
+	constraints
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -74,6 +76,10 @@ simulate: ## Run the simulation over SEEDS=n seeds
 model: ## Hold the queues against the reference model for STEPS=n steps
 	@.ci/venv .venv dev
 	@$(bin)/python -m tests.model --steps $(STEPS) $(ARGS)
+
+deliveries: ## Kill the daemon in the midst of DELIVERIES=n to web hooks
+	@.ci/venv .venv dev
+	@DELIVERIES=$(DELIVERIES) $(bin)/python -m pytest -q -m proof tests/deliveries/test_death.py $(ARGS)
 
 torture: ## Go on with faults of all kinds, and new seeds, for MINUTES=n
 	@.ci/venv .venv dev

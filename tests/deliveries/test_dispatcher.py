@@ -5,6 +5,7 @@ import base64
 import functools
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -38,6 +39,7 @@ class Hook:
         self.got: list[tuple[dict[str, str], str]] = []
         self.answer: Callable[[str], int] = lambda text: 200
         self.hang = asyncio.Event()
+        self._hung: list[asyncio.BaseTransport | None] = []
         self._news = asyncio.Condition()
         self.url = ""
 
@@ -49,8 +51,13 @@ class Hook:
         async with self._news:
             self._news.notify_all()
         if request.path == "/hangs" and request.headers["x-amz-sns-message-type"] == "Notification":
+            self._hung.append(request.transport)
             await self.hang.wait()
         return web.Response(status=self.answer(text))
+
+    def hanging(self) -> list[asyncio.BaseTransport]:
+        """Connections of those that wait for an answer still."""
+        return [each for each in self._hung if each is not None and not each.is_closing()]
 
     async def until(self, enough: Callable[[], bool]) -> None:
         async with self._news, asyncio.timeout(PATIENCE):
@@ -229,6 +236,49 @@ async def test_a_hook_that_hangs_slows_nobody(daemon: Daemon, hook: Hook) -> Non
     # Those that hang would take much longer, with all that one subscriber may have under way.
     await hook.until(lambda: set(quick()) == set(many))
     assert sum(headers[":path"] == "/hangs" for headers, _ in hook.got) < len(many)
+
+
+@pytest.mark.proof
+async def test_many_that_hang_leave_turns_to_the_others(tmp_path: Path, hook: Hook) -> None:
+    """They are more than there are turns. Each has let an attempt time out when it is looked at."""
+    turns, hanging, answering = 20, 40, 20
+    limits = ("--subscribers-timeout", "1", "--topics-deliveries", str(turns))
+    async with AsyncExitStack() as stack:
+        daemon = stack.enter_context(Daemon(tmp_path, *limits, http="127.0.0.1:0"))
+        broker = await stack.enter_async_context(connect(daemon.url))
+        topic = await broker.create_topic("news")
+        for n in range(hanging + answering):
+            place = "hangs" if n < hanging else "answers"
+            await topic.subscribe(f"{hook.url}/{place}?{n}", raw=True)
+        await hook.until(lambda: len(hook.of("SubscriptionConfirmation")) == hanging + answering)
+        for asked in hook.of("SubscriptionConfirmation"):
+            await broker.confirm_subscription(json.loads(asked)["Token"])
+        await topic.publish_many([f"first {n}" for n in range(5)])
+
+        def late() -> int:
+            said = list(daemon.events("delivery"))
+            return len({each["subscription"] for each in said if each["outcome"] == "retry"})
+
+        await settled(lambda: late() == hanging)
+        held: list[int] = []
+
+        def answer(text: str) -> int:
+            held.append(len(hook.hanging()))
+            return 200
+
+        hook.answer = answer
+        before = len(hook.got)
+        await topic.publish_many([f"then {n}" for n in range(40)])
+
+        def came() -> int:
+            return sum(
+                headers[":path"] == "/answers" and "then" in text for headers, text in hook.got[before:]
+            )
+
+        await hook.until(lambda: came() == answering * 40)
+        # A connection that has timed out may be seen to be closed a moment later.
+        assert max(held) <= turns * 3 // 4
+        hook.hang.set()
 
 
 async def test_what_is_under_way_at_a_stop_is_sent_again_at_once(tmp_path: Path, hook: Hook) -> None:

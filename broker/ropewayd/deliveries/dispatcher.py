@@ -4,7 +4,9 @@ what was published to telephone numbers.
 Rule 1  A delivery is a message of a hidden queue. It is received, sent, and deleted when the subscriber has
         it; a retry is its visibility timeout. So what a restart interrupts is done again, and nothing that
         was not delivered is forgotten.
-Rule 2  Each subscription has a share of what is sent at one time: one that is slow or dead slows nobody.
+Rule 2  Each subscription has a share of what is sent at one time: one that is slow or dead slows nobody. And
+        those that did not answer at all the last time have one message each under way, and half of the turns
+        together: however many they are, the others' turns stay free.
 Rule 3  What is given up goes to the subscription's dead-letter queue first, and only then leaves the hidden
         one. Where that has no room now, it stays. A question (a confirmation) that is given up is gone.
 Rule 4  Nothing runs where there is nothing to send: a subscription waits in one long poll of the kernel.
@@ -13,7 +15,8 @@ Rule 4  Nothing runs where there is nothing to send: a subscription waits in one
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -45,6 +48,8 @@ AGAIN: Final = 5.0
 """Seconds after which one asks again that was told that too many do."""
 NO_ROOM: Final = 60_000
 """Milliseconds after which a message is tried again whose dead-letter queue had no room for it."""
+SILENCE: Final = 1000
+"""Milliseconds from which on an attempt without an answer has kept a turn from others."""
 _WEB: Final = frozenset(("http", "https"))
 
 
@@ -52,7 +57,7 @@ class Lane:
     """One subscription's way out, or that of what an account publishes to numbers; and the reply of its long
     poll."""
 
-    __slots__ = ("_dispatcher", "arn", "free_at", "longest", "out", "queue", "scope")
+    __slots__ = ("_dispatcher", "answers", "arn", "free_at", "longest", "out", "queue", "scope")
 
     def __init__(
         self, dispatcher: Dispatcher, arn: str, queue: str, longest: float, scope: Scope | None = None
@@ -66,6 +71,8 @@ class Lane:
         """Seconds that an attempt may take. A message is the dispatcher's for twice as long: it waits for its
         turn, too."""
         self.out = 0
+        self.answers = False
+        """Whether its last attempt ended with an answer, well or badly, or at least soon."""
         self.free_at = 0.0
         """When the next message may leave, where a policy says how many may in a second."""
 
@@ -97,6 +104,7 @@ class Dispatcher:
         self._limits = limits
         self._address = address
         self._turns = asyncio.Semaphore(limits.deliveries)
+        self._turns_in_doubt = asyncio.Semaphore(max(1, limits.deliveries // 2))
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: set[Lane] = set()
         self._loop = asyncio.get_running_loop()
@@ -144,7 +152,7 @@ class Dispatcher:
         self._poll(Lane(self, "", queue, self._limits.longest["sms"], scope))
 
     def _poll(self, lane: Lane) -> None:
-        room = min(self._limits.share - lane.out, 10)
+        room = min((self._limits.share if lane.answers else 1) - lane.out, 10)
         if lane in self._waiting or room <= 0 or self._over:
             return
         self._waiting.add(lane)
@@ -188,10 +196,12 @@ class Dispatcher:
                 policy = _policy(topic, subscription)
                 delivery = self._read(topic, subscription, policy, message)
             await self._slow(lane, policy)
-            async with self._turns:
+            async with self._turn(lane):
                 if self._loop.time() + lane.longest > by:
                     return
                 answer = await self._attempt(lane, delivery)
+            silent = answer.outcome == RETRY and answer.code is None
+            lane.answers = not silent or answer.duration_ms < SILENCE
             tell(delivery, answer)
             if answer.opted_out:
                 account, region = delivery.scope
@@ -208,6 +218,16 @@ class Dispatcher:
         finally:
             lane.out -= 1
             self._poll(lane)
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, lane: Lane) -> AsyncIterator[None]:
+        """One of the turns. A lane that falls into doubt while it waits waits among those."""
+        while True:
+            in_doubt = not lane.answers
+            async with self._turns_in_doubt if in_doubt else contextlib.nullcontext(), self._turns:
+                if in_doubt or lane.answers:
+                    yield
+                    return
 
     def _success_rate(self, topic: Topic, protocol: str) -> int:
         """Of how many successes the status log has an entry, in percent."""
