@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.certificate import self_signed
 from tests.daemon import PATIENCE, Daemon
 from tests.protocols.aws.clients import client, sqs
 from tests.protocols.aws.wheels import extended_client, old_boto3
@@ -31,7 +32,12 @@ def needs_file(path: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(absent, reason=f"there is no {path}")
 
 
-PACKAGES = ("@aws-sdk/client-sqs@^3.900", "sqs-consumer@^14")
+PACKAGES = (
+    "@aws-sdk/client-sqs@^3.900",
+    "@aws-sdk/client-sns@^3.900",
+    "sqs-consumer@^14",
+    "sns-validator@^0.3.5",
+)
 
 
 def environment(daemon: Daemon, **more: str) -> dict[str, str]:
@@ -272,11 +278,12 @@ def test_a_fan_out_exchange_of_kombu_is_a_topic(daemon: Daemon) -> None:
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory in which AWS's SDK for JavaScript and sqs-consumer are found."""
+    """A directory in which AWS's SDK for JavaScript, its validator and sqs-consumer are found."""
     place = tmp_path_factory.mktemp("node")
     install = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(place), *PACKAGES]
     subprocess.run(install, check=True, capture_output=True, timeout=300)
-    shutil.copy(HERE / "node" / "program.mjs", place)
+    for program in ("program.mjs", "topics.mjs"):
+        shutil.copy(HERE / "node" / program, place)
     return place
 
 
@@ -293,4 +300,34 @@ def test_the_sdk_for_javascript_and_sqs_consumer(daemon: Daemon, node: Path, con
         "error": "QueueDoesNotExist",
         "consumed": [f"job {n}" for n in range(5)],
         "left": "0",
+    }
+
+
+@pytest.mark.needs("node", "npm", "openssl")
+def test_topics_in_javascript_and_the_validator_of_what_they_send(tmp_path: Path, node: Path) -> None:
+    # The validator takes certificates from https alone.
+    certificate, key = self_signed(tmp_path, "IP:127.0.0.1")
+    with Daemon(
+        tmp_path, "--tls-certificate", str(certificate), "--tls-key", str(key), http="127.0.0.1:0"
+    ) as daemon:
+        endpoint = daemon.endpoint.replace("http://", "https://")
+        environ = environment(daemon, AWS_ENDPOINT_URL=endpoint, NODE_EXTRA_CA_CERTS=str(certificate))
+        done = run(["node", str(node / "topics.mjs")], environ)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {
+        "batch": [["good"], [["bad", "InvalidParameter"]]],
+        "filtered": ["one", "two"],
+        "tags": [{"Key": "team", "Value": "shop"}],
+        "subscriptions": ["0", "1"],
+        "steps": ["a", "b", "c"],
+        "missing": "NotFoundException",
+        "invalid": "InvalidParameterException",
+        "pages": [100, 7],
+        "hook": [
+            ["SubscriptionConfirmation", "valid"],
+            ["version 1", "1", "valid"],
+            "The message signature is invalid.",
+            ["version 2", "2", "valid"],
+            "The message signature is invalid.",
+        ],
     }
