@@ -46,6 +46,13 @@ def test_a_message_is_the_text_with_a_way_out() -> None:
     assert bytes(letter(sent, SENDER)) == bytes(letter(sent, SENDER))
 
 
+def test_addresses_of_the_web_stay_in_one_piece() -> None:
+    url = "https://ropeway.example.com/?Action=Unsubscribe&SubscriptionArn=" + "arn:aws:sns:" * 20
+    lines = bytes(letter(delivery("email", "ann@example.org", unsubscribe_url=url), SENDER)).split(b"\r\n")
+    assert f"List-Unsubscribe: <{url}>".encode() in lines
+    assert f"To get no more of these, open {url}".encode() in lines
+
+
 def test_a_confirmation_has_the_link_or_the_token_where_there_is_none() -> None:
     asked = delivery("email", "ann@example.org", kind="SubscriptionConfirmation")
     assert asked.confirm_url in read(letter(asked, SENDER)).get_content()

@@ -12,8 +12,8 @@ import re
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
-from typing import Final
+from email.policy import SMTP, EmailPolicy
+from typing import Any, Final
 
 import msgspec
 
@@ -27,6 +27,29 @@ _LABEL: Final = r"[^\W_](?:[\w-]{0,61}[^\W_])?"
 _ADDRESS: Final = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@({_LABEL}(?:\.{_LABEL})*)")
 _MAX_LOCAL: Final = 64
 MAX_SUBJECT: Final = 200
+
+
+_LINE: Final = 998
+"""Characters of a line, as SMTP limits them."""
+_UNFOLDED: Final = "List-Unsubscribe"
+
+
+class _Policy(EmailPolicy):
+    """SMTP's, but an address of the web in a header stays in one piece: Python would fold a long one into
+    words of RFC 2047, which no reader takes for an address."""
+
+    def fold(self, name: str, value: Any) -> str:
+        if name == _UNFOLDED and value.isascii() and len(name) + len(value) + 2 <= _LINE:
+            return f"{name}: {value}{self.linesep}"
+        return str(super().fold(name, value))
+
+    def fold_binary(self, name: str, value: Any) -> bytes:
+        return (
+            self.fold(name, value).encode("ascii") if name == _UNFOLDED else super().fold_binary(name, value)
+        )
+
+
+_POLICY: Final = _Policy(linesep=SMTP.linesep)
 
 
 class NoAddress(ValueError):
@@ -43,7 +66,7 @@ def address(text: str) -> Address:
 
 def letter(delivery: Delivery, sender: Address) -> EmailMessage:
     """The letter to the delivery's endpoint. Raises NoAddress."""
-    made = EmailMessage(policy=SMTP)
+    made = EmailMessage(policy=_POLICY)
     name = one_line(delivery.topic.rpartition(":")[2])
     made["From"] = Address(name, sender.username, sender.domain)
     made["To"] = address(delivery.endpoint)
@@ -55,12 +78,13 @@ def letter(delivery: Delivery, sender: Address) -> EmailMessage:
     made["Message-ID"] = f"<{serial}@{sender.domain}>"
     made["Auto-Submitted"] = "auto-generated"
     if delivery.unsubscribe_url:
-        made["List-Unsubscribe"] = f"<{one_line(delivery.unsubscribe_url)}>"
+        made[_UNFOLDED] = f"<{one_line(delivery.unsubscribe_url)}>"
     if delivery.protocol == "email-json":
         text = msgspec.json.encode(envelope(delivery)).decode()
     else:
         text = _text(delivery, name)
-    made.set_content(text)
+    plain = text.isascii() and max(map(len, text.splitlines()), default=0) <= _LINE
+    made.set_content(text, cte="7bit" if plain else None)  # what is plain can be read, and opened, as it is
     return made
 
 
