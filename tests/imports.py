@@ -34,10 +34,11 @@ COMPOSITION = 6
 SERVICES_IMPORTED = {
     "topics": {"queues"},
     "texting": {"queues", "topics"},
-    "deliveries": {"queues", "topics", "texting"},
+    "mobile": {"queues", "topics"},
+    "deliveries": {"queues", "topics", "texting", "mobile"},
 }
-"""Which services a service may import: fan-out is a send, a text message to a number is published as one to
-a topic is, and a delivery is a receive of what a topic or a number was told."""
+"""Which services a service may import: fan-out is a send, a message to a number or a device is published as
+one to a topic is, and a delivery is a receive of what a topic, a number or a device was told."""
 
 LIBRARY_NEEDS = frozenset({"ropeway", "msgpack"}) | sys.stdlib_module_names
 

@@ -150,7 +150,7 @@ class Daemon:
         limits = kernel_settings(self._settings)
         topics = Topics(wheel, queues.fanning, topic_limits(self._settings))
         texting = Texting(queues.fanning, self._phones)
-        mobile = Mobile(mobile_limits(self._settings))
+        mobile = Mobile(queues.fanning, mobile_limits(self._settings))
         status_log = StatusLog(clock, log_limits(self._settings))
         deliveries = Deliveries(topics, status_log)
         services: list[Service] = [queues, topics, texting, mobile, deliveries, upkeep]
@@ -182,7 +182,7 @@ class Daemon:
                 self._senders["application"] = self._make_application(devices.find, devices.disable)
                 self._dispatcher = Dispatcher(
                     *(kernel, topics, self._senders, limits_of_deliveries, self._address(), texting),
-                    status_log,
+                    *(status_log, mobile),
                 )
                 self._dispatcher.start()
                 self._abandoned = Abandoned(kernel, queues, topics, self._settings.topics.listener_timeout)

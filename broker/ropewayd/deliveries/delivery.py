@@ -35,7 +35,7 @@ class Delivery(msgspec.Struct, frozen=True):
     attempt: int
     settings: Any
     scope: Scope = Scope()
-    """Whose it is: the topic's, or that of who published it to a number."""
+    """Whose it is: the topic's, or that of who published it to a number or a device."""
     verifies: bool = False
     """Whether it is a text message to a number that the sandbox has yet to verify."""
 

@@ -1,5 +1,5 @@
 """The consumer of all hidden queues: what a topic owes to subscribers that are no queues leaves here, and
-what was published to telephone numbers.
+what was published to telephone numbers and to devices.
 
 Rule 1  A delivery is a message of a hidden queue. It is received, sent, and deleted when the subscriber has
         it; a retry is its visibility timeout. So what a restart interrupts is done again, and nothing that
@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -24,6 +25,7 @@ import msgspec
 
 from ropewayd.kernel.batch import Awaited
 from ropewayd.kernel.kernel import Kernel
+from ropewayd.mobile.service import Mobile
 from ropewayd.queues import actions as q
 from ropewayd.texting.actions import OptOutPhoneNumber
 from ropewayd.texting.service import Texting
@@ -38,6 +40,7 @@ from ropewayd.vocabulary.names import Scope
 
 from .delivery import DELIVERED, REFUSED, RETRY, Answer, Delivery, Sender
 from .envelope import envelope, raw_attributes, raw_body
+from .push.notice import to_a_device
 from .settings import DispatchLimits
 from .status_log import DEAD_LETTERED, FAILED, StatusLog, log, tell
 from .text_message import to_a_number
@@ -54,19 +57,24 @@ _WEB: Final = frozenset(("http", "https"))
 
 
 class Lane:
-    """One subscription's way out, or that of what an account publishes to numbers; and the reply of its long
-    poll."""
+    """One subscription's way out, or that of what is published to numbers or devices themselves; and the
+    reply of its long poll."""
 
-    __slots__ = ("_dispatcher", "answers", "arn", "free_at", "longest", "out", "queue", "scope")
+    __slots__ = ("_dispatcher", "answers", "arn", "free_at", "longest", "out", "queue", "read")
 
     def __init__(
-        self, dispatcher: Dispatcher, arn: str, queue: str, longest: float, scope: Scope | None = None
+        self,
+        dispatcher: Dispatcher,
+        arn: str,
+        queue: str,
+        longest: float,
+        read: Callable[[Any], Delivery] | None = None,
     ) -> None:
         self._dispatcher = dispatcher
         self.arn = arn
         self.queue = queue
-        self.scope = scope
-        """Whose messages to numbers these are; None: they are a subscription's."""
+        self.read = read
+        """What reads its messages, if no topic has a say in them; None: they are a subscription's."""
         self.longest = longest
         """Seconds that an attempt may take. A message is the dispatcher's for twice as long: it waits for its
         turn, too."""
@@ -95,8 +103,10 @@ class Dispatcher:
         address: str = "",
         texting: Texting | None = None,
         status_log: StatusLog | None = None,
+        mobile: Mobile | None = None,
     ) -> None:
         self._texting = texting
+        self._mobile = mobile
         self._status_log = status_log
         self._kernel = kernel
         self._topics = topics
@@ -117,8 +127,12 @@ class Dispatcher:
         self._topics.pushed = self._made
         if self._texting is not None:
             for scope, queue in self._texting.lines():
-                self._open_line(scope, queue)
-            self._texting.opened = self._line_made
+                self._open_line("sms", scope, queue)
+            self._texting.opened = partial(self._line_made, "sms")
+        if self._mobile is not None:
+            for scope, queue in self._mobile.lines():
+                self._open_line("application", scope, queue)
+            self._mobile.opened = partial(self._line_made, "application")
 
     async def close(self) -> None:
         """Stop sending. What is under way goes back to its queue: the next daemon sends it at once."""
@@ -126,6 +140,8 @@ class Dispatcher:
         self._topics.pushed = None
         if self._texting is not None:
             self._texting.opened = None
+        if self._mobile is not None:
+            self._mobile.opened = None
         for lane in self._waiting:
             self._kernel.abandon(lane)  # or what goes back would come here again
         self._waiting.clear()
@@ -145,11 +161,12 @@ class Dispatcher:
         longest = self._limits.longest[subscription.protocol]
         self._poll(Lane(self, topic.arn_of(subscription), subscription.queue, longest))
 
-    def _line_made(self, scope: Scope, queue: str) -> None:
-        self._loop.call_soon(self._open_line, scope, queue)
+    def _line_made(self, protocol: str, scope: Scope, queue: str) -> None:
+        self._loop.call_soon(self._open_line, protocol, scope, queue)
 
-    def _open_line(self, scope: Scope, queue: str) -> None:
-        self._poll(Lane(self, "", queue, self._limits.longest["sms"], scope))
+    def _open_line(self, protocol: str, scope: Scope, queue: str) -> None:
+        read = to_a_number if protocol == "sms" else to_a_device
+        self._poll(Lane(self, "", queue, self._limits.longest[protocol], partial(read, scope)))
 
     def _poll(self, lane: Lane) -> None:
         room = min((self._limits.share if lane.answers else 1) - lane.out, 10)
@@ -186,8 +203,8 @@ class Dispatcher:
         """One message, once. It is another's when its visibility timeout is over."""
         try:
             topic, subscription, policy = None, None, None
-            if lane.scope is not None:
-                delivery = to_a_number(lane.scope, message)
+            if lane.read is not None:
+                delivery = lane.read(message)
             else:
                 found = self._topics.subscription(lane.arn)
                 if isinstance(found, RopewayError):
@@ -308,8 +325,8 @@ class Dispatcher:
         delivery: Delivery,
         answer: Answer,
     ) -> str:
-        """What becomes of the message now, in the status log's words. What is published to a number has no
-        subscription, and so no dead-letter queue."""
+        """What becomes of the message now, in the status log's words. What is published to a number or
+        a device has no subscription, and so no dead-letter queue."""
         meter = Meter() if subscription is None else subscription.meter
         if answer.outcome == DELIVERED:
             meter.delivered += delivery.kind == "Notification"

@@ -79,7 +79,7 @@ class Ledger:
             *queues.appliers(),
             *Topics(Wheel(0), fanning).appliers(),
             *Texting(fanning).appliers(),
-            *Mobile().appliers(),
+            *Mobile(fanning).appliers(),
         )
         rows: Any = tuple[int, int, list[Union[kinds]]]  # type: ignore[valid-type]  # noqa: UP007 - known at run time
         self._decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(rows)

@@ -62,7 +62,7 @@ async def _rehearse(store: Opened) -> Rehearsed:
     service = Queues(wheel)
     services: list[Service] = [
         *(service, Topics(wheel, service.fanning)),
-        *(Texting(service.fanning), Mobile()),
+        *(Texting(service.fanning), Mobile(service.fanning)),
     ]
     kernel = Kernel(Stage(store), clock, services, wheel)
     report = await kernel.start()

@@ -5,13 +5,20 @@ They are asked for by AWS's face alone, so that they have no number on the binar
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
 
+from ropewayd.queues.actions import MessageAttribute
 from ropewayd.vocabulary.action import Action
-from ropewayd.vocabulary.errors import InvalidParameterValue, NotFound, OverLimit, RopewayError
+from ropewayd.vocabulary.errors import (
+    InvalidMessageContents,
+    InvalidParameterValue,
+    NotFound,
+    OverLimit,
+    RopewayError,
+)
 from ropewayd.vocabulary.names import ACCOUNT, REGION
 
 from .application import NAME
@@ -33,6 +40,12 @@ Account = Annotated[str, Meta(pattern=f"^{ACCOUNT}$", description=_OWN)]
 Region = Annotated[str, Meta(pattern=f"^{REGION}$", description=_OWN)]
 
 
+class EndpointDisabled(RopewayError):
+    """The endpoint gets no messages: its platform knows its token no more, or it was disabled by a caller."""
+
+    code = "EndpointDisabled"
+
+
 class CreatePlatformApplication(Action):
     """Make an application, or find the one of this name on this platform and give it these attributes."""
 
@@ -49,7 +62,8 @@ class CreatePlatformApplication(Action):
 
 
 class DeletePlatformApplication(Action):
-    """Delete an application and every endpoint of it. One that is not there is fine."""
+    """Delete an application, every endpoint of it, and what was published to them and is not sent yet. One
+    that is not there is fine."""
 
     code: ClassVar[int] = -121
     answer: ClassVar[str] = "An empty map."
@@ -167,3 +181,52 @@ class ListEndpointsByPlatformApplication(Action):
     application: ApplicationArn
     limit: Limit = 100
     after: After = None
+
+
+class PublishToEndpoint(Action):
+    """Send a message to an endpoint. It is accepted when it is on disk, and is sent, and tried again for
+    hours where that fails, as to a subscriber by the protocol application."""
+
+    code: ClassVar[int] = -131
+    grows: ClassVar[bool] = True
+    answer: ClassVar[str] = "A map: `id` (16 bytes)."
+    errors: ClassVar[tuple[type[RopewayError], ...]] = (
+        EndpointDisabled,
+        InvalidMessageContents,
+        InvalidParameterValue,
+        OverLimit,
+    )
+
+    target: EndpointArn
+    body: Annotated[str, Meta(description="The text, at least one character.")]
+    subject: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^[^\x00-\x1f\x7f]{1,99}\Z",
+                description="Fewer than 100 characters, none of them a control one.",
+            ),
+        ]
+        | None
+    ) = None
+    attributes: (
+        Annotated[
+            dict[Annotated[str, Meta(min_length=1, max_length=256)], MessageAttribute],
+            Meta(
+                max_length=100,
+                description="Name to [type, value]. `AWS.SNS.MOBILE.APNS.TTL` and the like say how it "
+                "is sent.",
+            ),
+        ]
+        | None
+    ) = None
+    structure: (
+        Annotated[
+            Literal["json"],
+            Meta(
+                description="The body is a JSON object: `default`, and a text for each platform (`APNS`, "
+                "`GCM` and so on) that is to get another."
+            ),
+        ]
+        | None
+    ) = None

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ropewayd.kernel.service import Decision, Outcome
+from ropewayd.queues.events import QueueDeleted
 from ropewayd.vocabulary.action import Action
 from ropewayd.vocabulary.errors import InvalidParameterValue, NotFound, OverLimit, RopewayError
 from ropewayd.vocabulary.names import Scope, page
@@ -72,9 +73,10 @@ class Administration:
         found = self._registry.application(action.application)
         if isinstance(found, NotFound):
             return Decision({})
-        return (
-            found if isinstance(found, RopewayError) else Decision({}, (e.ApplicationDeleted(found.number),))
-        )
+        if isinstance(found, RopewayError):
+            return found
+        ended = e.ApplicationDeleted(found.number)
+        return Decision({}, (ended, QueueDeleted(found.queue, now)) if found.queue else (ended,))
 
     def attributes(self, action: a.GetPlatformApplicationAttributes, now: int) -> Outcome:
         found = self._registry.application(action.application)

@@ -47,6 +47,8 @@ class Application:
         self.endpoints: dict[bytes, Endpoint] = {}
         self.by_token: dict[str, Endpoint] = {}
         self.order: list[bytes] = []
+        self.queue = 0
+        """The number of the hidden queue of what is published to its endpoints; 0: nothing was yet."""
         self.stored = 0
 
     @property
@@ -84,6 +86,7 @@ class Application:
             "arn": self.arn,
             "at": self.at,
             "attributes": self.attributes,
+            "queue": self.queue,
             "endpoints": {
                 each.id: (each.token, each.user_data, each.enabled)
                 for each in (self.endpoints[id_] for id_ in self.order)

@@ -1,4 +1,4 @@
-"""What can happen to mobile applications and endpoints.
+"""What can happen to mobile applications and endpoints. A message to be sent is an event of the queues.
 
 A tag is fixed for ever (65 to 69 are the mobile applications'). A field can be added at the end with a
 default; any other change is a new event with a new tag, and the old one stays readable.
@@ -42,3 +42,10 @@ class EndpointDeleted(msgspec.Struct, array_like=True, tag=68, gc=False, frozen=
 
     number: int
     id: bytes
+
+
+class PushQueueMade(msgspec.Struct, array_like=True, tag=69, gc=False, frozen=True):
+    """The hidden queue of what is published to endpoints of this application."""
+
+    number: int
+    queue: int

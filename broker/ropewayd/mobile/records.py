@@ -26,6 +26,7 @@ class ApplicationRecord(msgspec.Struct, array_like=True, gc=False, frozen=True):
     region: str
     at: int
     attributes: dict[str, str]
+    queue: int = 0
 
 
 class EndpointRecord(msgspec.Struct, array_like=True, gc=False, frozen=True):

@@ -1,7 +1,8 @@
 """The mobile service: what the kernel sees of it.
 
 It owns the state of all platform applications and endpoints, and changes it by events alone. Each has a
-record of its own, written as of the slice's lsn; all of them are loaded at start. It sends nothing.
+record of its own, written as of the slice's lsn; all of them are loaded at start. Messages to endpoints wait
+in hidden queues, one an application; a dispatcher (see deliveries/) sends them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any
 import msgspec
 
 from ropewayd.kernel.service import Event, Outcome, SliceBuilder, Touch
+from ropewayd.queues import hidden
+from ropewayd.queues.fanning import Fanning
 from ropewayd.store.protocol import Key, Record, Slice, Space
 from ropewayd.vocabulary.action import Action
 from ropewayd.vocabulary.errors import RopewayError
@@ -21,6 +24,7 @@ from ropewayd.vocabulary.names import Scope
 from . import events as e
 from .administration import Administration
 from .application import Application, Endpoint
+from .publishing import Publishing
 from .records import (
     MOBILE,
     NEXT_NUMBER,
@@ -62,16 +66,24 @@ class Ended(msgspec.Struct, gc=False, frozen=True):
 
 
 class Mobile:
-    """See the module. `entropy(n)` gives n unguessable bytes."""
+    """See the module. `fanning` is the queues' own; `entropy(n)` gives n unguessable bytes."""
 
     name = "mobile"
     spaces: Sequence[Space] = (MOBILE,)
 
     def __init__(
-        self, limits: MobileLimits | None = None, entropy: Callable[[int], bytes] = os.urandom
+        self,
+        fanning: Fanning,
+        limits: MobileLimits | None = None,
+        entropy: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self._registry = Registry(limits or MobileLimits())
-        self._deciders = Administration(self._registry, entropy).table()
+        self._deciders = {
+            **Administration(self._registry, entropy).table(),
+            **Publishing(self._registry, fanning, entropy).table(),
+        }
+        self.opened: Callable[[Scope, str], None] | None = None
+        """Told of each hidden queue that is made: whose it is, and what it is called."""
 
     def deciders(self) -> Mapping[type[Action], Callable[[Any, int], Outcome]]:
         return self._deciders
@@ -82,6 +94,7 @@ class Mobile:
             e.ApplicationDeleted: self._application_deleted,
             e.EndpointSet: self._endpoint_set,
             e.EndpointDeleted: self._endpoint_deleted,
+            e.PushQueueMade: self._queue_made,
         }
 
     def feeds(self, event: Event) -> Iterable[object]:
@@ -132,6 +145,15 @@ class Mobile:
             application.remove(endpoint)
         return Device(event.number, event.id)
 
+    def _queue_made(self, event: e.PushQueueMade, lsn: int) -> Touch:
+        application = self._registry.by_number.get(event.number)
+        if application is None:
+            return None
+        application.queue = event.queue  # made once
+        if self.opened is not None:
+            self.opened(application.scope, hidden.called(event.queue))
+        return Own(event.number)
+
     # Recovery and spilling
 
     def load(self, records: Iterable[Record]) -> None:
@@ -146,7 +168,7 @@ class Mobile:
                 assert said.version == VERSION
                 scope = Scope(said.account, said.region)
                 made = Application(number, said.platform, said.name, scope, said.at, said.attributes)
-                made.stored = record.lsn
+                made.queue, made.stored = said.queue, record.lsn
                 self._registry.add(made)
             else:
                 self._load_endpoint(number, record.key[9:], record)
@@ -208,6 +230,11 @@ class Mobile:
         """The endpoint of this ARN, and its application with its secrets."""
         return self._registry.endpoint(arn)
 
+    def lines(self) -> list[tuple[Scope, str]]:
+        """Whose hidden queues there are, and what they are called."""
+        applications = self._registry.by_number.values()
+        return [(each.scope, hidden.called(each.queue)) for each in applications if each.queue]
+
     def snapshot(self) -> dict[str, Any]:
         """The state in memory as plain objects."""
         return {
@@ -218,7 +245,9 @@ class Mobile:
 
 def _put_application(each: Application, into: SliceBuilder) -> None:
     if each.stored < into.part:
-        record = ApplicationRecord(VERSION, each.platform, each.name, *each.scope, each.at, each.attributes)
+        record = ApplicationRecord(
+            VERSION, each.platform, each.name, *each.scope, each.at, each.attributes, each.queue
+        )
         into.put(MOBILE, application_key(each.number), _encode(record))
         each.stored = into.lsn
 

@@ -56,10 +56,15 @@ def application_arn(call: Call, arn: str) -> str:
     return _here(call, arn, "PlatformApplicationArn", application_arn_place(arn))
 
 
-def endpoint_arn(call: Call, arn: str) -> str:
+def endpoint_arn(call: Call, arn: str, parameter: str = "EndpointArn") -> str:
     """An endpoint's ARN, if it can be one. Raises as `topic_name` does."""
     place = read_endpoint_arn(arn)
-    return _here(call, arn, "EndpointArn", None if place is None else place[0])
+    return _here(call, arn, parameter, None if place is None else place[0])
+
+
+def is_endpoint_arn(arn: str) -> bool:
+    """Whether it is to be an endpoint's, and not a topic's, whether or not it is well made."""
+    return "".join(arn.split(":", 5)[5:]).startswith("endpoint/")
 
 
 def _here(call: Call, arn: str, parameter: str, scope: Scope | None) -> str:

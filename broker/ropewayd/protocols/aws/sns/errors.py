@@ -22,6 +22,7 @@ FAULTS: Final[dict[str, Fault]] = {
     "UnsupportedOperation": INVALID,
     "MissingParameter": Fault("ValidationError", "ValidationError"),
     "OptedOut": Fault("OptedOutException", "OptedOut"),
+    "EndpointDisabled": Fault("EndpointDisabledException", "EndpointDisabled"),
     "VerificationException": Fault("VerificationException", "VerificationException"),
     "MalformedRequest": Fault("MalformedQueryString", "MalformedQueryString", 404),
     "NotFound": Fault("NotFoundException", "NotFound", 404),
@@ -77,6 +78,7 @@ _NAMES: Final = {
     "platform": "Platform",
     "name": "Name",
     "user_data": "CustomUserData",
+    "target": "TargetArn",
     "token": "Token",
 }
 _MISSING: Final = {

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
+from ropewayd.mobile import actions as mobile
 from ropewayd.protocols.aws.call import Call, Operation, pascal
 from ropewayd.protocols.aws.errors import (
     BatchEntryIdsNotDistinct,
@@ -25,7 +26,7 @@ from ropewayd.vocabulary.errors import (
 )
 from ropewayd.vocabulary.names import PHONE_NUMBER
 
-from .arn import topic_name
+from .arn import endpoint_arn, is_endpoint_arn, topic_name
 from .errors import told
 
 MAX_ENTRIES: Final = 10
@@ -96,8 +97,16 @@ class Publish(Operation, kw_only=True):
         arn = self.topic_arn if self.topic_arn is not None else self.target_arn
         if arn is None:
             raise InvalidParameterValue("TopicArn or TargetArn Reason: no value for required parameter", "")
+        if parameter == "TargetArn" and is_endpoint_arn(arn):
+            return self._push(arn, call)
         topic = topic_name(call, arn, parameter)
         return convert(a.PublishMessage, {"topic": topic, "entries": [_entry(self, call)]})
+
+    def _push(self, arn: str, call: Call) -> Action:
+        """To a device. What only topics know is passed over."""
+        target, entry = endpoint_arn(call, arn, "TargetArn"), _entry(self, call)
+        asked = {name: entry.get(name) for name in ("body", "subject", "attributes", "structure")}
+        return convert(mobile.PublishToEndpoint, {"target": target, **asked})
 
     def _text(self, number: str, call: Call) -> Action:
         """To a telephone number, and to nothing else. What only topics know (a group, say) is passed over, as
