@@ -463,6 +463,15 @@ class Topics(msgspec.Struct, frozen=True, kw_only=True):
         Literal["fifo", "all"],
         Meta(description="Which topics can have an archive: FIFO topics alone, as at AWS, or all."),
     ] = "fifo"
+    max_farewells: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=100_000,
+            description="Subscriptions of one topic that ended and whose subscribers, who are told so, can "
+            "have them again within two days; beyond it the oldest are forgotten. 0: nobody is told.",
+        ),
+    ] = 100
     max_replays: Annotated[
         int, Meta(ge=0, le=100_000, description="Replays of archives that may be under way at one time.")
     ] = 100

@@ -165,6 +165,46 @@ async def test_a_web_hook_confirms_and_gets_what_is_published_signed(
     assert not (await call(sns.list_subscriptions_by_topic, TopicArn=topic))["Subscriptions"]
 
 
+async def test_who_unsubscribes_is_told_so_and_can_have_the_subscription_again(
+    daemon: Daemon, hook: Hook
+) -> None:
+    sns = client(daemon, "sns")
+    topic = (await call(sns.create_topic, Name="news"))["TopicArn"]
+    arn = await subscribe(sns, hook, topic, RawMessageDelivery="true")
+    hook.answer = lambda text: 503
+    await call(sns.unsubscribe, SubscriptionArn=arn)
+    await hook.until(lambda: bool(hook.of("UnsubscribeConfirmation")))
+    assert not (await call(sns.list_subscriptions_by_topic, TopicArn=topic))["Subscriptions"]
+    # It is not forgotten by a daemon that is killed.
+    await asyncio.to_thread(daemon.kill)
+    hook.got.clear()
+    hook.answer = lambda text: 200
+    await asyncio.to_thread(daemon.start)
+    await hook.until(lambda: bool(hook.of("UnsubscribeConfirmation")))
+    sns = client(daemon, "sns")
+    told = json.loads(hook.of("UnsubscribeConfirmation")[-1])
+    assert (told["Type"], told["TopicArn"]) == ("UnsubscribeConfirmation", topic)
+    assert arn in told["Message"]
+    assert f"&Token={told['Token']}" in told["SubscribeURL"]
+    async with ClientSession() as session, session.get(told["SigningCertURL"]) as response:
+        key: Any = x509.load_pem_x509_certificate(await response.read()).public_key()
+    names = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
+    signed = "".join(f"{name}\n{told[name]}\n" for name in names).encode()
+    key.verify(base64.b64decode(told["Signature"]), signed, padding.PKCS1v15(), hashes.SHA1())
+    await call(sns.publish, TopicArn=topic, Message="not for it")
+    # Its host is another by now: the port is a free one at each start.
+    again = f"{daemon.endpoint}/?{told['SubscribeURL'].partition('?')[2]}"
+    for _ in range(2):
+        async with ClientSession() as session, session.get(again) as response:
+            assert response.status == 200
+    [listed] = (await call(sns.list_subscriptions_by_topic, TopicArn=topic))["Subscriptions"]
+    assert listed["SubscriptionArn"].startswith(topic + ":")
+    assert listed["Endpoint"] == f"{hook.url}/hook"
+    await call(sns.publish, TopicArn=topic, Message="hello")
+    await hook.until(lambda: bool(hook.of("Notification")))
+    assert hook.of("Notification") == ["hello"]
+
+
 async def test_what_fails_is_tried_again_and_then_a_dead_letter(daemon: Daemon, hook: Hook) -> None:
     sns, sqs = client(daemon, "sns"), client(daemon, "sqs")
     topic = (await call(sns.create_topic, Name="news"))["TopicArn"]

@@ -7,6 +7,7 @@ import pytest
 
 from ropewayd.queues import actions as q
 from ropewayd.topics import actions as t
+from ropewayd.topics.settings import TopicLimits
 from ropewayd.vocabulary.errors import AccessDenied, InvalidParameterValue
 from tests.house import BODY, HANDLE, House
 from tests.topics.talk import publish, topic
@@ -95,3 +96,72 @@ async def test_a_fifo_topic_has_none(house: House) -> None:
     await topic(house, "news.fifo", fifo=True)
     asked = t.Subscribe(topic="news.fifo", protocol="https", endpoint="https://example.org")
     assert isinstance(await house.call(asked), InvalidParameterValue)
+
+
+async def confirmed(house: House) -> str:
+    """A web hook that has confirmed; its ARN."""
+    made = (await ask(house))["subscription"]
+    [token] = await tokens(house, made)
+    await house.call(t.ConfirmSubscription(token=token))
+    return str(made)
+
+
+async def farewell(house: House, arn: str) -> tuple[str, str]:
+    """End the subscription: what it can be had again with, and the type of the message that says so."""
+    await house.call(t.Unsubscribe(subscription=arn))
+    [(_, made)] = [each for each in house.topics.pushes() if each[1].pending]
+    [message] = await house.receive(10, made.queue)
+    told = json.loads(message[BODY])
+    return told["Token"], told["Type"]
+
+
+async def listed(house: House) -> list[tuple[str, bool]]:
+    found = (await house.call(t.ListSubscriptions(topic="news")))["subscriptions"]
+    return [(each["subscription"], each["pending"]) for each in found]
+
+
+async def test_one_that_ended_can_be_had_again_for_two_days(house: House) -> None:
+    await topic(house)
+    arn = await confirmed(house)
+    token, kind = await farewell(house, arn)
+    assert kind == "UnsubscribeConfirmation"
+    assert await listed(house) == []
+    await house.restart()
+    again = await house.call(t.ConfirmSubscription(token=token))
+    assert again["subscription"] != arn
+    assert await house.call(t.ConfirmSubscription(token=token)) == again
+    assert await listed(house) == [(again["subscription"], False)]
+    token, _ = await farewell(house, again["subscription"])
+    await house.wait(48 * HOUR + 1)
+    assert isinstance(await house.call(t.ConfirmSubscription(token=token)), InvalidParameterValue)
+    assert await listed(house) == []
+
+
+async def test_one_that_was_subscribed_anew_is_not_had_twice(house: House) -> None:
+    await topic(house)
+    token, _ = await farewell(house, await confirmed(house))
+    new = (await ask(house))["subscription"]
+    assert await listed(house) == [(new, True)]
+    assert await house.call(t.ConfirmSubscription(token=token)) == {"subscription": new}
+    assert await listed(house) == [(new, False)]
+
+
+async def test_who_never_confirmed_is_not_told_of_the_end(house: House, hook: dict[str, Any]) -> None:
+    await house.call(t.Unsubscribe(subscription=hook["subscription"]))
+    assert house.topics.pushes() == []
+
+
+async def test_the_oldest_farewells_are_forgotten() -> None:
+    house = House(topic_limits=TopicLimits(max_farewells=2))
+    await house.start()
+    await topic(house)
+    for _ in range(3):
+        await house.call(t.Unsubscribe(subscription=await confirmed(house)))
+        await house.wait(1000)
+    before = house.topics.snapshot()["topics"]
+    [news] = before.values()
+    assert len(news["farewells"]) == 2
+    assert house.queues.counts()[0] == 2  # the hidden queues went with those that were forgotten
+    await house.call(t.DeleteTopic(topic="news"))
+    assert house.queues.counts()[0] == 0
+    await house.kernel.stop()

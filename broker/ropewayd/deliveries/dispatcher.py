@@ -8,7 +8,8 @@ Rule 2  Each subscription has a share of what is sent at one time: one that is s
         those that did not answer at all the last time have one message each under way, and half of the turns
         together: however many they are, the others' turns stay free.
 Rule 3  What is given up goes to the subscription's dead-letter queue first, and only then leaves the hidden
-        one. Where that has no room now, it stays. A question (a confirmation) that is given up is gone.
+        one. Where that has no room now, it stays. A question (a confirmation) or a farewell that is given up
+        is gone.
 Rule 4  Nothing runs where there is nothing to send: a subscription waits in one long poll of the kernel.
 """
 
@@ -32,6 +33,7 @@ from ropewayd.texting.service import Texting
 from ropewayd.topics import delivery_policy
 from ropewayd.topics.delivery_policy import DeliveryPolicy, Retries
 from ropewayd.topics.feedback import success_rate
+from ropewayd.topics.notification import FAREWELL
 from ropewayd.topics.service import Topics
 from ropewayd.topics.topic import Meter, Subscription, Topic
 from ropewayd.vocabulary.action import Action
@@ -206,7 +208,7 @@ class Dispatcher:
             if lane.read is not None:
                 delivery = lane.read(message)
             else:
-                found = self._topics.subscription(lane.arn)
+                found = self._topics.subscriber(lane.arn)
                 if isinstance(found, RopewayError):
                     return
                 topic, subscription = found
@@ -309,7 +311,7 @@ class Dispatcher:
             group=None,
             raw=subscription.attributes.raw_message_delivery,
             confirm_url=confirm if asks and token else "",
-            unsubscribe_url=end if asks else "",
+            unsubscribe_url=end if asks and said["Type"] != FAREWELL else "",
             token=token,
             attempt=message[4],
             settings=settings,

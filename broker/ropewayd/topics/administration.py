@@ -96,7 +96,8 @@ class Administration:
                 "The topic cannot be deleted. Reason: it has an ArchivePolicy: deactivate that first",
                 "archive_days",
             )
-        hidden = [QueueDeleted(each.number, now) for each in topic.subscriptions.values() if each.number]
+        subscribers = (*topic.subscriptions.values(), *topic.farewells.values())
+        hidden = [QueueDeleted(each.number, now) for each in subscribers if each.number]
         return Decision({}, (e.TopicDeleted(topic.number), *hidden))
 
     def list_topics(self, action: a.ListTopics, now: int) -> Outcome:

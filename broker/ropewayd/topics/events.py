@@ -132,3 +132,25 @@ class ReplayEnded(msgspec.Struct, array_like=True, tag=53, gc=False, frozen=True
     number: int
     id: bytes
     status: str
+
+
+class Farewell(msgspec.Struct, array_like=True, tag=54, gc=False, frozen=True):
+    """A subscription ended, and its subscriber is told so, by a hidden queue of its own. Who confirms that
+    with the token has the subscription again, by this new id."""
+
+    number: int
+    id: bytes
+    at: int
+    protocol: str
+    endpoint: str
+    owner: str
+    attributes: dict[str, Any]
+    queue: int
+    token: bytes
+
+
+class FarewellEnded(msgspec.Struct, array_like=True, tag=55, gc=False, frozen=True):
+    """The subscription of this farewell does not come back any more."""
+
+    number: int
+    id: bytes

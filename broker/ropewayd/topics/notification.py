@@ -26,6 +26,8 @@ from .subscriber import PLATFORMS, PUSHED
 
 CONFIRMATION: Final = "SubscriptionConfirmation"
 """The type of a message that asks its subscriber to confirm."""
+FAREWELL: Final = "UnsubscribeConfirmation"
+"""The type of a message that tells its subscriber that it is one no more."""
 ENCODING: Final = "Ropeway.BodyEncoding"
 """The attribute of the envelope that says that a message of bytes is in it in base64."""
 _encode = msgspec.json.Encoder().encode

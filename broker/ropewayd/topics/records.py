@@ -68,6 +68,8 @@ class SubscriptionRecord(msgspec.Struct, array_like=True, gc=False, frozen=True)
     pending: bool = False
     guarded: bool = False
     replay: Replay | None = None
+    farewell: bool = False
+    """It ended, and can be confirmed again."""
 
 
 def topic_key(number: int) -> bytes:

@@ -51,11 +51,18 @@ class Registry:
 
     def subscription(self, arn: str) -> tuple[Topic, Subscription] | RopewayError:
         """The topic and the subscription of this ARN."""
+        found = self.subscriber(arn)
+        if isinstance(found, RopewayError) or found[1].id in found[0].subscriptions:
+            return found
+        return NotFound(f"There is no subscription {arn}.", "subscription")
+
+    def subscriber(self, arn: str) -> tuple[Topic, Subscription] | RopewayError:
+        """The same, of one that ended and can be confirmed again too."""
         place = read_subscription_arn(arn)
         if place is None:
             return InvalidParameterValue(f"{arn[:100]!r} is no subscription's ARN.", "subscription")
         topic = self.find(place[0])
-        found = None if topic is None else topic.subscriptions.get(place[1])
+        found = None if topic is None else topic.subscriber(place[1])
         if topic is None or found is None:
             return NotFound(f"There is no subscription {arn}.", "subscription")
         return topic, found

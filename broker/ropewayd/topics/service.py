@@ -89,6 +89,8 @@ class Topics:
             e.Unsubscribed: self._unsubscribed,
             e.SubscriptionAttributesSet: self._subscription_set,
             e.SubscriptionConfirmed: self._confirmed,
+            e.Farewell: self._farewell,
+            e.FarewellEnded: self._farewell_ended,
             e.Published: self._published,
             e.ArchiveBegun: self._archive_begun,
             e.ArchiveEnded: self._archive_ended,
@@ -139,7 +141,7 @@ class Topics:
             self._next_step(topic, subscription, 0)
         if topic.ids is not None and topic.ids.timer is not None:
             self._wheel.cancel(topic.ids.timer)
-        return Ended(event.number, list(topic.subscriptions), topic.ids is not None)
+        return Ended(event.number, [*topic.subscriptions, *topic.farewells], topic.ids is not None)
 
     def _attributes_set(self, event: e.TopicAttributesSet, lsn: int) -> Touch:
         topic = self._registry.by_number.get(event.number)
@@ -199,11 +201,32 @@ class Topics:
 
     def _confirmed(self, event: e.SubscriptionConfirmed, lsn: int) -> Touch:
         topic = self._registry.by_number.get(event.number)
-        subscription = None if topic is None else topic.subscriptions.get(event.id)
+        subscription = None if topic is None else topic.subscriber(event.id)
         if topic is None or subscription is None:
             return None
         if lsn > subscription.stored:
             topic.confirm(subscription, event.guarded)
+        return Subscriber(event.number, event.id)
+
+    def _farewell(self, event: e.Farewell, lsn: int) -> Touch:
+        topic = self._registry.by_number.get(event.number)
+        if topic is None:
+            return None
+        if topic.subscriber(event.id) is None:
+            made = Subscription(
+                *(event.id, event.protocol, event.endpoint, event.owner, event.at, event.queue, event.token)
+            )
+            made.set(event.attributes, self._registry.home)
+            topic.farewells[event.id] = made
+            if self.pushed is not None:
+                self.pushed(topic, made)
+        return Subscriber(event.number, event.id)
+
+    def _farewell_ended(self, event: e.FarewellEnded, lsn: int) -> Touch:
+        topic = self._registry.by_number.get(event.number)
+        if topic is None:
+            return None
+        topic.farewells.pop(event.id, None)
         return Subscriber(event.number, event.id)
 
     def _published(self, event: e.Published, lsn: int) -> Touch:
@@ -303,9 +326,14 @@ class Topics:
         return len(topics), sum(len(topic.subscriptions) for topic in topics)
 
     def pushes(self) -> list[tuple[Topic, Subscription]]:
-        """The subscriptions whose subscribers are no queues."""
+        """The subscriptions whose subscribers are no queues, and those that ended and can come back."""
         topics = self._registry.by_number.values()
-        return [(topic, each) for topic in topics for each in topic.subscriptions.values() if each.number]
+        return [
+            (topic, each)
+            for topic in topics
+            for each in (*topic.subscriptions.values(), *topic.farewells.values())
+            if each.number
+        ]
 
     def find(self, called: str) -> Topic | RopewayError:
         """The topic of this name or ARN."""
@@ -314,6 +342,10 @@ class Topics:
     def subscription(self, arn: str) -> tuple[Topic, Subscription] | RopewayError:
         """The topic and the subscription of this ARN."""
         return self._registry.subscription(arn)
+
+    def subscriber(self, arn: str) -> tuple[Topic, Subscription] | RopewayError:
+        """The same, of one that ended and can come back too."""
+        return self._registry.subscriber(arn)
 
     def subscriptions_to(self, queue: str) -> list[str]:
         """The ARNs of the subscriptions of the queue with this ARN."""

@@ -77,9 +77,10 @@ class Spilling:
             self._own(topic, into)
         elif isinstance(touch, Subscriber):
             self._own(topic, into)
-            subscription = None if topic is None else topic.subscriptions.get(touch.id)
+            subscription = None if topic is None else topic.subscriber(touch.id)
             if subscription is not None:
-                _put_subscription(touch.number, subscription, into)
+                assert topic is not None
+                _put_subscription(topic, subscription, into)
             else:
                 into.drop(TOPICS, subscription_key(touch.number, touch.id))
         elif isinstance(touch, Remembered):
@@ -146,7 +147,10 @@ class Spilling:
         found.set(said.attributes, self._registry.home)
         found.replay = said.replay
         found.stored = record.lsn
-        topic.add(found)
+        if said.farewell:
+            topic.farewells[found.id] = found
+        else:
+            topic.add(found)
 
 
 def _put_topic(topic: Topic, into: SliceBuilder) -> None:
@@ -167,12 +171,12 @@ def _put_topic(topic: Topic, into: SliceBuilder) -> None:
     topic.stored = into.lsn
 
 
-def _put_subscription(number: int, each: Subscription, into: SliceBuilder) -> None:
+def _put_subscription(topic: Topic, each: Subscription, into: SliceBuilder) -> None:
     if each.stored < into.part:
         attributes: dict[str, Any] = msgspec.to_builtins(each.attributes)
         record = SubscriptionRecord(
             *(VERSION, each.protocol, each.endpoint, each.owner, each.at, attributes),
-            *(each.number, each.token, each.pending, each.guarded, each.replay),
+            *(each.number, each.token, each.pending, each.guarded, each.replay, each.id in topic.farewells),
         )
-        into.put(TOPICS, subscription_key(number, each.id), _encode(record))
+        into.put(TOPICS, subscription_key(topic.number, each.id), _encode(record))
         each.stored = into.lsn

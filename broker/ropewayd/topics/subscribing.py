@@ -32,7 +32,7 @@ from ropewayd.vocabulary.names import (
 from . import actions as a
 from . import events as e
 from .attributes import read_subscription
-from .notification import CONFIRMATION, shown_time
+from .notification import CONFIRMATION, FAREWELL, shown_time
 from .records import RUNNING
 from .registry import Registry, missing
 from .replaying import started
@@ -88,12 +88,8 @@ class Subscribing:
             events = self._ask_again(topic, there, now) if there.pending else ()
             told = {"subscription": topic.arn_of(there), "created": False, "pending": there.pending}
             return Decision(told, events)
-        limits = registry.limits
-        most = limits.max_fifo_subscriptions if topic.attributes.fifo else limits.max_subscriptions
-        if len(topic.subscriptions) >= most:
-            return OverLimit(
-                f"The topic {topic.name} has {most} subscriptions, and that is the limit.", "subscription"
-            )
+        if (full := self._full(topic)) is not None:
+            return full
         if given.get("filter_policy") is not None and (problem := self._too_many(topic)) is not None:
             return problem
         return self._made(topic, action.protocol, endpoint, given, now)
@@ -158,7 +154,7 @@ class Subscribing:
             return wrong
         number, id_, secret = int.from_bytes(said[:8], "big"), said[8:24], said[24:]
         topic = self._registry.by_number.get(number)
-        found = None if topic is None else topic.subscriptions.get(id_)
+        found = None if topic is None else topic.subscriber(id_)
         if topic is None or found is None or not found.token or not compare_digest(found.token, secret):
             return wrong
         if action.topic is not None and self._registry.place(action.topic)[0].region != topic.scope.region:
@@ -170,7 +166,30 @@ class Subscribing:
             return InvalidParameterValue(
                 "The token is not valid any more: subscribe again, and confirm within two days.", "token"
             )
+        if id_ in topic.farewells:
+            return self._again(topic, found, action.guarded)
         return Decision(answer, (e.SubscriptionConfirmed(number, id_, action.guarded),))
+
+    def _again(self, topic: Topic, ended: Subscription, guarded: bool) -> Outcome:
+        """One that ended is wanted after all; maybe it was subscribed anew by now."""
+        found = topic.by_endpoint.get((ended.protocol, ended.endpoint))
+        if found is None:
+            problem = self._full(topic) or (ended.filter and self._too_many(topic))
+            if problem:
+                return problem
+            found = ended
+        events = (e.SubscriptionConfirmed(topic.number, found.id, guarded),) if found.pending else ()
+        return Decision({"subscription": topic.arn_of(found)}, events)
+
+    def _full(self, topic: Topic) -> OverLimit | None:
+        """Whether one more subscription is one too many."""
+        limits = self._registry.limits
+        most = limits.max_fifo_subscriptions if topic.attributes.fifo else limits.max_subscriptions
+        if len(topic.subscriptions) < most:
+            return None
+        return OverLimit(
+            f"The topic {topic.name} has {most} subscriptions, and that is the limit.", "subscription"
+        )
 
     def _endpoint(self, topic: Topic, action: a.Subscribe) -> str | RopewayError:
         """The ARN of the queue that is subscribed, or why it cannot be."""
@@ -242,7 +261,34 @@ class Subscribing:
         ended = e.Unsubscribed(topic.number, subscription.id)
         if not subscription.number:
             return Decision({}, (ended,))
-        return Decision({}, (ended, QueueDeleted(subscription.number, now)))
+        farewell = self._farewell(topic, subscription, now)
+        return Decision({}, (ended, QueueDeleted(subscription.number, now), *farewell))
+
+    def _farewell(self, topic: Topic, ended: Subscription, now: int) -> tuple[Event, ...]:
+        """Who had to confirm a subscription, and did, is told that it is over, and can have it again. Those
+        that nobody wants back in time go now."""
+        most = self._registry.limits.max_farewells
+        if ended.protocol not in ASKED or ended.pending or not most:
+            return ()
+        number, id_, token = self._fanning.registry.next_number, self._entropy(16), self._entropy(_SECRET)
+        attributes = {**msgspec.to_builtins(ended.attributes), "replay_policy": None}
+        made = Subscription(id_, ended.protocol, ended.endpoint, ended.owner, now, number, token)
+        queue = hidden.made(number, made.own, now)
+        if isinstance(queue, RopewayError):
+            return ()
+        message = self._entropy(16)
+        said = MessagesSent(
+            number, 1, now, message, [_question(topic, made, message, now, topic.arn_of(ended))]
+        )
+        over: list[Event] = []
+        for place, each in enumerate(sorted(topic.farewells.values(), key=lambda one: (one.at, one.id))):
+            if now <= each.at + CONFIRM_WITHIN and len(topic.farewells) - place < most:
+                break
+            over += (e.FarewellEnded(topic.number, each.id), QueueDeleted(each.number, now))
+        told = e.Farewell(
+            *(topic.number, id_, now, ended.protocol, ended.endpoint, ended.owner, attributes, number, token)
+        )
+        return (*over, queue, told, said)
 
     def list_subscriptions(self, action: a.ListSubscriptions, now: int) -> Outcome:
         if action.topic is not None:
@@ -346,16 +392,18 @@ def _told(topic: Topic, made: Subscription) -> dict[str, Any]:
     return {"subscription": topic.arn_of(made), "created": True, "pending": made.pending}
 
 
-def _question(topic: Topic, subscription: Subscription, id_: bytes, now: int) -> str:
-    """What asks a subscriber to confirm, as it waits for its delivery. Where to confirm is said then."""
+def _question(topic: Topic, subscription: Subscription, id_: bytes, now: int, ended: str = "") -> str:
+    """What asks a subscriber to confirm, as it waits for its delivery, or tells it that the subscription of
+    the ARN `ended` is over. Where to confirm is said then."""
+    asks = f"Somebody subscribed this endpoint to {topic.arn}. Open SubscribeURL to confirm that; who does "
+    tells = f"The subscription {ended} of this endpoint has ended. Open SubscribeURL to restore it; who does "
     return msgspec.json.encode(
         {
-            "Type": CONFIRMATION,
+            "Type": FAREWELL if ended else CONFIRMATION,
             "MessageId": show_message_id(id_),
             "Token": (topic.number.to_bytes(8, "big") + subscription.id + subscription.token).hex(),
             "TopicArn": topic.arn,
-            "Message": f"Somebody subscribed this endpoint to {topic.arn}. Open SubscribeURL to confirm "
-            "that; who does nothing gets nothing.",
+            "Message": f"{tells if ended else asks}nothing gets nothing.",
             "Timestamp": shown_time(now),
         }
     ).decode()

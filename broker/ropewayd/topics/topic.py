@@ -113,6 +113,14 @@ class Subscription:
         if given.filter_policy is not None:
             self.filter = FilterPolicy.compiled(given.filter_policy, given.filter_policy_scope)
 
+    def snapshot(self) -> tuple[Any, ...]:
+        """The state as plain objects, to be compared."""
+        return (
+            *(self.protocol, self.endpoint, self.owner, self.at, self.attributes),
+            *(self.number, self.token, self.pending, self.guarded),
+            self.replay,
+        )
+
 
 class Topic:
     """See the module. Times are carried milliseconds."""
@@ -125,6 +133,7 @@ class Topic:
         "by_endpoint",
         "created_at",
         "deleted",
+        "farewells",
         "ids",
         "name",
         "next_sequence",
@@ -150,6 +159,8 @@ class Topic:
         self.by_endpoint: dict[tuple[str, str], Subscription] = {}
         self.order: list[bytes] = []
         """The ids of all subscriptions, in order."""
+        self.farewells: dict[bytes, Subscription] = {}
+        """Subscriptions that ended and can be confirmed again."""
         self.deleted = 0
         self.pending = 0
         """Subscriptions that are not confirmed."""
@@ -189,8 +200,14 @@ class Topic:
         self.pending -= subscription.pending
         self.policies -= subscription.filter is not None
 
+    def subscriber(self, id_: bytes) -> Subscription | None:
+        """The subscription of this id, or the farewell to one."""
+        return self.subscriptions.get(id_) or self.farewells.get(id_)
+
     def confirm(self, subscription: Subscription, guarded: bool) -> None:
         """Its subscriber wants it."""
+        if self.farewells.pop(subscription.id, None) is not None:
+            self.add(subscription)
         self.pending -= subscription.pending
         subscription.pending, subscription.guarded = False, guarded
 
@@ -213,13 +230,9 @@ class Topic:
             "deleted": self.deleted,
             "archive": (self.archive, self.archive_at),
             "subscriptions": {
-                each.own: (
-                    *(each.protocol, each.endpoint, each.owner, each.at, each.attributes),
-                    *(each.number, each.token, each.pending, each.guarded),
-                    each.replay,
-                )
-                for each in (self.subscriptions[id_] for id_ in self.order)
+                each.own: each.snapshot() for each in (self.subscriptions[id_] for id_ in self.order)
             },
+            "farewells": {each.own: each.snapshot() for each in self.farewells.values()},
         }
 
 

@@ -19,7 +19,7 @@ NO_ENDPOINT = "Invalid parameter: TargetArn Reason: No endpoint found for the ta
 
 
 def daemon_at(directory: Path, server: Http2Server) -> Daemon:
-    return Daemon(directory, "--push-apns-url", server.url, http="127.0.0.1:0")
+    return Daemon(directory, "--push-apns-url", server.url, "--push-timeout", "2", http="127.0.0.1:0")
 
 
 def device(sns: Any) -> str:
