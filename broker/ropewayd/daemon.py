@@ -419,6 +419,7 @@ def topic_limits(settings: Settings) -> TopicLimits:
         max_topic_policies=topics.max_topic_policies,
         max_policies=topics.max_policies,
         archive_standard=topics.archives == "all",
+        across_accounts=not settings.keys.file,
         max_farewells=topics.max_farewells,
         max_replays=topics.max_replays,
         replay_rate=topics.replay_rate,

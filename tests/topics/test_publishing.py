@@ -8,7 +8,12 @@ import pytest
 from ropewayd.queues import actions as a
 from ropewayd.queues.events import MessagesFanned
 from ropewayd.topics import actions as t
-from ropewayd.vocabulary.errors import InvalidMessageContents, InvalidParameterValue, NotFound
+from ropewayd.vocabulary.errors import (
+    InvalidMessageContents,
+    InvalidParameterValue,
+    NotFound,
+    UnsupportedOperation,
+)
 from ropewayd.vocabulary.names import show_message_id
 from tests.house import ATTRIBUTES, BODY, START, House
 from tests.topics.talk import QUEUE_ARN, messages, publish, subscribe, topic
@@ -217,3 +222,10 @@ async def test_a_queue_gets_those_of_a_publish_that_it_wants(house: House) -> No
 def test_a_fan_out_says_what_each_queue_gets() -> None:
     event = MessagesFanned.__struct_fields__
     assert event[:5] == ("at", "numbers", "firsts", "ids", "contents")
+
+
+async def test_a_queue_of_another_account_is_for_who_owns_that_to_subscribe(house: House) -> None:
+    await topic(house)
+    theirs = QUEUE_ARN.replace("000000000000", "111122223333")
+    refused = await house.call(t.Subscribe(topic="news", endpoint=theirs + "theirs"))
+    assert isinstance(refused, UnsupportedOperation)

@@ -24,6 +24,8 @@ class TopicLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Filter policies of one topic."""
     max_policies: int = 10_000
     """Filter policies of one account."""
+    across_accounts: bool = False
+    """Whether queues of other accounts can be subscribed: without keys all accounts are anybody's."""
     max_farewells: int = 100
     """Subscriptions of one topic that ended, whose subscribers can have them again; 0: nobody is told."""
     archive_standard: bool = False

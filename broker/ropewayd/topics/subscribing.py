@@ -226,10 +226,10 @@ class Subscribing:
                 "SNS topics",
                 "endpoint",
             )
-        if place[0].account != topic.scope.account:
+        if place[0].account != topic.scope.account and not self._registry.limits.across_accounts:
             return UnsupportedOperation(
-                "A queue of another account than the topic's cannot be subscribed by this version of "
-                "Ropeway: its owner would have to confirm that.",
+                "A queue of another account than the topic's cannot be subscribed where the daemon knows "
+                "access keys: its owner would have to confirm that.",
                 "endpoint",
             )
         return endpoint

@@ -573,3 +573,16 @@ def test_what_was_published_survives_kill_9(tmp_path: Any) -> None:
         sns.publish(TopicArn=arn, Message="10")
         for url in urls:
             assert sorted(int(each["Body"]) for each in received(sqs, url)) == list(range(11))
+
+
+def test_without_keys_queues_of_any_account_and_region_are_subscribed(sns: Any, daemon: Daemon) -> None:
+    arn = sns.create_topic(Name="across")["TopicArn"]
+    theirs = client_of("sqs", daemon.endpoint, key="111122223333", region="eu-west-1")
+    url, queue_arn = queue(theirs, "theirs")
+    assert queue_arn == "arn:aws:sqs:eu-west-1:111122223333:theirs"
+    made = sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=queue_arn)["SubscriptionArn"]
+    assert made.startswith(arn + ":")
+    sns.publish(TopicArn=arn, Message="hello")
+    [got] = received(theirs, url)
+    assert json.loads(got["Body"])["Message"] == "hello"
+    theirs.close()
