@@ -25,6 +25,7 @@ import uvloop
 from ropewayd import __version__, descriptors, heap, logs
 from ropewayd.abandoned import Abandoned
 from ropewayd.deliveries.dispatcher import Dispatcher
+from ropewayd.deliveries.seal import Seal
 from ropewayd.deliveries.service import Deliveries
 from ropewayd.deliveries.settings import DispatchLimits, LogLimits
 from ropewayd.deliveries.signing import Signer
@@ -130,8 +131,9 @@ class Daemon:
         self._http_listeners = Listeners()
         self._signer = Signer(Path(self._settings.daemon.data_dir))
         self._phones = Phones(texting_limits(self._settings))
-        self._senders = make_senders(configuration, environ.get("CREDENTIALS_DIRECTORY"), self._phones)
-        hook = WebHook(make_web(configuration, not self._keys), self._signer, self._address)
+        seal = Seal(self._signer, self._address)
+        self._senders = make_senders(configuration, environ.get("CREDENTIALS_DIRECTORY"), self._phones, seal)
+        hook = WebHook(make_web(configuration, not self._keys), seal)
         self._senders |= {"http": hook, "https": hook}
         self._make_application = functools.partial(make_application, configuration)
         self._dispatcher: Dispatcher | None = None

@@ -20,6 +20,7 @@ from ropewayd.deliveries.function import Address, Functions, Program
 from ropewayd.deliveries.letter import NoAddress
 from ropewayd.deliveries.outbox import Outbox, OutboxLimits
 from ropewayd.deliveries.rolling_file import RollingLimits
+from ropewayd.deliveries.seal import Seal
 from ropewayd.deliveries.sms import Gateway, Sms, SmsRules
 from ropewayd.deliveries.spending import Spending
 from ropewayd.deliveries.template import Template, WrongTemplate
@@ -43,15 +44,15 @@ _HEADER: Final = re.compile(
 
 
 def make_senders(
-    configuration: Configuration, credentials_directory: str | None, phones: Phones
+    configuration: Configuration, credentials_directory: str | None, phones: Phones, seal: Seal | None = None
 ) -> dict[str, Sender]:
-    """What delivers each protocol but sqs and http. Raises Misconfigured."""
-    email = _email(configuration, credentials_directory)
+    """What delivers each protocol but sqs and http. `seal` signs envelopes. Raises Misconfigured."""
+    email = _email(configuration, credentials_directory, seal)
     return {
         "email": email,
         "email-json": email,
-        "lambda": _functions(configuration),
-        "firehose": _firehose(configuration, credentials_directory),
+        "lambda": _functions(configuration, seal),
+        "firehose": _firehose(configuration, credentials_directory, seal),
         "sms": _sms(configuration, credentials_directory, phones),
     }
 
@@ -69,17 +70,17 @@ def make_web(configuration: Configuration, local: bool) -> Web:
     return Web(settings.timeout, settings.connections, Destinations(networks))
 
 
-def _firehose(configuration: Configuration, credentials_directory: str | None) -> Sender:
+def _firehose(configuration: Configuration, credentials_directory: str | None, seal: Seal | None) -> Sender:
     settings = configuration.settings.firehose
     if settings.url:
         key, path = "", settings.access_key_file
         if path:
             blame = configuration.blame("firehose.access_key_file")
             key = read_secret(Path(path), blame, credentials_directory)
-        return StreamServer(settings.url, key, Web(settings.timeout, settings.connections))
+        return StreamServer(settings.url, key, Web(settings.timeout, settings.connections), seal)
     folder = Path(configuration.settings.daemon.data_dir) / "firehose"
     limits = RollingLimits(bytes=settings.file_bytes, files=settings.files)
-    return StreamFiles(folder, limits, settings.streams)
+    return StreamFiles(folder, limits, settings.streams, seal)
 
 
 def make_application(
@@ -113,7 +114,7 @@ def make_application(
     )
 
 
-def _functions(configuration: Configuration) -> Functions:
+def _functions(configuration: Configuration, seal: Seal | None) -> Functions:
     settings = configuration.settings.functions
     registry: dict[str, Address | Program] = {}
     if settings.file:
@@ -121,7 +122,7 @@ def _functions(configuration: Configuration) -> Functions:
             Path(settings.file), configuration.blame("functions.file"), settings.timeout
         )
     web = Web(settings.timeout, settings.connections)
-    return Functions(registry, settings.invoke, web, settings.programs)
+    return Functions(registry, settings.invoke, web, settings.programs, seal)
 
 
 def _sms(configuration: Configuration, credentials_directory: str | None, phones: Phones) -> Sms:
@@ -162,7 +163,7 @@ def _outbox_limits(configuration: Configuration) -> OutboxLimits:
     return OutboxLimits(files=settings.outbox_files, bytes=settings.outbox_bytes)
 
 
-def _email(configuration: Configuration, credentials_directory: str | None) -> Email:
+def _email(configuration: Configuration, credentials_directory: str | None, seal: Seal | None) -> Email:
     settings = configuration.settings.email
     if settings.relay:
         way: Relay | Outbox = _relay(configuration, credentials_directory)
@@ -170,7 +171,7 @@ def _email(configuration: Configuration, credentials_directory: str | None) -> E
         folder = Path(configuration.settings.daemon.data_dir) / "outbox"
         way = Outbox(folder, ".eml", _outbox_limits(configuration))
     try:
-        return Email(way, settings.sender)
+        return Email(way, settings.sender, seal)
     except NoAddress as wrong:
         raise Misconfigured(f"{configuration.blame('email.sender')}: {wrong}") from None
 

@@ -1,4 +1,5 @@
-"""A message as it is delivered: in a JSON object that it is wrapped in, which is not signed, or raw."""
+"""A message as it is delivered: in a JSON object that it is wrapped in, or raw. What signs it is in
+seal.py."""
 
 from __future__ import annotations
 

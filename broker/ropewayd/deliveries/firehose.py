@@ -21,6 +21,7 @@ from .answering import Attempt
 from .delivery import DELIVERED, REFUSED, RETRY, Answer, Delivery
 from .envelope import envelope, whole
 from .rolling_file import RollingFile, RollingLimits
+from .seal import Seal
 from .web import Unreachable, Web
 
 _ARN: Final = re.compile(
@@ -43,11 +44,12 @@ def read_arn(text: str) -> Stream | None:
     return None if found is None else Stream(found["region"], found["account"], found["name"])
 
 
-def record(delivery: Delivery) -> bytes:
+async def record(delivery: Delivery, seal: Seal | None = None) -> bytes:
     """What a stream gets of a delivery."""
     if delivery.raw:
         return whole(delivery.body).encode()
-    return msgspec.json.encode(envelope(delivery))
+    told = envelope(delivery)
+    return msgspec.json.encode(told if seal is None else await seal.put(told, delivery))
 
 
 def one_line(content: bytes) -> bytes:
@@ -63,7 +65,8 @@ def one_line(content: bytes) -> bytes:
 class StreamFiles:
     """Streams as files, ACCOUNT/REGION/NAME-000001.ndjson in `folder`; `most` streams since the start."""
 
-    def __init__(self, folder: Path, limits: RollingLimits, most: int) -> None:
+    def __init__(self, folder: Path, limits: RollingLimits, most: int, seal: Seal | None = None) -> None:
+        self._seal = seal
         self._folder = folder
         self._limits = limits
         self._most = most
@@ -82,7 +85,7 @@ class StreamFiles:
             folder = self._folder / stream.account / stream.region
             file = self._files[stream] = RollingFile(folder, stream.name, self._limits)
         try:
-            await file.append(one_line(record(delivery)))
+            await file.append(one_line(await record(delivery, self._seal)))
         except OSError as wrong:
             return attempt.ends(RETRY, None, f"the stream's file: {wrong.strerror}")
         return attempt.ends(DELIVERED, None, "")
@@ -96,7 +99,8 @@ class StreamFiles:
 class StreamServer:
     """A server that streams are posted to. It is told the access key, unless that is empty."""
 
-    def __init__(self, url: str, access_key: str, web: Web) -> None:
+    def __init__(self, url: str, access_key: str, web: Web, seal: Seal | None = None) -> None:
+        self._seal = seal
         self._url = url
         self._access_key = access_key
         self._web = web
@@ -120,7 +124,7 @@ class StreamServer:
         content = {
             "requestId": id_,
             "timestamp": int(time.time() * 1000),
-            "records": [{"data": base64.b64encode(record(delivery)).decode()}],
+            "records": [{"data": base64.b64encode(await record(delivery, self._seal)).decode()}],
         }
         try:
             reply = await self._web.post(self._url, msgspec.json.encode(content), headers)

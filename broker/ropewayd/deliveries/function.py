@@ -19,7 +19,8 @@ import msgspec
 from .answering import Attempt
 from .command import run
 from .delivery import DELIVERED, REFUSED, RETRY, Answer, Delivery
-from .envelope import shown_attributes, whole
+from .envelope import envelope, shown_attributes, whole
+from .seal import Seal
 from .web import Unreachable, Web
 
 _ARN: Final = re.compile(
@@ -27,6 +28,8 @@ _ARN: Final = re.compile(
     r"(?::(?P<qualifier>[A-Za-z0-9_$-]{1,128}))?"
 )
 JSON: Final = {"Content-Type": "application/json"}
+VERSION: Final = "1"
+"""Of the signature that a function gets, whatever its topic says (as at AWS)."""
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -46,8 +49,14 @@ class Functions:
     """Calls functions. `invoke` is where the Invoke API is, empty if nowhere; `programs` run at one time."""
 
     def __init__(
-        self, registry: Mapping[str, Address | Program], invoke: str, web: Web, programs: int
+        self,
+        registry: Mapping[str, Address | Program],
+        invoke: str,
+        web: Web,
+        programs: int,
+        seal: Seal | None = None,
     ) -> None:
+        self._seal = seal
         self._registry = registry
         self._invoke = invoke.rstrip("/")
         self._web = web
@@ -60,7 +69,7 @@ class Functions:
         if named is None:
             return attempt.ends(REFUSED, None, "the endpoint is not a function's ARN")
         name, qualifier = named
-        content = msgspec.json.encode(event(delivery))
+        content = msgspec.json.encode(await self._event(delivery))
         there = self._registry.get(name)
         if isinstance(there, Program):
             return await self._run(there, content)
@@ -72,6 +81,11 @@ class Functions:
         if qualifier:
             url += f"?Qualifier={quote(qualifier, safe='')}"
         return await self._post(attempt, url, content, JSON | {"X-Amz-Invocation-Type": "Event"})
+
+    async def _event(self, delivery: Delivery) -> dict[str, Any]:
+        if self._seal is None:
+            return event(delivery)
+        return event(delivery, await self._seal.put(envelope(delivery), delivery, VERSION))
 
     async def _post(self, attempt: Attempt, url: str, content: bytes, headers: Mapping[str, str]) -> Answer:
         try:
@@ -105,8 +119,13 @@ def read_arn(text: str) -> tuple[str, str | None] | None:
     return None if found is None else (found["name"], found["qualifier"])
 
 
-def event(delivery: Delivery) -> dict[str, Any]:
-    """What a function is called with: one record."""
+def event(delivery: Delivery, signed: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What a function is called with: one record, with the signature of the envelope. AWS says Url here where
+    envelopes say URL."""
+    signature = {}
+    if signed is not None:
+        signature = {name: signed[name] for name in ("SignatureVersion", "Signature")}
+        signature["SigningCertUrl"] = signed.get("SigningCertURL", "")
     return {
         "Records": [
             {
@@ -120,6 +139,7 @@ def event(delivery: Delivery) -> dict[str, Any]:
                     "Subject": None if delivery.subject is None else whole(delivery.subject),
                     "Message": whole(delivery.body),
                     "Timestamp": delivery.timestamp,
+                    **signature,
                     "UnsubscribeUrl": delivery.unsubscribe_url,
                     "MessageAttributes": shown_attributes(delivery),
                 },

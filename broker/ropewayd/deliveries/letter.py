@@ -9,6 +9,7 @@ Rule 2  A letter is a function of its delivery, its Message-ID too: of one that 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -64,8 +65,9 @@ def address(text: str) -> Address:
     return Address(username=found[1], domain=found[2])
 
 
-def letter(delivery: Delivery, sender: Address) -> EmailMessage:
-    """The letter to the delivery's endpoint. Raises NoAddress."""
+def letter(delivery: Delivery, sender: Address, signed: Mapping[str, Any] | None = None) -> EmailMessage:
+    """The letter to the delivery's endpoint; `signed` is its envelope, where that is signed. Raises
+    NoAddress."""
     made = EmailMessage(policy=_POLICY)
     name = one_line(delivery.topic.rpartition(":")[2])
     made["From"] = Address(name, sender.username, sender.domain)
@@ -80,7 +82,7 @@ def letter(delivery: Delivery, sender: Address) -> EmailMessage:
     if delivery.unsubscribe_url:
         made[_UNFOLDED] = f"<{one_line(delivery.unsubscribe_url)}>"
     if delivery.protocol == "email-json":
-        text = msgspec.json.encode(envelope(delivery)).decode()
+        text = msgspec.json.encode(envelope(delivery) if signed is None else signed).decode()
     else:
         text = _text(delivery, name)
     plain = text.isascii() and max(map(len, text.splitlines()), default=0) <= _LINE

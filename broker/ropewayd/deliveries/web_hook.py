@@ -6,8 +6,7 @@ early; all else is tried again. Where a URL may lead is said in destination.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -16,7 +15,7 @@ from ropewayd.topics.delivery_policy import DEFAULT_TYPE
 from .answering import Attempt
 from .delivery import REFUSED, RETRY, Answer, Delivery
 from .envelope import envelope, raw_body
-from .signing import Signer
+from .seal import Seal
 from .web import NotAllowed, Unreachable, Web
 
 AGENT: Final = "Amazon Simple Notification Service Agent"
@@ -24,12 +23,11 @@ AGENT: Final = "Amazon Simple Notification Service Agent"
 
 
 class WebHook:
-    """Sends by HTTP. `address`: what URLs to the daemon begin with, empty where there is none."""
+    """Sends by HTTP."""
 
-    def __init__(self, web: Web, signer: Signer, address: Callable[[], str]) -> None:
+    def __init__(self, web: Web, seal: Seal) -> None:
         self._web = web
-        self._signer = signer
-        self._address = address
+        self._seal = seal
 
     async def send(self, delivery: Delivery) -> Answer:
         """Post it."""
@@ -57,22 +55,8 @@ class WebHook:
                 headers["x-amz-sns-rawdelivery"] = "true"
                 body = raw_body(delivery)
                 return body.encode() if isinstance(body, str) else body, headers
-        told = envelope(delivery)
-        return msgspec.json.format(msgspec.json.encode(await self._signed(told, delivery)), indent=2), headers
-
-    async def _signed(self, told: dict[str, Any], delivery: Delivery) -> dict[str, Any]:
-        version = delivery.settings.get("signature_version") or "1"
-        attributes = told.pop("MessageAttributes", None)
-        unsubscribe = told.pop("UnsubscribeURL", None)
-        told["SignatureVersion"] = version
-        told["Signature"] = await self._signer.sign(told, version)
-        if self._address():
-            told["SigningCertURL"] = self._address() + await self._signer.path()
-        if unsubscribe is not None:
-            told["UnsubscribeURL"] = unsubscribe
-        if attributes is not None:
-            told["MessageAttributes"] = attributes
-        return told
+        told = await self._seal.put(envelope(delivery), delivery)
+        return msgspec.json.format(msgspec.json.encode(told), indent=2), headers
 
     async def close(self) -> None:
         """End the connections."""
