@@ -16,7 +16,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,6 +34,7 @@ from ropewayd.deliveries.web_hook import WebHook
 from ropewayd.devices import Devices
 from ropewayd.ending import Ending, exit_for, frames
 from ropewayd.exits import CLEAN, IO, SOFTWARE, Exit, Misconfigured
+from ropewayd.kernel.batch import Reply
 from ropewayd.kernel.kernel import Kernel, Report
 from ropewayd.kernel.service import Service
 from ropewayd.kernel.settings import KernelSettings
@@ -51,6 +52,7 @@ from ropewayd.queues.service import Queues
 from ropewayd.queues.settings import QueueLimits
 from ropewayd.senders import make_application, make_senders, make_web
 from ropewayd.settings import Settings
+from ropewayd.signed_publishing import SignedPublishing
 from ropewayd.sources import Configuration
 from ropewayd.store.protocol import StoreError
 from ropewayd.store.sqlite import SqliteStore
@@ -62,6 +64,7 @@ from ropewayd.topics.service import Topics
 from ropewayd.topics.settings import TopicLimits
 from ropewayd.upkeep.service import Upkeep
 from ropewayd.vocabulary.access_key import AccessKey
+from ropewayd.vocabulary.action import Action
 from ropewayd.vocabulary.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -137,6 +140,7 @@ class Daemon:
         self._senders |= {"http": hook, "https": hook}
         self._make_application = functools.partial(make_application, configuration)
         self._dispatcher: Dispatcher | None = None
+        self._signed: SignedPublishing | None = None
         self._abandoned: Abandoned | None = None
         self._store = make_store(self._settings)
 
@@ -157,14 +161,16 @@ class Daemon:
         deliveries = Deliveries(topics, status_log)
         services: list[Service] = [queues, topics, texting, mobile, deliveries, upkeep]
         kernel = Kernel(self._store, clock, services, wheel, limits, owner, queues.gates())
+        submit = self._submit(kernel, topics)
         server = BinaryServer(
             kernel,
             binary_limits(self._settings),
             secrets(self._keys),
             self._settings.daemon.account,
             self._settings.daemon.region,
+            submit,
         )
-        http = self._http(kernel, queues, topics, server)
+        http = self._http(kernel, queues, topics, server, submit)
         if self._settings.keys.file:
             # Without a file there is nothing to read again, and a terminal that is closed ends the daemon.
             loop.add_signal_handler(signal.SIGHUP, self._change_keys, server)
@@ -199,6 +205,13 @@ class Daemon:
                 log.debug("the stop failed too", error=type(second).__name__)
             raise
         await self._stop(kernel, server, http, ending)
+
+    def _submit(self, kernel: Kernel, topics: Topics) -> Callable[[Action, Reply], None]:
+        """What takes the calls of all connections."""
+        if self._settings.topics.sign_queues == "off":
+            return kernel.submit
+        self._signed = SignedPublishing(kernel, topics.publishing, self._signer, self._address)
+        return self._signed.submit
 
     def _change_keys(self, server: BinaryServer) -> None:
         """Read the access keys again. The AWS face looks into the same mapping for every call."""
@@ -239,7 +252,12 @@ class Daemon:
         )
 
     def _http(
-        self, kernel: Kernel, queues: Queues, topics: Topics, server: BinaryServer
+        self,
+        kernel: Kernel,
+        queues: Queues,
+        topics: Topics,
+        server: BinaryServer,
+        submit: Callable[[Action, Reply], None],
     ) -> HttpServer | None:
         """The AWS face, which listens to nothing yet; None if it has no address."""
         if not self._http_addresses:
@@ -251,7 +269,7 @@ class Daemon:
 
         daemon = self._settings.daemon
         limits = http_limits(self._settings)
-        gateway = Gateway(kernel, limits, self._keys, daemon.account, daemon.region)
+        gateway = Gateway(kernel, limits, self._keys, daemon.account, daemon.region, submit)
         http = HttpServer(gateway, limits)
 
         def connections() -> dict[str, int]:
@@ -342,6 +360,8 @@ class Daemon:
             await self._abandoned.close()
         if self._dispatcher is not None:
             await self._dispatcher.close()
+        if self._signed is not None:
+            await self._signed.close()
         await kernel.stop()
         left = patience - (loop.time() - began)
         within = max(0.0, left - STORE_SHARE * patience)

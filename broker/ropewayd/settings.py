@@ -459,6 +459,13 @@ class Topics(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 200
     subscriber_deliveries: Annotated[int, Meta(ge=1, le=1_000, description="... and to one of them.")] = 10
+    sign_queues: Annotated[
+        Literal["off", "on"],
+        Meta(
+            description="on: what queues get in an envelope from standard topics is signed, as AWS's is. "
+            "It costs more than all else of a publish."
+        ),
+    ] = "off"
     archives: Annotated[
         Literal["fifo", "all"],
         Meta(description="Which topics can have an archive: FIFO topics alone, as at AWS, or all."),

@@ -398,6 +398,26 @@ class PublishTogether(PublishMessage):
     code: ClassVar[int] = -60
 
 
+class Signature(msgspec.Struct, frozen=True, gc=False):
+    """What a message is published with that was signed before: the id and the time are signed too."""
+
+    id: bytes
+    at: int
+    version: str
+    value: str
+    url: str
+    """Of the certificate; empty where there is none."""
+
+
+class PublishSigned(PublishMessage):
+    """The daemon's own: as PublishMessage or PublishTogether, with signatures by the number of the entry."""
+
+    code: ClassVar[int] = -63
+
+    signatures: dict[int, Signature]
+    together: bool
+
+
 class Replay(Action):
     """The daemon's own: the next step of a subscription's replay, which begins with this look at the
     archive."""

@@ -1,7 +1,8 @@
 """One message that was published, and what it looks like in a queue: raw, or in the envelope.
 
-The envelope is a JSON object, as AWS's, but nothing in it is signed. Its UnsubscribeURL is the one thing in
-it that differs between subscriptions, so an envelope is made once, with a place for the subscription's id.
+The envelope is a JSON object, as AWS's, signed where that was done before (see signed_publishing.py). Its
+UnsubscribeURL is the one thing in it that differs between subscriptions, so an envelope is made once, with a
+place for the subscription's id.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ropewayd.queues.message import System
 from ropewayd.vocabulary.errors import InvalidParameterValue, RopewayError
 from ropewayd.vocabulary.names import show_message_id
 
-from .actions import PublishEntry
+from .actions import PublishEntry, Signature
 from .filter_policy import FilterPolicy, Seen
 from .subscriber import PLATFORMS, PUSHED
 
@@ -49,6 +50,7 @@ class Notification:
         "group",
         "id",
         "sequence_number",
+        "signature",
     )
 
     def __init__(self, entry: PublishEntry, bodies: Mapping[str, str | bytes]) -> None:
@@ -63,6 +65,7 @@ class Notification:
         self.at = 0
         """When it was published, if that was not now."""
         self.sequence_number: str | None = None
+        self.signature: Signature | None = None
         self._read = False
         self._by_body: Seen | None = None
         self._by_attributes: Seen | None = None
@@ -87,7 +90,7 @@ class Notification:
             system = System(self.group if grouped else None, None, trace)
         if raw:
             return Content(self.body, self.attributes, system)
-        return Content(self._envelope(self.body, arn, address, self.at or now), None, system)
+        return Content(self._envelope(self.body, arn, address, self.at or now, self.signature), None, system)
 
     def waiting(self, arn: str, called: str, now: int) -> Content:
         """What waits in a hidden queue for its delivery: the envelope, with the message for those
@@ -95,11 +98,11 @@ class Notification:
         message = self.bodies.get(called, self.bodies["default"])
         return Content(self._envelope(message, arn, "", self.at or now), None, None)
 
-    def _envelope(self, message: str | bytes, arn: str, address: str, now: int) -> str | list[str]:
-        attributes = self.attributes or {}
-        if isinstance(message, bytes):
-            message = base64.b64encode(message).decode()
-            attributes = {**attributes, ENCODING: ("String", "base64")}
+    def shown(self, arn: str, now: int) -> dict[str, str]:
+        """What is signed of it, and more, as queues get it."""
+        return self._told(_text(self.body), arn, now)
+
+    def _told(self, message: str, arn: str, now: int) -> dict[str, str]:
         told = {"Type": "Notification", "MessageId": show_message_id(self.id)}
         if self.sequence_number is not None:
             told["SequenceNumber"] = self.sequence_number
@@ -108,6 +111,20 @@ class Notification:
             told["Subject"] = self.entry.subject
         told["Message"] = message
         told["Timestamp"] = shown_time(now)
+        return told
+
+    def _envelope(
+        self, message: str | bytes, arn: str, address: str, now: int, signature: Signature | None = None
+    ) -> str | list[str]:
+        attributes = self.attributes or {}
+        if isinstance(message, bytes):
+            attributes = {**attributes, ENCODING: ("String", "base64")}
+        told = self._told(_text(message), arn, now)
+        if signature is not None:
+            told["SignatureVersion"] = signature.version
+            told["Signature"] = signature.value
+            if signature.url:
+                told["SigningCertURL"] = signature.url
         head = _encode(told).decode()[:-1]
         tail = "}"
         if attributes:

@@ -44,6 +44,7 @@ REFUSED: Final = "the queue does not take it: for its size, its attributes, or a
 
 DEFAULT_SIZE: Final = 262_144
 """Bytes of one message, where the topic does not say."""
+_NONE: Final[Mapping[int, a.Signature]] = {}
 
 
 _TAKEN: Final[tuple[Sequence[int], Sequence[int]]] = (), ()
@@ -71,9 +72,44 @@ class Publishing:
         """Told of each copy that a queue did not take."""
 
     def table(self) -> Mapping[type[Action], Callable[[Any, int], Outcome]]:
-        return {a.PublishMessage: self.publish, a.PublishTogether: self.publish_together}
+        return {
+            a.PublishMessage: self.publish,
+            a.PublishTogether: self.publish_together,
+            a.PublishSigned: self.publish_signed,
+        }
 
-    def publish_together(self, action: a.PublishTogether, now: int) -> Outcome:
+    def to_sign(
+        self, action: a.PublishMessage, now: int
+    ) -> tuple[str, dict[int, tuple[bytes, dict[str, str]]]]:
+        """The version of signatures, and which entries queues are to get in an envelope, if they were
+        published now, each with an id and what the envelope says. FIFO topics sign nothing (as AWS's). It is
+        asked before the publish is decided: who subscribes in between gets it unsigned."""
+        topic = self._registry.find(action.topic)
+        if topic is None or topic.attributes.fifo:
+            return "", {}
+        takers = [
+            each
+            for each in topic.subscriptions.values()
+            if not each.number and not each.attributes.raw_message_delivery and each.hears(now)
+        ]
+        found: dict[int, tuple[bytes, dict[str, str]]] = {}
+        for index, entry in enumerate(action.entries if takers else ()):
+            note = _read(topic, entry, index)
+            if isinstance(note, RopewayError):
+                continue
+            if any(each.filter is None or note.wanted(each.filter) for each in takers):
+                note.id = self._entropy(16)
+                found[index] = note.id, note.shown(topic.arn, now)
+        return topic.attributes.signature_version or "1", found
+
+    def publish_signed(self, action: a.PublishSigned, now: int) -> Outcome:
+        if action.together:
+            return self.publish_together(action, now, action.signatures)
+        return self.publish(action, now, action.signatures)
+
+    def publish_together(
+        self, action: a.PublishMessage, now: int, signatures: Mapping[int, a.Signature] = _NONE
+    ) -> Outcome:
         """As AWS's PublishBatch: what is wrong with the group or the size of one is wrong with all."""
         topic = self._registry.find(action.topic)
         if topic is None:
@@ -93,9 +129,11 @@ class Publishing:
                 f"The messages have {sum(sizes)} bytes together; this topic takes {maximum} at one time.",
                 "entries",
             )
-        return self.publish(action, now)
+        return self.publish(action, now, signatures)
 
-    def publish(self, action: a.PublishMessage, now: int) -> Outcome:  # one loop, as sending
+    def publish(
+        self, action: a.PublishMessage, now: int, signatures: Mapping[int, a.Signature] = _NONE
+    ) -> Outcome:  # one loop, as sending
         topic = self._registry.find(action.topic)
         if topic is None:
             return missing(action.topic)
@@ -124,6 +162,7 @@ class Publishing:
             note.id = ids[16 * at : 16 * at + 16]
             if screen is not None:
                 note.sequence_number = sequence_number(topic.number, first + at)
+        _sign(notes, signatures)
         events: tuple[Event, ...] | Needs = ()
         if count and (topic.subscriptions or topic.archive):
             events = self._deliver(topic, accepted, now, first)
@@ -321,6 +360,14 @@ def _read(topic: Topic, entry: a.PublishEntry, index: int) -> Notification | Rop
     if topic.attributes.fifo and note.deduplication_id is None:
         note.deduplication_id = content_id(body)
     return note
+
+
+def _sign(notes: Mapping[int, Notification], signatures: Mapping[int, a.Signature]) -> None:
+    """Those that were signed before have the id and the time that were signed."""
+    for index, signature in signatures.items():
+        if index in notes:
+            note = notes[index]
+            note.id, note.at, note.signature = signature.id, signature.at, signature
 
 
 def _order_problem(topic: Topic, entry: a.PublishEntry, index: int) -> RopewayError | None:

@@ -24,9 +24,11 @@ import msgspec
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from ropewayd.kernel.batch import Reply
 from ropewayd.kernel.kernel import Kernel
 from ropewayd.vocabulary import names
 from ropewayd.vocabulary.access_key import AccessKey
+from ropewayd.vocabulary.action import Action
 from ropewayd.vocabulary.errors import (
     InternalFailure,
     InvalidAction,
@@ -68,10 +70,17 @@ log: FilteringBoundLogger = structlog.get_logger()
 
 
 class Gateway:
-    """See the module. `keys` are the access keys by id; without any, everyone is who they say they are."""
+    """See the module. `keys` are the access keys by id; without any, everyone is who they say they are.
+    `submit` takes the calls, if that is not the kernel."""
 
     def __init__(
-        self, kernel: Kernel, limits: HttpLimits, keys: Mapping[str, AccessKey], account: str, region: str
+        self,
+        kernel: Kernel,
+        limits: HttpLimits,
+        keys: Mapping[str, AccessKey],
+        account: str,
+        region: str,
+        submit: Callable[[Action, Reply], None] | None = None,
     ) -> None:
         self._kernel = kernel
         self._limits = limits
@@ -82,7 +91,7 @@ class Gateway:
         self._mark = str(uuid.uuid4())[:23]
         self._count = random.getrandbits(48)
         self._origins = Origins(limits)
-        self._calls = Gathering(kernel.submit)
+        self._calls = Gathering(submit or kernel.submit)
         self.metrics: Callable[[], Awaitable[bytes]] | None = None
         """Gives the page /metrics."""
         self.certificate: Callable[[str], Awaitable[bytes | None]] | None = None

@@ -122,7 +122,7 @@ class Connection(asyncio.Protocol):
         self.key: str | None = None
         """The access key that was proven, if any is asked for."""
         self._transport: asyncio.Transport | None = None
-        self._merger = Merger(server.kernel.submit, counted=server.kernel.gated)
+        self._merger = Merger(server.submit, counted=server.kernel.gated)
         self._outstanding: set[Pending] = set()
         self._bytes = 0
         self.held = 0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from ropewayd.kernel.batch import Reply
 from ropewayd.kernel.kernel import Kernel
 from ropewayd.protocols.catalogue import ACTIONS
 from ropewayd.protocols.listening import Listening
+from ropewayd.vocabulary.action import Action
 from ropewayd.vocabulary.names import DEFAULT_ACCOUNT, DEFAULT_REGION
 
 from .connection import PROTOCOL, Connection, Encoder
@@ -16,7 +18,8 @@ from .settings import BinaryLimits
 
 
 class BinaryServer(Listening[Connection]):
-    """See the module. `keys` maps access key ids to secrets; empty lets anyone in."""
+    """See the module. `keys` maps access key ids to secrets; empty lets anyone in. `submit` takes the calls,
+    if that is not the kernel."""
 
     def __init__(
         self,
@@ -25,10 +28,12 @@ class BinaryServer(Listening[Connection]):
         keys: Mapping[str, str] | None = None,
         account: str = DEFAULT_ACCOUNT,
         region: str = DEFAULT_REGION,
+        submit: Callable[[Action, Reply], None] | None = None,
     ) -> None:
         self.limits = limits or BinaryLimits()
         super().__init__(self.limits.max_connections, self.limits.handshake_timeout)
         self.kernel = kernel
+        self.submit = submit or kernel.submit
         self.wheel = kernel.wheel
         self.now = kernel.clock.now
         self.encode = Encoder(kernel.meter.errors)
