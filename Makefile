@@ -18,8 +18,7 @@ export PYTHON
 
 bin := .venv/bin
 
-.PHONY: help run test demo bench bench-full bench-peers proof check format matrix simulate model deliveries torture \
-	constraints
+.PHONY: help run test demo bench bench-full bench-peers proof check format matrix simulate model deliveries torture constraints
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
