@@ -73,6 +73,11 @@ def test_what_is_refused_is_told_with_its_code(cli: Cli) -> None:
     done = cli.run("topic", "subscribe", "picky", "q", "--filter", '{"a": []}')
     assert done.returncode == 1
     assert "Empty arrays are not allowed" in done.stderr.decode()
+    done = cli.run("topic", "subscribe", "picky", "ftp://x")
+    assert done.returncode == 1
+    assert "field endpoint" in (said := done.stderr.decode())
+    assert "'ftp://x'" in said
+    assert "up to 80" in said
     cli.ok("topic", "create", "order.fifo", "--fifo", "--content-based-deduplication")
     cli.ok("topic", "publish", "order.fifo", "x", "--group", "g")
 

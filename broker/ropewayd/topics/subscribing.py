@@ -219,7 +219,11 @@ class Subscribing:
             endpoint = topic.scope.queue_arn(endpoint)
         place = read_queue_arn(endpoint)
         if place is None:
-            return InvalidParameterValue("The field endpoint is not a queue's ARN or name.", "endpoint")
+            return InvalidParameterValue(
+                f"The field endpoint is not a queue's ARN or name: {action.endpoint[:80]!r}. A queue's name "
+                "has up to 80 of A-Z, a-z, 0-9, - and _; web hooks are http:// or https:// URLs.",
+                "endpoint",
+            )
         if place[1].endswith(FIFO_SUFFIX) and not topic.attributes.fifo:
             return InvalidParameterValue(
                 "The queue cannot be subscribed. Reason: FIFO SQS Queues can not be subscribed to standard "
