@@ -404,3 +404,25 @@ async def test_an_endpoint_must_match_its_protocol(daemon: Daemon, protocol: str
     topic = (await call(sns.create_topic, Name="news"))["TopicArn"]
     with pytest.raises(sns.exceptions.InvalidParameterException, match="must match the specified protocol"):
         await call(sns.subscribe, TopicArn=topic, Protocol=protocol, Endpoint=endpoint)
+
+
+@pytest.mark.proof
+async def test_one_of_a_hundred_that_hangs_slows_nobody(tmp_path: Path, hook: Hook) -> None:
+    with Daemon(tmp_path, "--subscribers-timeout", "60", http="127.0.0.1:0") as daemon:
+        sns = client(daemon, "sns")
+        topic = (await call(sns.create_topic, Name="news"))["TopicArn"]
+        for path in ["hangs", *(f"hook{number}" for number in range(99))]:
+            await subscribe(sns, hook, topic, path)
+        for number in range(20):
+            await call(sns.publish, TopicArn=topic, Message=f"{number}")
+
+        def paths() -> list[str]:
+            return [
+                headers[":path"]
+                for headers, _ in hook.got
+                if headers["x-amz-sns-message-type"] == "Notification"
+            ]
+
+        await hook.until(lambda: sum(path != "/hangs" for path in paths()) >= 99 * 20)
+        # Its share is under way, for the first time, and nothing of it has been answered.
+        assert paths().count("/hangs") == DispatchLimits(longest={}).share
