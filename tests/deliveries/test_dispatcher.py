@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
 from ropeway import connect
-from ropewayd.deliveries.delivery import REFUSED, Answer
-from ropewayd.deliveries.dispatcher import Dispatcher
+from ropewayd.deliveries.delivery import DELIVERED, REFUSED, Answer
+from ropewayd.deliveries.dispatcher import Dispatcher, Lane
 from ropewayd.deliveries.settings import DispatchLimits
 from ropewayd.queues import actions as q
 from ropewayd.topics.topic import Meter
@@ -374,6 +374,40 @@ async def test_a_dead_letter_waits_for_room(
     await dispatcher._settle(SimpleNamespace(queue="h"), None, subscription, b"handle", made, refused)
     assert [type(each) for each in asked] == [q.SendMessage, done]
     assert (subscription.meter.dead_lettered, subscription.meter.failed) == counted
+
+
+async def test_a_message_that_waits_for_its_turn_stays_the_dispatchers() -> None:
+    """However long it waits: else it would come again, and its attempts be used up without one."""
+    renewed, sent = asyncio.Semaphore(0), asyncio.Event()
+    done: list[type[Action]] = []
+
+    def submit(action: Action, reply: Any) -> None:
+        if isinstance(action, q.ReceiveMessage):
+            return
+        done.append(type(action))
+        renewed.release()
+        reply.deliver(reply.prepare([None]))
+
+    class Sending:
+        async def send(self, delivery: Any) -> Answer:
+            sent.set()
+            return Answer(DELIVERED, 200, "", 1)
+
+    limits = DispatchLimits(longest={"email": 0.05}, deliveries=1)
+    dispatcher: Any = Dispatcher(SimpleNamespace(submit=submit), None, {"email": Sending()}, limits)  # type: ignore[arg-type, dict-item]
+    await dispatcher._turns.acquire()
+    made = delivery("email", "ann@example.org")
+    lane = Lane(dispatcher, "", "hidden", 0.05, lambda message: made)
+    loop = asyncio.get_running_loop()
+    delivering = loop.create_task(dispatcher._deliver(lane, [None, b"handle"], loop.time() + 0.1))
+    for _ in range(3):
+        await renewed.acquire()
+    assert not sent.is_set()
+    dispatcher._turns.release()
+    await delivering
+    assert sent.is_set()
+    assert set(done[:-1]) == {q.ChangeMessageVisibility}
+    assert done[-1] is q.DeleteMessage
 
 
 async def test_bytes_arrive_raw_as_bytes(daemon: Daemon, hook: Hook) -> None:

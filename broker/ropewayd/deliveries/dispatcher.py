@@ -202,7 +202,7 @@ class Dispatcher:
         self._loop.call_soon(self._poll, lane)
 
     async def _deliver(self, lane: Lane, message: Any, by: float) -> None:
-        """One message, once. It is another's when its visibility timeout is over."""
+        """One message, once. It is ours `by` that time."""
         try:
             topic, subscription, policy = None, None, None
             if lane.read is not None:
@@ -215,9 +215,7 @@ class Dispatcher:
                 policy = _policy(topic, subscription)
                 delivery = self._read(topic, subscription, policy, message)
             await self._slow(lane, policy)
-            async with self._turn(lane):
-                if self._loop.time() + lane.longest > by:
-                    return
+            async with self._turn(lane, message[1], by):
                 answer = await self._attempt(lane, delivery)
             silent = answer.outcome == RETRY and answer.code is None
             lane.answers = not silent or answer.duration_ms < SILENCE
@@ -239,11 +237,22 @@ class Dispatcher:
             self._poll(lane)
 
     @contextlib.asynccontextmanager
-    async def _turn(self, lane: Lane) -> AsyncIterator[None]:
-        """One of the turns. A lane that falls into doubt while it waits waits among those."""
+    async def _turn(self, lane: Lane, handle: bytes, by: float) -> AsyncIterator[None]:
+        """One of the turns, for a message that is ours `by` a time. A lane that falls into doubt while it
+        waits waits among those; a message stays ours however long it waits, so that no attempt is counted
+        that was none."""
         while True:
             in_doubt = not lane.answers
-            async with self._turns_in_doubt if in_doubt else contextlib.nullcontext(), self._turns:
+            async with contextlib.AsyncExitStack() as held:
+                try:
+                    async with asyncio.timeout_at(by - lane.longest):
+                        if in_doubt:
+                            await held.enter_async_context(self._turns_in_doubt)
+                        await held.enter_async_context(self._turns)
+                except TimeoutError:
+                    by = self._loop.time() + 2 * lane.longest
+                    await self._ask(_again(lane, handle, round(2000 * lane.longest)))
+                    continue
                 if in_doubt or lane.answers:
                     yield
                     return
