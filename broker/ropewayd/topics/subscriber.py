@@ -46,7 +46,8 @@ def endpoint_problem(protocol: str, endpoint: str) -> InvalidParameterValue | No
         if _is_url(protocol, endpoint):
             return None
         return InvalidParameterValue(
-            f"The endpoint must match the protocol: a URL that begins with {protocol}:// and names a host.",
+            f"The endpoint must match the protocol: a URL that begins with {protocol}:// and names a host,"
+            " and a port from 1 to 65535 if any.",
             "endpoint",
         )
     shape, said = _SHAPES[protocol]
