@@ -68,7 +68,7 @@ PLAN = (
     Part("filters", seconds=1),
     Part("many-queues", rounds=1),
     Part("long-poll"),
-    Part("bad-peers", rounds=1),
+    Part("bad-peers", seconds=3),
     Part("slow-disk", rounds=1),
     Part("cost-growth", sizes=(1_000, 100_000), seconds=0.5),
     Part("restart", sizes=(1_000, 100_000), seconds=1),
