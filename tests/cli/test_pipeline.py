@@ -7,25 +7,13 @@ import shlex
 from pathlib import Path
 
 from tests.cli.conftest import Cli
+from tests.cli.walk import walked
 
 TEXT = (Path(__file__).parents[2] / "docs" / "pipeline.md").read_text()
 
 
-def walked() -> list[tuple[str, str]]:
-    """Each command, and what it is to print."""
-    blocks = re.findall(r"^```console\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-    found: list[tuple[str, str]] = []
-    for line in "".join(blocks).splitlines():
-        if line.startswith("$ "):
-            found.append((line.removeprefix("$ "), ""))
-        else:
-            command, printed = found[-1]
-            found[-1] = command, printed + line + "\n"
-    return found
-
-
 def test_an_ordered_pipeline_with_a_poison_message(cli: Cli) -> None:
-    steps = walked()
+    steps = walked(TEXT)
     assert len(steps) > 10
     ids: list[str] = []
     for command, printed in steps:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.walk import walked
 from tests.daemon import PATIENCE, Daemon
 
 pytestmark = pytest.mark.proof  # a web hook is down until it is tried again, which is after 20 seconds
@@ -23,18 +24,6 @@ SECTION = (
     .partition("\n## Step by step")[2]
     .partition("\n## ")[0]
 )
-
-
-def walked(text: str) -> list[tuple[str, str]]:
-    """Each command, and what it is to print."""
-    found: list[tuple[str, str]] = []
-    for line in "".join(re.findall(r"^```console\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)).splitlines():
-        if line.startswith("$ "):
-            found.append((line.removeprefix("$ "), ""))
-        else:
-            command, printed = found[-1]
-            found[-1] = command, printed + line + "\n"
-    return found
 
 
 def free_port() -> int:

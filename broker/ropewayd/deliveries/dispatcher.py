@@ -41,11 +41,10 @@ from ropewayd.vocabulary.errors import OverLimit, RopewayError, ServiceUnavailab
 from ropewayd.vocabulary.names import Scope
 
 from .delivery import DELIVERED, REFUSED, RETRY, Answer, Delivery, Sender
+from .direct import direct
 from .envelope import envelope, raw_attributes, raw_body
-from .push.notice import to_a_device
 from .settings import DispatchLimits
 from .status_log import DEAD_LETTERED, FAILED, StatusLog, log, tell
-from .text_message import to_a_number
 
 POLL: Final = 43_200_000
 """Milliseconds that a subscription waits for messages; then it waits again."""
@@ -167,8 +166,8 @@ class Dispatcher:
         self._loop.call_soon(self._open_line, protocol, scope, queue)
 
     def _open_line(self, protocol: str, scope: Scope, queue: str) -> None:
-        read = to_a_number if protocol == "sms" else to_a_device
-        self._poll(Lane(self, "", queue, self._limits.longest[protocol], partial(read, scope)))
+        read = partial(direct, protocol, scope)
+        self._poll(Lane(self, "", queue, self._limits.longest[protocol], read))
 
     def _poll(self, lane: Lane) -> None:
         room = min((self._limits.share if lane.answers else 1) - lane.out, 10)

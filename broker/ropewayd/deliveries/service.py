@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
-from ropewayd.kernel.service import Decision, Event, Outcome, SliceBuilder, Touch, Wait
-from ropewayd.store.protocol import Key, Record, Slice, Space
+from ropewayd.kernel.service import Decision, Outcome, Wait
+from ropewayd.kernel.stateless import Stateless
 from ropewayd.topics.service import Topics
 from ropewayd.vocabulary.action import Action
 from ropewayd.vocabulary.errors import RopewayError
@@ -25,11 +25,10 @@ class News(NamedTuple):
     failed: bool
 
 
-class Deliveries:
+class Deliveries(Stateless):
     """See the module."""
 
     name = "deliveries"
-    spaces: Sequence[Space] = ()
 
     def __init__(self, topics: Topics, log: StatusLog) -> None:
         self._topics = topics
@@ -63,38 +62,6 @@ class Deliveries:
         late = action.after > self._log.last
         return Wait(News(0 if late else topic.number, action.failed), now + action.wait, answer)
 
-    # What else a service is asked, and this one has nothing to say to
-
-    def appliers(self) -> Mapping[type[Event], Callable[[Any, int], Touch]]:
-        return {}
-
-    def feeds(self, event: Event) -> Iterable[object]:
-        return ()
-
-    def due(self, payloads: list[Any], now: int) -> Iterable[Action]:
-        return ()
-
-    def load(self, records: Iterable[Record]) -> None:
-        """It has no records."""
-
-    def named(self, events: Iterable[Event]) -> Iterable[tuple[Space, Key]]:
-        return ()
-
     def recovered(self, now: int) -> None:
         """The log is empty, and its numbers go on."""
         self._log.open()
-
-    def opening(self) -> Iterable[Action]:
-        return ()
-
-    def spill(self, touch: Touch, into: SliceBuilder) -> None:
-        """It has no touches."""
-
-    def weight(self, touch: Touch) -> int:
-        return 0
-
-    def spilled(self, slice: Slice) -> None:
-        """It lets go of nothing."""
-
-    def snapshot(self) -> Any:
-        return None

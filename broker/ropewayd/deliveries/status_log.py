@@ -48,11 +48,11 @@ _BESIDE: Final = 700
 _number = attrgetter("number")
 
 
-class Entry(msgspec.Struct, frozen=True, gc=False):
+class Entry(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One attempt."""
 
-    number: int
-    at: int
+    number: int = 0
+    at: int = 0
     """When it ended, by the system's clock."""
     subscription: str
     protocol: str
@@ -101,8 +101,7 @@ class StatusLog:
         """An attempt is over, and this became of the message."""
         if outcome == DELIVERED and self._chance() * 100 >= success_rate:
             return
-        self._add(
-            topic.number,
+        entry = Entry(
             subscription=delivery.subscription,
             protocol=delivery.protocol,
             endpoint=delivery.endpoint,
@@ -114,13 +113,13 @@ class StatusLog:
             duration=answer.duration_ms,
             answer=answer.excerpt,
         )
+        self._add(topic.number, entry)
 
     def not_taken(
         self, topic: Topic, subscription: Subscription, message: str, why: str, lettered: bool
     ) -> None:
         """A queue did not take its copy of a publish."""
-        self._add(
-            topic.number,
+        entry = Entry(
             subscription=topic.arn_of(subscription),
             protocol=subscription.protocol,
             endpoint=subscription.endpoint,
@@ -132,40 +131,21 @@ class StatusLog:
             duration=0,
             answer=why,
         )
+        self._add(topic.number, entry)
 
-    def _add(
-        self,
-        topic: int,
-        *,
-        subscription: str,
-        protocol: str,
-        endpoint: str,
-        message: str,
-        kind: str,
-        attempt: int,
-        outcome: str,
-        code: int | None,
-        duration: int,
-        answer: str,
-    ) -> None:
+    def _add(self, topic: int, said: Entry) -> None:
+        """An entry that has no number and no time yet, and tells more than it may."""
         if not self._limits.entries:
             return
         self.last = max(self.last + 1, self._clock.now() * 1000)
-        entry = Entry(
+        entry = msgspec.structs.replace(
+            said,
             number=self.last,
             at=self._clock.wall(),
-            subscription=subscription,
-            protocol=protocol,
-            endpoint=without_secrets(protocol, endpoint),
-            message=message,
-            kind=kind,
-            attempt=attempt,
-            outcome=outcome,
-            code=code,
-            duration=duration,
-            answer=answer[: self._limits.excerpt],
+            endpoint=without_secrets(said.protocol, said.endpoint),
+            answer=said.answer[: self._limits.excerpt],
         )
-        key = topic, outcome != DELIVERED
+        key = topic, entry.outcome != DELIVERED
         ring = self._rings.pop(key, None)
         self._rings[key] = ring = deque() if ring is None else ring
         ring.append(entry)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from ropewayd.texting.actions import MAX_CHARACTERS
 from ropewayd.texting.text import NoText, stated
-from ropewayd.vocabulary.names import PHONE_NUMBER, Scope
+from ropewayd.vocabulary.names import PHONE_NUMBER
 
 from .delivery import Delivery
 from .envelope import whole
@@ -64,32 +64,4 @@ def text_message(delivery: Delivery, sender: str, kind: str) -> TextMessage:
     id_ = f"{delivery.message_id}.{own}" if own else delivery.message_id
     return TextMessage(
         id_, delivery.timestamp, delivery.endpoint, said.sender, said.kind, text, said.max_price
-    )
-
-
-def to_a_number(scope: Scope, message: Any) -> Delivery:
-    """What a message of the hidden queue says of what an account publishes to a number (texting/line.py)."""
-    said = msgspec.json.decode(message[2])
-    told = said.get("MessageAttributes", {})
-    return Delivery(
-        topic="",
-        subscription="",
-        protocol="sms",
-        endpoint=said["PhoneNumber"],
-        message_id=said["MessageId"],
-        kind="Notification",
-        body=said["Message"],
-        subject=None,
-        attributes={name: (each["Type"], each["Value"]) for name, each in told.items()},
-        timestamp=said["Timestamp"],
-        sequence_number=None,
-        group=None,
-        raw=True,
-        confirm_url="",
-        unsubscribe_url="",
-        token="",
-        attempt=message[4],
-        settings={},
-        scope=scope,
-        verifies=said.get("Verifies", False),
     )

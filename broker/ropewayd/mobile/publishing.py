@@ -4,12 +4,12 @@ the first message and goes with the application. State is read only."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
-from ropewayd.kernel.service import Decision, Event, Outcome
-from ropewayd.queues import hidden
-from ropewayd.queues.events import Content, MessagesSent
+from ropewayd.kernel.service import Decision, Outcome
 from ropewayd.queues.fanning import Fanning
+from ropewayd.queues.keeping import Keeping
 from ropewayd.queues.message import size_of
 from ropewayd.topics.actions import PublishEntry
 from ropewayd.topics.message_attributes import check_message_attributes
@@ -20,14 +20,11 @@ from ropewayd.vocabulary.errors import (
     InvalidMessageContents,
     InvalidParameterValue,
     NotFound,
-    OverLimit,
     RopewayError,
-    ServiceUnavailable,
 )
 
 from . import actions as a
 from . import events as e
-from .application import Application
 from .registry import Registry
 
 
@@ -36,7 +33,7 @@ class Publishing:
 
     def __init__(self, registry: Registry, fanning: Fanning, entropy: Callable[[int], bytes]) -> None:
         self._registry = registry
-        self._fanning = fanning
+        self._keeping = Keeping(fanning, entropy)
         self._entropy = entropy
 
     def table(self) -> Mapping[type[Action], Callable[[Any, int], Outcome]]:
@@ -56,27 +53,10 @@ class Publishing:
             return note
         note.id = self._entropy(16)
         # The envelope is as a topic's, and the endpoint stands in it where a topic would.
-        events = self._put(application, note.waiting(action.target, application.platform, now), now)
+        waiting = note.waiting(action.target, application.platform, now)
+        name, made = f"pushes {application.number}", partial(e.PushQueueMade, application.number)
+        events = self._keeping.put(application.queue, waiting, now, name, made)
         return events if isinstance(events, RopewayError) else Decision({"id": note.id}, events)
-
-    def _put(self, application: Application, content: Content, now: int) -> tuple[Event, ...] | RopewayError:
-        """The events that keep it until it is sent."""
-        if not application.queue:
-            return self._first(application, content, now)
-        fan = self._fanning.begin(now)
-        if fan.add(hidden.called(application.queue), [fan.put(content)]):
-            return ServiceUnavailable("No more messages can wait now, by the limits on queues.")
-        event = fan.event()
-        assert event is not None
-        return (event,)
-
-    def _first(self, application: Application, content: Content, now: int) -> tuple[Event, ...] | OverLimit:
-        number = self._fanning.registry.next_number
-        queue = hidden.made(number, f"pushes {application.number}", now)
-        if isinstance(queue, OverLimit):
-            return queue
-        made = e.PushQueueMade(application.number, number)
-        return queue, made, MessagesSent(number, 1, now, self._entropy(16), [content.body])
 
 
 def _read(action: a.PublishToEndpoint) -> Notification | RopewayError:

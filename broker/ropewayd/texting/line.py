@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from ropewayd.kernel.service import Event
-from ropewayd.queues import hidden
-from ropewayd.queues.events import Content, MessagesSent
+from ropewayd.queues.events import Content
 from ropewayd.queues.fanning import Fanning
+from ropewayd.queues.keeping import Keeping
 from ropewayd.topics.notification import shown_time
-from ropewayd.vocabulary.errors import OverLimit, RopewayError, ServiceUnavailable
+from ropewayd.vocabulary.errors import RopewayError
 from ropewayd.vocabulary.names import Scope, show_message_id
 
 from . import events as e
@@ -26,7 +27,7 @@ class Line:
 
     def __init__(self, phones: Phones, fanning: Fanning, entropy: Callable[[int], bytes]) -> None:
         self._phones = phones
-        self._fanning = fanning
+        self._keeping = Keeping(fanning, entropy)
         self._entropy = entropy
 
     def put(
@@ -54,26 +55,12 @@ class Line:
             }
         if verifies:
             waiting["Verifies"] = True
-        content = msgspec.json.encode(waiting).decode()
+        content = Content(msgspec.json.encode(waiting).decode(), None, None)
         account = self._phones.accounts.get(scope)
-        if account is None or not account.queue:
-            return self._first(scope, content, now, id_)
-        fan = self._fanning.begin(now)
-        if fan.add(hidden.called(account.queue), [fan.put(Content(content, None, None))]):
-            return ServiceUnavailable("No more messages can wait now, by the limits on queues.")
-        event = fan.event()
-        assert event is not None
-        return id_, (event,)
-
-    def _first(
-        self, scope: Scope, content: str, now: int, id_: bytes
-    ) -> tuple[bytes, tuple[Event, ...]] | OverLimit:
-        number = self._fanning.registry.next_number
-        queue = hidden.made(number, f"texts {scope.account} {scope.region}", now)
-        if isinstance(queue, OverLimit):
-            return queue
-        made = e.TextQueueMade(*scope, number)
-        return id_, (queue, made, MessagesSent(number, 1, now, self._entropy(16), [content]))
+        queue = 0 if account is None else account.queue
+        name = f"texts {scope.account} {scope.region}"
+        kept = self._keeping.put(queue, content, now, name, partial(e.TextQueueMade, *scope))
+        return kept if isinstance(kept, RopewayError) else (id_, kept)
 
 
 def _text(value: str | bytes) -> str:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from ropewayd.kernel.service import Errand, Event, Outcome, SliceBuilder, Touch
-from ropewayd.store.protocol import Claim, Key, Record, Slice, Space, Store, Unplaced
+from ropewayd.kernel.service import Errand, Outcome
+from ropewayd.kernel.stateless import Stateless
+from ropewayd.store.protocol import Claim, Store, Unplaced
 from ropewayd.vocabulary.action import Action
 from ropewayd.vocabulary.errors import InvalidParameterValue
 
 from . import actions as a
 
 
-class Upkeep:
+class Upkeep(Stateless):
     """See the module. `counts`: what the daemon's other parts know beside the store, for ShowStore."""
 
     name = "upkeep"
-    spaces: Sequence[Space] = ()
 
     def __init__(self, counts: Callable[[], Mapping[str, int]]) -> None:
         self._counts = counts
@@ -46,38 +46,3 @@ class Upkeep:
             return {"target": action.target, **msgspec.to_builtins(copied)}
 
         return Errand(run)
-
-    # What else a service is asked, and this one has nothing to say to
-
-    def appliers(self) -> Mapping[type[Event], Callable[[Any, int], Touch]]:
-        return {}
-
-    def feeds(self, event: Event) -> Iterable[object]:
-        return ()
-
-    def due(self, payloads: list[Any], now: int) -> Iterable[Action]:
-        return ()
-
-    def load(self, records: Iterable[Record]) -> None:
-        """It has no records."""
-
-    def named(self, events: Iterable[Event]) -> Iterable[tuple[Space, Key]]:
-        return ()
-
-    def recovered(self, now: int) -> None:
-        """It has no state."""
-
-    def opening(self) -> Iterable[Action]:
-        return ()
-
-    def spill(self, touch: Touch, into: SliceBuilder) -> None:
-        """It has no touches."""
-
-    def weight(self, touch: Touch) -> int:
-        return 0
-
-    def spilled(self, slice: Slice) -> None:
-        """It lets go of nothing."""
-
-    def snapshot(self) -> Any:
-        return None

@@ -1,25 +1,29 @@
-"""What is published to a device itself, as a delivery."""
+"""What is published to a telephone number or a device itself, as a delivery: no topic has a say in it."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from ropewayd.deliveries.delivery import Delivery
 from ropewayd.vocabulary.names import Scope
 
+from .delivery import Delivery
 
-def to_a_device(scope: Scope, message: Any) -> Delivery:
-    """What a message of the hidden queue says of what is published to an endpoint (mobile/publishing.py): the
-    endpoint stands where the topic would."""
+_ENDPOINT: Final = {"sms": "PhoneNumber", "application": "TopicArn"}
+"""Where a message says whom it is for: texting/line.py has a name for that, and in what is published to a
+device (mobile/publishing.py) the endpoint stands where the topic would."""
+
+
+def direct(protocol: str, scope: Scope, message: Any) -> Delivery:
+    """What a message of the hidden queue says."""
     said = msgspec.json.decode(message[2])
     told = said.get("MessageAttributes", {})
     return Delivery(
         topic="",
         subscription="",
-        protocol="application",
-        endpoint=said["TopicArn"],
+        protocol=protocol,
+        endpoint=said[_ENDPOINT[protocol]],
         message_id=said["MessageId"],
         kind="Notification",
         body=said["Message"],
@@ -28,11 +32,12 @@ def to_a_device(scope: Scope, message: Any) -> Delivery:
         timestamp=said["Timestamp"],
         sequence_number=None,
         group=None,
-        raw=False,
+        raw=protocol == "sms",
         confirm_url="",
         unsubscribe_url="",
         token="",
         attempt=message[4],
         settings={},
         scope=scope,
+        verifies=said.get("Verifies", False),
     )
