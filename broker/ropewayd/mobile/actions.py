@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from ropewayd.queues.actions import MessageAttribute
+from ropewayd.topics.actions import Subject
 from ropewayd.vocabulary.action import Action
 from ropewayd.vocabulary.errors import (
     InvalidMessageContents,
@@ -199,16 +200,7 @@ class PublishToEndpoint(Action):
 
     target: EndpointArn
     body: Annotated[str, Meta(description="The text, at least one character.")]
-    subject: (
-        Annotated[
-            str,
-            Meta(
-                pattern=r"^[^\x00-\x1f\x7f]{1,99}\Z",
-                description="Fewer than 100 characters, none of them a control one.",
-            ),
-        ]
-        | None
-    ) = None
+    subject: Subject | None = None
     attributes: (
         Annotated[
             dict[Annotated[str, Meta(min_length=1, max_length=256)], MessageAttribute],

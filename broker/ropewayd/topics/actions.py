@@ -316,20 +316,20 @@ class SetSubscriptionAttributes(Action):
     attributes: GivenAttributes
 
 
+Subject = Annotated[
+    str,
+    Meta(
+        pattern=r"^[^\x00-\x1f\x7f]{1,99}\Z",
+        description="Told in the envelope. Fewer than 100 characters, none of them a control one.",
+    ),
+]
+
+
 class PublishEntry(BatchEntry):
     """One message to publish."""
 
     body: Annotated[Any, Meta(description="Text or bytes, at least one character or byte.")]
-    subject: (
-        Annotated[
-            str,
-            Meta(
-                pattern=r"^[^\x00-\x1f\x7f]{1,99}\Z",
-                description="Told in the envelope. Fewer than 100 characters, none of them a control one.",
-            ),
-        ]
-        | None
-    ) = None
+    subject: Subject | None = None
     attributes: (
         Annotated[
             dict[Annotated[str, Meta(min_length=1, max_length=256)], MessageAttribute],
