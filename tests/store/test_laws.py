@@ -237,6 +237,25 @@ async def test_a_page_ends_at_its_limits(house: House) -> None:
     assert await page(99, 99, 1, 1) == []
 
 
+async def test_ranges_are_read_whole_in_the_order_given(house: House) -> None:
+    given = Slice([*messages(*range(0, 100, 2)), *(Record(OTHERS, key, 1, b"o") for key in (3, 8))])
+    await house.store.append(house.claim, 0, b"one", given)
+    await house.store.append(house.claim, 1, b"two", Slice(drop_ranges=[KeyRange(MESSAGES, 6, 9)]))
+
+    async def read(*ranges: KeyRange) -> list[tuple[Space, object]]:
+        return [(r.space, r.key) for r in await house.store.read_ranges(house.claim, ranges)]
+
+    assert await read() == []
+    wanted = [KeyRange(MESSAGES, 50, 53), KeyRange(OTHERS, 0, 5), KeyRange(MESSAGES, 4, 10)]
+    found = [(MESSAGES, 50), (MESSAGES, 52), (OTHERS, 3), (MESSAGES, 4), (MESSAGES, 10)]
+    assert await read(*wanted) == found
+    assert len(await read(KeyRange(MESSAGES, 0, 2**63 - 1))) == 48
+    with pytest.raises(ValueError, match="no range"):
+        await read(KeyRange(NAMES, 0, 1))
+    with pytest.raises(Fenced):
+        await house.store.read_ranges(Claim(house.claim.epoch + 1, 0), wanted)
+
+
 # Dropped ranges
 
 

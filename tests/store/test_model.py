@@ -190,6 +190,17 @@ class Life(RuleBasedStateMachine):
         found = self.run(self.store.page(self.claim, space, min(bounds), max(bounds), limit, max_bytes))
         assert found == expected
 
+    @rule(bounds=st.lists(st.tuples(st.sampled_from([MESSAGES, OTHERS]), PAGED_KEYS, PAGED_KEYS), max_size=4))
+    def ranges(self, bounds: list[tuple[Space, int, int]]) -> None:
+        wanted = [KeyRange(space, min(ends), max(ends)) for space, *ends in bounds]
+        expected = [
+            record
+            for each in wanted
+            for record in self.of(each.space)
+            if isinstance(record.key, int) and each.first <= record.key <= each.last
+        ]
+        assert self.run(self.store.read_ranges(self.claim, wanted)) == expected
+
     @rule()
     def recovers(self) -> None:
         small = [*self.of(NAMES), *self.of(TIMES)]

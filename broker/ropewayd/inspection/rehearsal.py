@@ -30,6 +30,7 @@ from ropewayd.store.protocol import (
     Copied,
     Figures,
     Key,
+    KeyRange,
     Record,
     Recovered,
     Slice,
@@ -123,6 +124,11 @@ class Stage:
         """See Store.page."""
         with _reading(f"reading a page of {space.name}"):
             return self._records.page(space, first, last, limit, max_bytes, self._journal.last)
+
+    async def read_ranges(self, claim: Claim, ranges: Sequence[KeyRange]) -> list[Record]:
+        """See Store.read_ranges."""
+        with _reading("reading ranges of records"):
+            return self._records.ranges(ranges, self._journal.last)
 
     async def tidy(self) -> bool:
         """There is nothing to do."""

@@ -322,6 +322,8 @@ class Kernel:
         try:
             if needs.keys:
                 records = await self._store.read(self._claim, needs.space, needs.keys)
+            elif needs.ranges:
+                records = await self._store.read_ranges(self._claim, needs.ranges)
             elif not needs.limit:
                 records = []
                 await asyncio.sleep(0)

@@ -52,15 +52,17 @@ class Wait(msgspec.Struct, gc=False):
 class Needs(msgspec.Struct, gc=False):
     """What must be seen is on disk. The kernel reads it, calls `fill` with the records, and decides again.
 
-    Either `keys` or a page (`first`, `last`, `limit`, `max_bytes`). Calls that need the same `key` share one
-    read. With neither nothing is read: `events` were enough for one step, and the call goes on when others
-    have had their turn.
+    Either `keys`, or `ranges`, or a page (`first`, `last`, `limit`, `max_bytes`). Calls that need the same
+    `key` share one read. With none of them nothing is read: `events` were enough for one step, and the call
+    goes on when others have had their turn.
     """
 
     key: object
     space: Space
     fill: Callable[[list[Record]], None]
     keys: Sequence[Key] = ()
+    ranges: Sequence[KeyRange] = ()
+    """All records of these, which are few."""
     first: int = 0
     last: int = 0
     limit: int = 0

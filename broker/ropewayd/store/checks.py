@@ -5,9 +5,10 @@ A ValueError says that the caller is at fault: nothing was asked of the disk.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
-from ropewayd.store.protocol import Key, Slice, Space
+from ropewayd.store.protocol import Key, KeyRange, Slice, Space
 
 BATCH_LIMIT: Final = 256 << 20
 VALUE_LIMIT: Final = 64 << 20
@@ -44,6 +45,12 @@ def check_key(space: Space, key: Key) -> None:
             raise ValueError(f"{key!r} is no key of the paged space {space.name}.")
     elif not isinstance(key, bytes) or len(key) > KEY_LIMIT:
         raise ValueError(f"{key!r} is no key of the small space {space.name}.")
+
+
+def check_ranges(ranges: Sequence[KeyRange]) -> None:
+    """Hold each to its limits. Raises ValueError."""
+    for each in ranges:
+        check_page(each.space, each.first, each.last, 1)
 
 
 def check_page(space: Space, first: int, last: int, limit: int) -> None:

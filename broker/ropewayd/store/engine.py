@@ -30,6 +30,7 @@ from ropewayd.store.protocol import (
     Fenced,
     Figures,
     Key,
+    KeyRange,
     Record,
     Recovered,
     Refused,
@@ -318,6 +319,11 @@ class Engine:
         """See Store.page."""
         with self._reading(claim, f"reading a page of {space.name}"):
             return self._records.page(space, first, last, limit, max_bytes, self._journal.last)
+
+    def read_ranges(self, claim: Claim, ranges: Sequence[KeyRange]) -> list[Record]:
+        """See Store.read_ranges."""
+        with self._reading(claim, "reading ranges of records"):
+            return self._records.ranges(ranges, self._journal.last)
 
     def figures(self) -> Figures:
         """See Store.figures."""

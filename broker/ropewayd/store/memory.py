@@ -16,7 +16,7 @@ import enum
 from collections.abc import Sequence
 from pathlib import Path
 
-from ropewayd.store.checks import check_batch, check_page, check_slice
+from ropewayd.store.checks import check_batch, check_page, check_ranges, check_slice
 from ropewayd.store.protocol import (
     Claim,
     Copied,
@@ -25,6 +25,7 @@ from ropewayd.store.protocol import (
     Fenced,
     Figures,
     Key,
+    KeyRange,
     Record,
     Recovered,
     Refused,
@@ -186,6 +187,17 @@ class MemoryStore:
             if max_bytes <= 0:
                 break
         return records
+
+    async def read_ranges(self, claim: Claim, ranges: Sequence[KeyRange]) -> list[Record]:
+        """See Store.read_ranges."""
+        check_ranges(ranges)
+        await self._reading(claim)
+        return [
+            Record(each.space, key, *kept[key])
+            for each in ranges
+            for kept in [self._disk.records.get(each.space, {})]
+            for key in sorted(k for k in kept if isinstance(k, int) and each.first <= k <= each.last)
+        ]
 
     async def tidy(self) -> bool:
         """See Store.tidy. There is never anything to do."""

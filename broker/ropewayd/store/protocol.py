@@ -186,6 +186,10 @@ class Store(Protocol):
         """Records of a paged space with first <= key <= last, in key order: at most `limit`, and no more
         after the one that reaches `max_bytes` (so at least one, if there is one)."""
 
+    async def read_ranges(self, claim: Claim, ranges: Sequence[KeyRange]) -> list[Record]:
+        """All records of these ranges, in the order given and in key order. The caller knows that they are
+        few."""
+
     async def tidy(self) -> bool:
         """Do a small piece of housekeeping (about a quiet commit's time). True if there is more to do."""
 

@@ -10,7 +10,8 @@ some at a time. A key of it that is put again is taken out of the range, which s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from operator import itemgetter
 from typing import Any, Final
@@ -266,6 +267,13 @@ class Records:
                     if max_bytes <= 0 or len(records) >= limit:
                         return records
         return records
+
+    def ranges(self, ranges: Iterable[KeyRange], last: int) -> list[Record]:
+        """All records of these, in key order."""
+        found: list[Record] = []
+        for each in ranges:
+            found += self.page(each.space, each.first, each.last, sys.maxsize, sys.maxsize, last)
+        return found
 
     def paged_space(self, least: int) -> Space | None:
         """The first paged space with at least this number."""

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import aiosqlite
 
 from ropewayd.store.backup import Source, Target
-from ropewayd.store.checks import check_batch, check_page, check_slice
+from ropewayd.store.checks import check_batch, check_page, check_ranges, check_slice
 from ropewayd.store.directory import Directory
 from ropewayd.store.engine import Engine
 from ropewayd.store.protocol import (
@@ -27,6 +27,7 @@ from ropewayd.store.protocol import (
     Copied,
     Figures,
     Key,
+    KeyRange,
     Record,
     Recovered,
     Slice,
@@ -141,6 +142,11 @@ class SqliteStore:
         """See Store.page."""
         check_page(space, first, last, limit)
         return await self._thread().run(self._engine.page, claim, space, first, last, limit, max_bytes)
+
+    async def read_ranges(self, claim: Claim, ranges: Sequence[KeyRange]) -> list[Record]:
+        """See Store.read_ranges."""
+        check_ranges(ranges)
+        return await self._thread().run(self._engine.read_ranges, claim, list(ranges))
 
     async def tidy(self) -> bool:
         """See Store.tidy."""
