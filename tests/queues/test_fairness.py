@@ -60,11 +60,11 @@ async def test_with_less_in_flight_the_order_is_that_of_sending(house: House) ->
 async def test_a_tenth_of_what_is_in_flight_is_fair(house: House) -> None:
     await house.create("jobs", visibility_timeout=600_000)
     for n in range(10):
-        await send(house, f"tenant {n}", 40)
+        await send(house, f"tenant{n}", 40)
     assert len(await house.receive(400)) == 400
-    await send(house, "tenant 0", 1, 40)
+    await send(house, "tenant0", 1, 40)
     await send(house, "other", 1)
-    assert await house.bodies(2) == ["tenant 0 40", "other 0"]
+    assert await house.bodies(2) == ["tenant0 40", "other 0"]
 
 
 async def test_it_is_fair_after_a_restart_too(house: House) -> None:

@@ -122,6 +122,28 @@ async def test_a_message_has_a_group_a_deduplication_id_and_no_delay(house: Hous
     assert await house.bodies(queue="jobs.fifo") == ["good"]
 
 
+@pytest.mark.parametrize("wrong", ["a b", " ", "caf\u00e9", "tab\t", "nul\0", "\x7f", "\U0001f600"])
+async def test_groups_and_ids_have_letters_digits_and_punctuation_of_ascii(house: House, wrong: str) -> None:
+    await house.create("jobs.fifo", fifo=True)
+    every = "".join(map(chr, range(0x21, 0x7F)))
+    entries = [
+        a.SendEntry("good", group=every, deduplication_id=every),
+        a.SendEntry("group", group=wrong, deduplication_id="2"),
+        a.SendEntry("id", group="g", deduplication_id=wrong),
+        a.SendEntry("token", group="g", token=wrong),
+    ]
+    good, *bad = await house.call(a.SendMessage(queue="jobs.fifo", entries=entries))
+    assert isinstance(good, tuple)
+    assert all(isinstance(each, InvalidParameterValue) for each in bad)
+    fields = ["entries[1].group", "entries[2].deduplication_id", "entries[3].token"]
+    assert [each.field for each in bad] == fields
+    await house.create()
+    entries = [a.SendEntry("group", group=wrong), a.SendEntry("token", token=wrong), a.SendEntry("good")]
+    *bad, good = await house.call(a.SendMessage(queue="jobs", entries=entries))
+    assert [each.field for each in bad] == ["entries[0].group", "entries[1].token"]
+    assert isinstance(good, bytes)
+
+
 async def test_a_standard_queue_takes_a_group_and_no_deduplication_id(house: House) -> None:
     await house.create()
     entries = [a.SendEntry("a", group="g"), a.SendEntry("b", deduplication_id="1"), a.SendEntry("c")]

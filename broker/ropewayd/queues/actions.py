@@ -29,6 +29,7 @@ from ropewayd.vocabulary.errors import (
     UnsupportedOperation,
 )
 from ropewayd.vocabulary.names import ACCOUNT, REGION
+from ropewayd.vocabulary.tokens import EntryToken, Token
 
 MAX_VISIBILITY = 43_200_000
 MAX_DELAY = 900_000
@@ -323,9 +324,6 @@ TraceHeader = Annotated[
 ]
 """It does not count into the message's size (AWS's rule)."""
 
-Token = Annotated[str, Meta(pattern=r"^[!-~]{1,128}\Z")]
-"""1 to 128 letters, digits and punctuation marks of ASCII; no space."""
-
 MessageAttribute = tuple[
     Annotated[str, Meta(min_length=1, max_length=256)],
     Any,
@@ -350,14 +348,14 @@ class SendEntry(BatchEntry):
     trace_header: TraceHeader | None = None
     group: (
         Annotated[
-            Token,
+            EntryToken,
             Meta(description="The message group: required on a FIFO queue, whose order it is."),
         ]
         | None
     ) = None
     deduplication_id: (
         Annotated[
-            Token,
+            EntryToken,
             Meta(
                 description="FIFO only: a message with the same one within 5 minutes is accepted, and not "
                 "stored again."
@@ -367,7 +365,7 @@ class SendEntry(BatchEntry):
     ) = None
     token: (
         Annotated[
-            Token,
+            EntryToken,
             Meta(
                 description="Made up by the producer for this message. If it is sent again within 5 minutes, "
                 "because the answer was lost, it is not stored again. On a FIFO queue it stands for the "

@@ -7,6 +7,7 @@ group, and a deduplication id: one that was given, or the SHA-256 of its body wh
 from __future__ import annotations
 
 import hashlib
+from operator import attrgetter
 from typing import Any
 
 from ropewayd.vocabulary.errors import (
@@ -17,9 +18,13 @@ from ropewayd.vocabulary.errors import (
     RopewayError,
 )
 from ropewayd.vocabulary.names import FIFO_SUFFIX, QUEUE_NAME
+from ropewayd.vocabulary.tokens import token_problem
 
 from .actions import QueueAttributes, SendEntry
 
+TOKENS = ("group", "deduplication_id", "token")
+tokens_of = attrgetter(*TOKENS)
+"""Those of an entry."""
 _ONLY = ("content_based_deduplication", "deduplication_scope", "fifo_throughput_limit")
 
 
@@ -75,6 +80,10 @@ def shown(attributes: dict[str, Any]) -> dict[str, Any]:
 
 def entry_problem(attributes: QueueAttributes, entry: SendEntry, index: int) -> RopewayError | None:
     """What keeps an entry out of this queue, FIFO or not, besides its body and attributes."""
+    for name, token in zip(TOKENS, tokens_of(entry), strict=True):
+        problem = token_problem(token, f"entries[{index}].{name}")
+        if problem is not None:
+            return problem
     if not attributes.fifo:
         if entry.deduplication_id is None:
             return None

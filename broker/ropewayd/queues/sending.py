@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import chain
 from typing import Any
 
 from ropewayd.kernel.service import Decision, Outcome
@@ -13,12 +14,13 @@ from ropewayd.vocabulary.errors import (
     OverLimit,
     RopewayError,
 )
+from ropewayd.vocabulary.tokens import sound
 
 from . import actions as a
 from . import events as e
 from .attributes import check_message_attributes
 from .backlog import Backlog
-from .fifo import entry_problem
+from .fifo import entry_problem, tokens_of
 from .message import System, size_of, sizes
 from .queue import Queue
 from .records import MAX_SEQUENCE, sequence_number, sequence_numbers
@@ -53,6 +55,7 @@ class Sending:
         systems: list[System | None] | None = None
         errors: dict[int, RopewayError] | None = None
         screened = fifo
+        clean = not fifo or sound(chain.from_iterable(map(tokens_of, action.entries)))
         for index, entry in enumerate(action.entries):
             body, extra = entry.body, entry.attributes
             kind = type(body)
@@ -62,7 +65,8 @@ class Sending:
                 problem = self._problem(entry, maximum, index)
             own, group = entry.delay, entry.group
             if fifo:
-                if problem is None and (own is not None or group is None or entry.deduplication_id is None):
+                plain = clean and own is None and group is not None and entry.deduplication_id is not None
+                if problem is None and not plain:
                     problem = self._option_problem(attributes, entry, index)
                     own = None
             elif own is not None or (group or entry.deduplication_id or entry.token) is not None:
@@ -124,7 +128,8 @@ class Sending:
             answer = list(zip(answer, sequence_numbers(queue.number, first, count), strict=True))
         if errors or (screen is not None and screen.repeats):
             answer = _in_order(queue, len(action.entries), answer, errors or {}, screen)
-        return Decision(answer, (event,) if count else ())
+        ahead = None if screen is None else screen.ahead(self._registry)
+        return Decision(answer, (event,) if count else (), ahead)
 
     def _size_problem(self, size: int, maximum: int, index: int) -> RopewayError:
         field = f"entries[{index}].body"

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
-from ropewayd.queues.actions import MessageAttribute, PeekMessages, TagKey, Token, TraceHeader
+from ropewayd.queues.actions import MessageAttribute, PeekMessages, TagKey, TraceHeader
 from ropewayd.vocabulary.action import Action, BatchEntry, BatchSize
 from ropewayd.vocabulary.errors import (
     AccessDenied,
@@ -26,6 +26,7 @@ from ropewayd.vocabulary.errors import (
     UnsupportedOperation,
 )
 from ropewayd.vocabulary.names import ACCOUNT, MAX_TOPIC_REFERENCE, REGION
+from ropewayd.vocabulary.tokens import EntryToken
 
 from .settable import DeadLetters, ReplayPolicy, SubscriptionAttributes, TopicAttributes
 
@@ -351,12 +352,14 @@ class PublishEntry(BatchEntry):
     ) = None
     trace_header: TraceHeader | None = None
     group: (
-        Annotated[Token, Meta(description="The message group: required on a FIFO topic, whose order it is.")]
+        Annotated[
+            EntryToken, Meta(description="The message group: required on a FIFO topic, whose order it is.")
+        ]
         | None
     ) = None
     deduplication_id: (
         Annotated[
-            Token,
+            EntryToken,
             Meta(
                 description="FIFO only: a message with the same one within 5 minutes is accepted, and not "
                 "delivered again."

@@ -27,6 +27,7 @@ from ropewayd.vocabulary.errors import (
     OverLimit,
     RopewayError,
 )
+from ropewayd.vocabulary.tokens import token_problem
 
 from . import actions as a
 from . import events as e
@@ -170,7 +171,8 @@ class Publishing:
             return events
         if screen is not None and count:
             events = (*events, e.Published(topic.number, first, now, ids, screen.column()))
-        return Decision(_answer(topic, notes, accepted, errors, screen), events)
+        ahead = None if screen is None else screen.ahead(self._registry)
+        return Decision(_answer(topic, notes, accepted, errors, screen), events, ahead)
 
     def replayed(
         self, topic: Topic, subscription: Subscription, notes: list[Notification], now: int
@@ -372,6 +374,10 @@ def _sign(notes: Mapping[int, Notification], signatures: Mapping[int, a.Signatur
 
 def _order_problem(topic: Topic, entry: a.PublishEntry, index: int) -> RopewayError | None:
     """What is wrong with a message's group or deduplication id."""
+    for name, token in (("group", entry.group), ("deduplication_id", entry.deduplication_id)):
+        problem = token_problem(token, f"entries[{index}].{name}")
+        if problem is not None:
+            return problem
     if not topic.attributes.fifo:
         if entry.deduplication_id is None:
             return None
