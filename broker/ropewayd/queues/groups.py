@@ -22,7 +22,7 @@ from itertools import islice
 
 import msgspec
 
-from .message import GONE, VISIBLE, Message, Sifted
+from .message import GONE, IN_FLIGHT, VISIBLE, Message, Sifted
 
 
 def _sequence(message: Message) -> int:
@@ -123,15 +123,22 @@ class Groups:
 
     def append(self, messages: Iterable[Message]) -> None:
         """New ones, whose sequences are higher than all that were ever here."""
-        groups = self._groups
+        groups, young = self._groups, self._young
         for message in messages:
             name: str = message.system.group  # type: ignore[union-attr, assignment]  # see _group
             group = groups.get(name)
             if group is None:
                 group = groups[name] = Group([message])
-                self._place(name, group)
+                if message.state == VISIBLE:  # as nearly every new one is: what `_place` does, without a call
+                    self._open[name] = group
+                    group.entry = message.sequence
+                    young.append((message.sequence, name))
+                else:
+                    self._place(name, group)
             else:
                 group.line.append(message)  # its head is what it was
+        if len(young) + len(self._ages) > 64 + 2 * len(groups):
+            self._renew_ages()
 
     def add(self, message: Message) -> None:
         """One that is not here. Its sequence may lie before others."""
@@ -162,7 +169,14 @@ class Groups:
             if name != before:
                 before = name
                 group = groups.get(name)
-                if group is not None and not self._place(name, group):
+                if group is None:
+                    continue
+                if message.state == GONE and message is group.line[-1] and group.head + 1 == len(group.line):
+                    # It was the last one.
+                    del groups[name]
+                    self._open.pop(name, None)
+                    group = None
+                elif not self._place(name, group):
                     group = None
             if group is not None and message.state == GONE:
                 line, head = group.line, group.head
@@ -180,7 +194,9 @@ class Groups:
             if name != before:
                 before = name
                 self._open.pop(name, None)
-                self._place(name, groups[name])
+                group = groups[name]
+                if group.line[group.head].state != IN_FLIGHT:
+                    self._place(name, group)
 
     def _place(self, name: str, group: Group) -> bool:
         """Bring a group to where it belongs, which is where it stands if nothing has changed. Whether it is
@@ -220,9 +236,26 @@ class Groups:
             self._reach(find.through)
         beyond: list[str] = []
         found = Sifted([], [], [], whole=True)
+        picked, count, through, horizon, most = (
+            found.picked,
+            find.count,
+            find.through,
+            find.horizon,
+            find.most,
+        )
         for name, group in self._open.items():
-            if group.line[group.head].sequence > find.through:
+            line, head = group.line, group.head
+            message = line[head]
+            if message.sequence > through:
                 beyond.append(name)
+            elif (
+                head + 1 == len(line)
+                and message.sent_at > horizon
+                and not (most and message.receive_count >= most)
+            ):  # it is alone, as most are where consumers keep up: that costs no call
+                picked.append(message)
+                if len(picked) == count:
+                    break
             elif find.walk(group, found):
                 break
         for name in beyond:

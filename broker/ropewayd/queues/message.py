@@ -187,6 +187,16 @@ def weigh(messages: Iterable[Message]) -> int:
 def told(system: System, sequence: int = 0, numbers_from: int | None = None) -> dict[str, str]:
     """What a consumer is told of it, by name. `numbers_from`: see records.first_sequence_number; None where
     there are no such numbers."""
+    group, name = system.group, system.deduplication_id
+    if group is None or name is None or system.trace_header is not None or system.source is not None:
+        return _told(system, sequence, numbers_from)
+    said = {"group": group, "deduplication_id": name}  # as nearly all of a FIFO queue are
+    if numbers_from is not None:
+        said["sequence_number"] = str(numbers_from + sequence)
+    return said
+
+
+def _told(system: System, sequence: int, numbers_from: int | None) -> dict[str, str]:
     said: dict[str, str] = {}
     if system.group is not None:
         said["group"] = system.group
