@@ -7,9 +7,11 @@ import pytest
 from ropewayd.kernel.service import SliceBuilder
 from ropewayd.kernel.settings import KernelSettings
 from ropewayd.queues import actions as a
-from ropewayd.queues.deduplication import WINDOW, Accepted, Ids, Remembered
+from ropewayd.queues.deduplication import Accepted, Ids
 from ropewayd.queues.screening import Screen
+from ropewayd.queues.segments import WINDOW, former
 from ropewayd.queues.settings import QueueLimits
+from ropewayd.queues.slices import Remembered
 from tests.house import BODY, HANDLE, House
 
 QUEUE = "jobs.fifo"
@@ -199,7 +201,7 @@ async def test_records_of_ids_that_are_over_go(house: House) -> None:
         await house.wait(WINDOW)
     queue = next(iter(house.queues._registry.by_number.values()))
     assert queue.ids is not None
-    assert len(queue.ids.epochs) <= 3
+    assert len(queue.ids.segments) <= 3
 
 
 async def test_sends_that_wait_for_a_look_at_the_disk_keep_their_order(house: House) -> None:
@@ -240,7 +242,7 @@ async def test_a_token_stands_for_a_deduplication_id_that_is_not_given(house: Ho
     assert message[7]["deduplication_id"] == "t1"
 
 
-def test_ids_of_one_key_are_told_apart() -> None:
+def test_ids_of_one_head_are_told_apart() -> None:
     ids = Ids(1)
     one, two = b"same key" + b"1" * 8, b"same key" + b"2" * 8
     ids.remember(Remembered(1, 1, 0, b"i" * 32, one + two))
@@ -248,17 +250,16 @@ def test_ids_of_one_key_are_told_apart() -> None:
     assert ids.find(b"same key" + b"3" * 8, 5, 0) is None
 
 
-def test_ids_of_one_key_stand_in_one_record() -> None:
+def test_ids_of_one_head_are_told_apart_on_disk() -> None:
     ids, into = Ids(1), SliceBuilder(7)
     sends = [Remembered(1, n, 0, b"i" * 16, b"same key" + bytes([n]) * 8) for n in (1, 2)]
     for send in sends:
         ids.remember(send)
     for send in sends:
         ids.spill(send, into)
-    assert {put.key for put in into.puts} == {into.puts[0].key}
     again = Ids(1)
-    again.restore(ids.epochs)
-    again.fill([], into.puts[-1:])
+    again.restore(ids.segments)
+    again.fill([send.digests for send in sends], into.puts)
     found = [again.find(send.digests, 5, 0) for send in sends]
     assert found == [Accepted(1, b"i" * 16), Accepted(2, b"i" * 16)]
 
@@ -299,8 +300,8 @@ async def test_what_memory_holds_is_not_looked_up_with_what_it_does_not(house: H
     await send(house, "a", "0")
     queue = house.queues._registry.by_number[1]
     assert queue.ids is not None
-    queue.ids.restore([house.clock.at // WINDOW])
+    queue.ids.restore([former(house.clock.at // WINDOW)])
     entries = [a.SendEntry("x", group="g", deduplication_id=id_) for id_ in ("0", "1")]
     needs = Screen(queue, entries, house.clock.at).needs(house.queues._registry)
     assert needs is not None
-    assert len(needs.keys) == 1
+    assert len(needs.ranges) == 1

@@ -9,9 +9,9 @@ import pytest
 
 from ropewayd.kernel.settings import KernelSettings
 from ropewayd.queues import actions as a
-from ropewayd.queues.deduplication import Slice
 from ropewayd.queues.message import OVERHEAD, VISIBLE, Message
 from ropewayd.queues.settings import QueueLimits
+from ropewayd.queues.slices import Slice
 from tests.house import BODY as BODY_AT
 from tests.house import HANDLE, House
 
@@ -50,8 +50,14 @@ def must_hold(house: House) -> int:
             found += m.size + OVERHEAD
         elif not m.on_disk(durable):
             found += OVERHEAD
-    # A minute's ids leave together, when all of them are durable.
-    return found + sum(each.bytes for each in remembered(house) if each.unspilled or each.stored > durable)
+    # A slice's ids leave together, when all of them are durable. What tells new ids from them stays.
+    return found + sum(
+        each.bytes
+        for queue in house.queues._registry.by_number.values()
+        if queue.ids is not None
+        for each in queue.ids._slices
+        if each.filter is not None or each.last > queue.ids._durable
+    )
 
 
 class History:

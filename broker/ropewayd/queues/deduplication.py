@@ -5,56 +5,43 @@ Rule 1  What is remembered is a digest of the deduplication id, within its group
         accepted. An id keeps the scope it was accepted in.
 Rule 2  The five minutes run from the acceptance, whatever becomes of the message. A purge ends them: what has
         a sequence up to the queue's floor is forgotten.
-Rule 3  Memory holds the ids in slices of a minute, which count in the memory's budget. Each id is a record
-        too when its part of the journal goes, so it never holds the journal back. A slice whose records are
-        durable can leave memory.
-Rule 4  After a restart, or when a slice has left memory, an id that memory does not know may be on disk:
-        until the window of what is there has passed it is looked up by key before a message is accepted.
-
-On disk an id is keyed by queue, epoch (of five minutes) and a part of its digest, in a record that holds
-every id of that key. So what is over is dropped by range, an epoch at a time.
+Rule 3  Memory holds the ids in slices of a minute at most, which count in the memory's budget. Each id goes
+        to disk (see segments.py) before its part of the journal does, so it never holds the journal back.
+        Where memory is short a slice that is durable leaves a filter behind, which tells nearly every new
+        id from those that were there.
+Rule 4  After a restart, or when a filter does not know better, an id that memory does not hold may be on
+        disk: until the window of what is there has passed it is looked up before a message is accepted.
+        Meanwhile what is there is read, page by page, and becomes a filter too.
 """
 
 from __future__ import annotations
 
 import hashlib
-import struct
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any
 
 import msgspec
 
-from ropewayd.kernel.service import SliceBuilder
+from ropewayd.kernel.service import Needs, SliceBuilder
 from ropewayd.kernel.wheel import Timer
-from ropewayd.store.protocol import Record, Space
+from ropewayd.store.protocol import KeyRange, Record, Space
 
-from .records import SEQUENCE_BITS
+from .records import MAX_SEQUENCE, SEQUENCE_BITS
+from .segments import DIGEST, WINDOW, Entry, Segment, Segments, Wanted, entries_of
+from .slices import MINUTE, NONE, PAGE, PAGE_BYTES, Remembered, Slice, Unlearned, heads
 
 IDS = Space(5, "ids", paged=True)
 """Accepted deduplication ids."""
 
-WINDOW = 300_000
-"""Milliseconds for which an id is remembered."""
-DIGEST = 16
-NONE = bytes(DIGEST)
-"""In a column of digests: this message has none."""
-
-_SLICE = 60_000
-_ID_BYTES, _SEND_BYTES = 170, 130
-"""What an id takes in memory, about, and the send that it came with."""
-_EPOCH_BITS = 4
-_HASH_BITS = SEQUENCE_BITS - _EPOCH_BITS
-_FORM = struct.Struct(">16sQQ16s")
-"""Digest, when it was accepted, sequence, message id."""
-_HEAD = struct.Struct(">Q")
-_HEADS = struct.Struct(f">Q{DIGEST - 8}x")
-_VERSION = b"\x01"
+PORTION = 8192
+"""Ids that go to disk together, about."""
+_SLICE_IDS = 32_768
+"""From so many on a slice is closed where memory is short."""
 
 
-Entry = tuple[bytes, int, int, bytes]
-"""Of an accepted message: digest, when it was, sequence, id. As `_FORM` has it."""
+_LOOKED_AT, _WORTH = 1000, 32
+"""Ids that a look for one reads in a segment, about; and how much of what is left to learn it may be."""
 
 
 class Accepted(msgspec.Struct, gc=False, frozen=True):
@@ -68,35 +55,6 @@ class Forget(msgspec.Struct, gc=False, frozen=True):
     """What the wheel gives back when the ids of a queue may be over."""
 
     number: int
-
-
-class Remembered(msgspec.Struct, gc=False, frozen=True):
-    """Messages that were accepted with digests, in columns: the touch of that, and what memory holds of
-    it."""
-
-    number: int
-    first: int
-    at: int
-    ids: bytes
-    digests: bytes
-
-    def all(self) -> Iterator[Entry]:
-        """Every message, those without a digest too. Both columns have 16 bytes each."""
-        ids, digests = self.ids, self.digests
-        for sequence, place in enumerate(range(0, len(digests), DIGEST), self.first):
-            yield digests[place : place + DIGEST], self.at, sequence, ids[place : place + DIGEST]
-
-    def entries(self, key: int) -> Iterator[Entry]:
-        """Those whose digests have this key."""
-        ids, digests = self.ids, self.digests
-        head = (key >> (_HASH_BITS - 32)).to_bytes(4, "big")
-        place = digests.find(head)
-        while place >= 0:
-            index, inside = divmod(place, DIGEST)
-            digest = digests[place : place + DIGEST]
-            if not inside and _hash(digest) == key:
-                yield digest, self.at, self.first + index, ids[16 * index : 16 * index + 16]
-            place = digests.find(head, place + 1)
 
 
 def digests_of(kind: str, names: Iterable[str | None]) -> list[bytes]:
@@ -117,87 +75,39 @@ def digests_of(kind: str, names: Iterable[str | None]) -> list[bytes]:
 _BEGUN = {kind: hashlib.blake2b(kind.encode(), digest_size=DIGEST) for kind in "tqg"}
 
 
-def split(digests: bytes) -> Iterator[tuple[int, bytes]]:
-    """(index, digest) of a column, but for those that have none."""
-    for at in range(0, len(digests), DIGEST):
-        digest = digests[at : at + DIGEST]
-        if digest != NONE:
-            yield at // DIGEST, digest
-
-
-class Slice:
-    """The ids that were accepted within one minute: by the part of their digests that is their key, the sends
-    that they came with."""
-
-    __slots__ = ("bytes", "count", "ids", "minute", "stored", "unspilled")
-
-    def __init__(self, minute: int) -> None:
-        self.minute = minute
-        self.ids: dict[int, Remembered | tuple[Remembered, ...]] = {}
-        self.count = 0
-        self.bytes = 0
-        self.unspilled = 0
-        """Events whose part of the journal is still there."""
-        self.stored = 0
-
-    @property
-    def over_at(self) -> int:
-        return (self.minute + 1) * _SLICE + WINDOW
-
-    def add(self, send: Remembered) -> int:
-        """Gives by how many bytes memory grows."""
-        ids, digests = self.ids, send.digests
-        if NONE in digests:
-            digests = b"".join([digest for _, digest in split(digests)])
-        keys = _hashes(digests)
-        if len(set(keys)) == len(keys) and ids.keys().isdisjoint(keys):
-            ids.update(dict.fromkeys(keys, send))
-        else:
-            for key in keys:
-                ids[key] = (*self.sends(key), send)
-        grown = _SEND_BYTES + _ID_BYTES * len(keys)
-        self.bytes += grown
-        self.count += len(keys)
-        self.unspilled += 1
-        return grown
-
-    def only(self, send: Remembered, keys: Iterable[int]) -> bool:
-        """Whether these keys are all here, and this send's alone."""
-        get = self.ids.get
-        return all(get(key) is send for key in keys)
-
-    def sends(self, key: int) -> tuple[Remembered, ...]:
-        """Those with an id of this key: hardly ever more than one."""
-        held = self.ids.get(key, ())
-        return held if type(held) is tuple else (held,)  # type: ignore[return-value]  # as the type says
-
-
 class Ids:
     """What one queue remembers (or a FIFO topic, in a space of its own). Times are carried milliseconds."""
 
     __slots__ = (
         "_checked",
         "_cleared",
-        "_number",
+        "_durable",
+        "_pending",
         "_read",
+        "_segments",
         "_slices",
-        "_space",
-        "epochs",
+        "_unlearned",
+        "_written",
         "reading",
         "timer",
         "unknown_until",
     )
 
     def __init__(self, number: int, space: Space = IDS) -> None:
-        self._number = number
-        self._space = space
+        self._segments = Segments(number, space)
         self._slices: deque[Slice] = deque()
+        self._pending: deque[Remembered] = deque()
+        """What is on no disk but the journal's, or on its way there."""
+        self._written: deque[tuple[int, int]] = deque()
+        """(lsn, last sequence) of portions that may not be durable yet."""
+        self._unlearned: deque[Unlearned] = deque()
+        """Segments, from a start on, that memory knows nothing of yet."""
+        self._durable = 0
+        """The last sequence that is on disk for sure, as far as anybody has asked."""
         self._checked: AbstractSet[bytes] = frozenset()
         self._cleared = 0
         """The floor of the last purge: what was sent up to it is none of the slices'."""
-        self._read: dict[int, bytes] = {}
-        self.epochs: list[int] = []
-        """Those of which there may be records on disk."""
+        self._read: dict[bytes, list[Entry]] = {}
         self.unknown_until = 0
         """Until then ids that are not known here may be on disk."""
         self.timer: Timer | None = None
@@ -212,36 +122,49 @@ class Ids:
     def find(self, digest: bytes, now: int, floor: int) -> Accepted | None:
         """The message that was accepted with this digest, if that counts still."""
         found = self.held(digest, now, floor)
-        if found is not None:
-            return found
-        return _counting(_FORM.iter_unpack(self._read.get(_hash(digest), b"")), digest, now, floor)
+        return found or _counting(self._read.get(digest, ()), now, floor)
 
     def held(self, digest: bytes, now: int, floor: int) -> Accepted | None:
         """Likewise, if memory holds it and need not have read it."""
-        key = _hash(digest)
+        (head,) = heads(digest)
         for each in self._slices:
-            for send in each.sends(key):
-                accepted = _counting(send.entries(key), digest, now, floor)
+            for send in each.sends(head):
+                entry = send.entry(digest)
+                accepted = None if entry is None else _counting([entry], now, floor)
                 if accepted is not None:
                     return accepted
         return None
 
     def may_know(self, digests: Sequence[bytes], now: int) -> bool:
         """Whether one of these may be remembered, here or on disk. Nearly all are new, so that this looks in
-        vain: it is to cost a look at each minute and no more."""
+        vain: it is to cost a look at each slice and no more."""
         if now < self.unknown_until:
             return True
-        keys = _hashes(b"".join(digests))
-        return any(not each.ids.keys().isdisjoint(keys) for each in self._slices)
+        found = heads(b"".join(digests))
+        return any(each.may_have(found) for each in self._slices)
 
     def may_be_on_disk(self, digest: bytes, now: int) -> bool:
         """Whether one that is not known may be remembered all the same."""
-        return now < self.unknown_until and digest not in self._checked
+        if digest in self._checked:
+            return False
+        found = heads(digest)
+        left = (each.filter for each in self._slices if each.filter is not None)
+        return now < self.unknown_until or any(each.any(found) for each in left)
 
-    def keys(self, digests: Iterable[bytes], now: int) -> list[int]:
-        """Where on disk they would stand."""
-        epochs = [each for each in (now // WINDOW, now // WINDOW - 1) if each in self.epochs]
-        return [_key(self._number, epoch, _hash(digest)) for digest in digests for epoch in epochs]
+    def ranges(self, digests: Iterable[bytes], now: int) -> list[KeyRange]:
+        """Where on disk they may stand."""
+        wanted: list[Wanted] = []
+        for digest in digests:
+            if now < self.unknown_until:
+                wanted.append((digest, 0, MAX_SEQUENCE))
+                continue
+            found = heads(digest)
+            wanted += [
+                (digest, each.first, each.last)
+                for each in self._slices
+                if each.filter is not None and each.filter.any(found)
+            ]
+        return self._segments.ranges(wanted, now)
 
     def begin(self) -> None:
         """Ids are being looked up."""
@@ -251,21 +174,19 @@ class Ids:
         """They were looked up."""
         self.reading = False
         self._checked = frozenset(digests)
-        self._read = {}
-        for record in records:
-            assert type(record.key) is int
-            assert record.value[:1] == _VERSION
-            key = record.key & ((1 << _HASH_BITS) - 1)
-            self._read[key] = self._read.get(key, b"") + record.value[1:]
+        self._read = entries_of([record.value for record in records], self._checked)
 
     # Remembering
 
     def remember(self, send: Remembered) -> int:
         """These were accepted. Gives by how many bytes memory grows."""
-        slices, minute = self._slices, send.at // _SLICE
-        if not slices or slices[-1].minute < minute:
-            slices.append(Slice(minute))
+        if send.first <= self._segments.last:
+            return 0  # recovery: the disk has them
+        slices = self._slices
+        if not slices or not slices[-1].takes(send):
+            slices.append(Slice(send.at // MINUTE))
         self._checked = frozenset()  # they are not absent any more
+        self._pending.append(send)
         return slices[-1].add(send)
 
     def forget(self, now: int) -> int:
@@ -282,13 +203,14 @@ class Ids:
 
     def let_go(self, durable: int) -> int:
         """Leave to the disk what it has as of the lsn `durable`; gives how many bytes memory has back."""
-        freed = 0
-        for each in list(self._slices):
-            if not each.unspilled and each.stored <= durable:
-                self._slices.remove(each)
-                freed += each.bytes
-                self.unknown_until = max(self.unknown_until, each.over_at)
-        return freed
+        written = self._written
+        while written and written[0][0] <= durable:
+            self._durable = written.popleft()[1]
+        slices = self._slices
+        if slices and slices[-1].count > _SLICE_IDS:
+            slices[-1].closed = True
+        there = (each for each in slices if each.filter is None and each.last <= self._durable)
+        return sum(each.leave() for each in there)
 
     def clear(self, floor: int) -> int:
         """The queue was purged up to this sequence, or is no more; gives how many bytes memory has back.
@@ -296,58 +218,97 @@ class Ids:
         self._cleared = floor
         freed = sum(each.bytes for each in self._slices)
         self._slices.clear()
+        self._pending.clear()
+        self._unlearned.clear()
+        self.unknown_until = 0
         self._read = {}
         return freed
 
     # The disk
 
-    def restore(self, epochs: list[int]) -> None:
-        """Recovery: there may be records of these."""
-        self.epochs = list(epochs)
-        if epochs:
-            self.unknown_until = (max(epochs) + 2) * WINDOW
+    @property
+    def segments(self) -> list[Segment]:
+        """What is on disk, as a record tells it."""
+        return self._segments.kept
+
+    def restore(self, segments: Iterable[Segment]) -> None:
+        """Recovery: there are these."""
+        self.unknown_until = self._segments.restore(segments)
+        if all(each.listed for each in self.segments):
+            before = 0
+            for each in self.segments:
+                self._unlearned.append(Unlearned(each, self._segments.whole(each), before + 1))
+                before = each.last
+
+    def worth_learning(self, count: int, now: int) -> bool:
+        """Whether to look up so many costs so much that those who ask had better wait for what is learned."""
+        ids = sum(each.count for each in self._unlearned)
+        return now < self.unknown_until and count * len(self._unlearned) * _LOOKED_AT * _WORTH > ids
+
+    def learning(
+        self, key: object, now: int, grow: Callable[[int], None], begin: Callable[[], None] | None = None
+    ) -> Needs | None:
+        """The next page of what memory does not know of the disk. `grow` is told how many bytes memory takes
+        for it; `begin` is given where somebody waits for it."""
+        unlearned = self._unlearned
+        while unlearned and unlearned[0].over_at <= now:
+            unlearned.popleft()
+        if not unlearned:
+            return None
+        left = unlearned[0].left
+
+        def fill(records: list[Record]) -> None:
+            if begin is not None:
+                self.reading = False
+            grow(self._learn(left, records))
+
+        return Needs(
+            key=key,
+            space=left.space,
+            fill=fill,
+            begin=begin,
+            first=left.first,
+            last=left.last,
+            limit=PAGE,
+            max_bytes=PAGE_BYTES,
+        )
+
+    def _learn(self, left: KeyRange, records: Sequence[Record]) -> int:
+        """A page was read. Gives by how many bytes memory grows."""
+        unlearned = self._unlearned
+        if not unlearned or unlearned[0].left is not left:
+            return 0  # a purge has ended it
+        if unlearned[0].take(records):
+            return 0
+        learned = unlearned.popleft().slice
+        at = sum(1 for each in self._slices if each.last_at <= learned.last_at)
+        self._slices.insert(at, learned)
+        if not unlearned:
+            self.unknown_until = 0
+        return learned.bytes
 
     def spill(self, touch: Remembered, into: SliceBuilder) -> bool:
-        """Write the records of these ids, unless they are over. True if `epochs` changed."""
-        before = list(self.epochs)
-        minute, epoch = touch.at // _SLICE, touch.at // WINDOW
-        latest = self._slices[-1].minute * _SLICE if self._slices else touch.at
-        self._drop(latest // WINDOW, into)
-        beside: list[Slice] = []
-        for each in self._slices:
-            if each.minute == minute and touch.first > self._cleared:
-                each.unspilled -= 1
-                each.stored = into.lsn
-            if each.minute * _SLICE // WINDOW == epoch:
-                beside.append(each)
-        if touch.at + WINDOW <= latest:
-            return self.epochs != before
-        if epoch not in self.epochs:
-            self.epochs.append(epoch)
-        place, keys = _key(self._number, epoch, 0), _hashes(touch.digests)
-        if _alone(touch, keys, beside):
-            for entry, key in zip(touch.all(), keys, strict=True):
-                into.put(self._space, place | key, _VERSION + _FORM.pack(*entry))
-            return self.epochs != before
-        for (digest, at, sequence, id_), key in zip(touch.all(), keys, strict=True):
-            if digest == NONE:
-                continue
-            held = [each.ids[key] for each in beside if key in each.ids]
-            if not held or (len(held) == 1 and held[0] is touch):
-                value = _FORM.pack(digest, at, sequence, id_)
-            else:  # others have this key, or have come instead since a purge
-                sends = {send.first: send for each in beside for send in each.sends(key)}
-                entries = (entry for send in sends.values() for entry in send.entries(key))
-                value = b"".join(_FORM.pack(*entry) for entry in entries)
-            into.put(self._space, place | key, _VERSION + value)
-        return self.epochs != before
-
-    def _drop(self, epoch: int, into: SliceBuilder) -> None:
-        for old in [each for each in self.epochs if each < epoch - 1]:
-            self.epochs.remove(old)
-            into.drop_range(
-                self._space, _key(self._number, old, 0), _key(self._number, old, (1 << _HASH_BITS) - 1)
-            )
+        """See to it that the records of these ids are written, and of some that came after them. True if
+        `segments` changed."""
+        segments, pending = self._segments, self._pending
+        if touch.first <= max(segments.last, self._cleared) or not pending:
+            return False
+        now = pending[-1].at
+        segments.drop(now, into)
+        portion: list[Remembered] = []
+        taken = 0
+        while pending and taken < PORTION:
+            send = pending.popleft()
+            if now < send.at + WINDOW:
+                portion.append(send)
+                taken += len(send.digests) // DIGEST
+        if not portion:
+            return True
+        last = portion[-1]
+        entries = [entry for send in portion for entry in send.packed()]
+        segments.write(entries, portion[0].at, last.at, last.last, into)
+        self._written.append((into.lsn, last.last))
+        return True
 
 
 def drop_all(number: int, into: SliceBuilder, space: Space = IDS) -> None:
@@ -356,31 +317,9 @@ def drop_all(number: int, into: SliceBuilder, space: Space = IDS) -> None:
     into.drop_range(space, first, first | ((1 << SEQUENCE_BITS) - 1))
 
 
-def _alone(touch: Remembered, keys: list[int], beside: Iterable[Slice]) -> bool:
-    """Whether each of these has a digest, and no other send in these slices has an id of its key. So it is
-    with nearly every send: that costs no look at each id."""
-    if NONE in touch.digests:
-        return False
-    return all(each.ids.keys().isdisjoint(keys) or each.only(touch, keys) for each in beside)
-
-
-def _counting(entries: Iterable[Any], digest: bytes, now: int, floor: int) -> Accepted | None:
-    """The message of these (see Entry) that was accepted with this digest, if that counts still."""
-    for found, at, sequence, id_ in entries:
-        if found == digest and now < at + WINDOW and sequence > floor:
+def _counting(entries: Iterable[Entry], now: int, floor: int) -> Accepted | None:
+    """The message of these that was accepted, if that counts still."""
+    for _, at, sequence, id_ in entries:
+        if now < at + WINDOW and sequence > floor:
             return Accepted(sequence, id_)
     return None
-
-
-def _hash(digest: bytes) -> int:
-    head: int = _HEAD.unpack_from(digest)[0]
-    return head >> (64 - _HASH_BITS)
-
-
-def _hashes(digests: bytes) -> list[int]:
-    """That of each digest of a column."""
-    return [head >> (64 - _HASH_BITS) for (head,) in _HEADS.iter_unpack(digests)]
-
-
-def _key(number: int, epoch: int, hashed: int) -> int:
-    return number << SEQUENCE_BITS | (epoch & ((1 << _EPOCH_BITS) - 1)) << _HASH_BITS | hashed

@@ -14,6 +14,10 @@ class Memory:
         self.durable = 0
         """Every row as of an lsn up to this one is on disk."""
 
+    def grow(self, size: int) -> None:
+        """So much more is taken."""
+        self.used += size
+
     @property
     def short(self) -> bool:
         """Whether what is invisible leaves its body to the disk: half of the budget is for what can be

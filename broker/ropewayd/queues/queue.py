@@ -27,7 +27,7 @@ from ropewayd.vocabulary.names import Scope
 
 from .actions import QueueAttributes
 from .attempts import Attempts
-from .deduplication import Forget, Ids, Remembered
+from .deduplication import Forget, Ids
 from .delays import Delays, Near, Neared, ahead
 from .events import MessagesNeared, MessagesReceived, MessagesSent, VisibilityChanged
 from .fairness import Fair, tenant
@@ -37,6 +37,7 @@ from .message import DELAYED, GONE, IN_FLIGHT, OVERHEAD, VISIBLE, Attempt, Lease
 from .ready import Ready
 from .records import MAX_SEQUENCE, MoveTask
 from .remains import Remains
+from .slices import Remembered
 from .sweeping import Sweep
 
 _TICK = 10

@@ -10,6 +10,8 @@ import msgspec
 
 from ropewayd.store.protocol import GROUP_BITS, Space
 
+from .segments import Segment
+
 QUEUES = Space(2, "queues", paged=False)
 """One record a queue, and two by name: `next` (the next queue number) and `key` (of the receipt handles)."""
 WAITING = Space(3, "waiting", paged=False)
@@ -69,6 +71,7 @@ class QueueRecord(msgspec.Struct, array_like=True, gc=False, frozen=True):
     tasks: list[MoveTask] = []
     epochs: list[int] = []
     bytes: int = 0
+    segments: list[Segment] = []
 
 
 def row_key(number: int, sequence: int) -> int:

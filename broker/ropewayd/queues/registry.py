@@ -26,6 +26,7 @@ from .queue import NO_SEQUENCES, Queue
 from .ready import LET_GO
 from .records import MAX_SEQUENCE, VERSION, QueueRecord, split_row_key
 from .remains import Remains
+from .segments import former
 from .settings import QueueLimits
 from .sources import Sources
 
@@ -195,9 +196,10 @@ class Registry:
         queue.spilled_through = record.spilled_through
         queue.mixed = record.mixed
         queue.tasks = list(record.tasks)
-        if record.epochs:
+        segments = [*map(former, record.epochs), *record.segments]
+        if segments:
             queue.ids = Ids(number)
-            queue.ids.restore(record.epochs)
+            queue.ids.restore(segments)
         queue.stored = queue.changed = lsn
 
     def fill(self, number: int, first: int, limit: int, max_bytes: int, records: list[Record]) -> None:

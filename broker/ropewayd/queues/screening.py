@@ -12,11 +12,13 @@ from ropewayd.kernel.service import Needs
 from ropewayd.store.protocol import Record
 
 from . import actions as a
-from .deduplication import IDS, NONE, WINDOW, Accepted, digests_of
+from .deduplication import IDS, Accepted, digests_of
 from .fifo import deduplication_id
 from .message import System
 from .queue import Queue
 from .registry import Registry
+from .segments import WINDOW
+from .slices import NONE
 
 T = TypeVar("T")
 
@@ -116,6 +118,11 @@ class Screen:
         named = zip(self._names, self._entries, strict=True)
         return [System(entry.group, name, entry.trace_header) for name, entry in named]
 
+    def ahead(self, registry: Registry) -> Needs | None:
+        """What there is to learn of the disk, that fewer of those to come need a look."""
+        ids, number = self._queue.ids, self._queue.number
+        return None if ids is None else ids.learning((number, "learning"), self._now, registry.memory.grow)
+
     def needs(self, registry: Registry) -> Needs | None:
         """What must be looked up on disk before these entries can be taken. While others wait for such a
         look, these wait behind them, so that messages stay in the order in which they came.
@@ -134,7 +141,9 @@ class Screen:
             if queue is not None and queue.ids is not None:
                 queue.ids.fill(digests, records)
 
-        keys = ids.keys(digests, self._now)
-        if not keys and not ids.reading:
+        if digests and ids.worth_learning(len(digests), self._now):
+            return ids.learning((number, "ids"), self._now, registry.memory.grow, ids.begin)
+        ranges = ids.ranges(digests, self._now)
+        if not ranges and not ids.reading:
             return None
-        return Needs(key=(number, "ids"), space=IDS, fill=fill, keys=keys, begin=ids.begin)
+        return Needs(key=(number, "ids"), space=IDS, fill=fill, ranges=ranges, begin=ids.begin)

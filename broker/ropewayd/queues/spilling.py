@@ -18,7 +18,7 @@ from ropewayd.kernel.service import SliceBuilder
 from ropewayd.store.protocol import Corrupt, Key, Record, Slice, Space
 
 from .attempts import Attempts, said_of
-from .deduplication import Remembered, drop_all
+from .deduplication import drop_all
 from .delays import DelayRecord, Delays, Neared, is_far, read_delay
 from .message import DELAYED, RECORD_VERSION, VISIBLE, Message, MessageRecord, System, WaitingRecord
 from .queue import Queue
@@ -41,6 +41,7 @@ from .records import (
 )
 from .registry import Registry, message_of
 from .remains import PIECE, Remains
+from .slices import Remembered
 
 _encode = msgspec.msgpack.Encoder().encode
 _DEAD = 100
@@ -56,7 +57,7 @@ class Ended(msgspec.Struct, gc=False, frozen=True):
 
     number: int
     remains: Remains
-    epochs: bool = False
+    ids: bool = False
     """Whether it may have deduplication ids on disk."""
     chunks: bool = False
     """Whether it may have chunks of delayed messages."""
@@ -143,7 +144,7 @@ class Spilling:
             self._own(number, into)
             return touch if self._drop_waiting(number, remains, into) else None
         into.drop_range(MESSAGES, row_key(number, 0), row_key(number, MAX_SEQUENCE))
-        if touch.epochs:
+        if touch.ids:
             drop_all(number, into)
         if touch.chunks:
             into.drop_range(CHUNKS, row_key(number, 0), row_key(number, MAX_SEQUENCE))
@@ -198,8 +199,9 @@ class Spilling:
             queue.mixed,
             queue.tags,
             queue.tasks,
-            queue.ids.epochs if queue.ids is not None else [],
+            [],
             queue.bytes,
+            queue.ids.segments if queue.ids is not None else [],
         )
         into.put(QUEUES, queue_key(queue.number), _encode(record))
         queue.stored = into.lsn

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from ropewayd.queues.records import MAX_NUMBER, sequence_number
+from ropewayd.queues.segments import Segment
 from ropewayd.store.protocol import Space
 
 __all__ = ["IDS", "MAX_NUMBER", "NEXT_NUMBER", "TOPICS", "VERSION", "SubscriptionRecord", "TopicRecord"]
@@ -52,6 +53,7 @@ class TopicRecord(msgspec.Struct, array_like=True, gc=False, frozen=True):
     epochs: list[int]
     archive: int = 0
     archive_at: int = 0
+    segments: list[Segment] = []
 
 
 class SubscriptionRecord(msgspec.Struct, array_like=True, gc=False, frozen=True):

@@ -115,6 +115,10 @@ class Registry:
         """How many filter policies an account has."""
         return sum(topic.policies for topic in self.by_number.values() if topic.scope.account == account)
 
+    def grow(self, size: int) -> None:
+        """Deduplication ids take so much more."""
+        self.memory_used += size
+
     def let_go(self, durable: int) -> None:
         """Where memory is short, deduplication ids that the disk has leave it."""
         if self.memory_used > self.limits.memory_bytes:

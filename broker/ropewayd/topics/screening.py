@@ -57,6 +57,11 @@ class Screen:
         """The digests of those that are accepted."""
         return b"".join([digest for at, digest in enumerate(self._digests) if at not in self.repeats])
 
+    def ahead(self, registry: Registry) -> Needs | None:
+        """What there is to learn of the disk, that fewer of those to come need a look."""
+        ids, key = self._topic.ids, ("topic learning", self._topic.number)
+        return None if ids is None else ids.learning(key, self._now, registry.grow)
+
     def needs(self, registry: Registry) -> Needs | None:
         """What must be looked up on disk before these can be taken. While others wait for such a look, these
         wait behind them, so that messages stay in the order in which they came.
@@ -74,7 +79,9 @@ class Screen:
             if topic is not None and topic.ids is not None:
                 topic.ids.fill(digests, records)
 
-        keys = ids.keys(digests, self._now)
-        if not keys and not ids.reading:
+        if digests and ids.worth_learning(len(digests), self._now):
+            return ids.learning(("topic ids", number), self._now, registry.grow, ids.begin)
+        ranges = ids.ranges(digests, self._now)
+        if not ranges and not ids.reading:
             return None
-        return Needs(key=("topic ids", number), space=IDS, fill=fill, keys=keys, begin=ids.begin)
+        return Needs(key=("topic ids", number), space=IDS, fill=fill, ranges=ranges, begin=ids.begin)

@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 
 from ropewayd.kernel.service import SliceBuilder, Touch
-from ropewayd.queues.deduplication import Remembered as Digests
 from ropewayd.queues.deduplication import drop_all
+from ropewayd.queues.segments import former
+from ropewayd.queues.slices import Remembered as Digests
 from ropewayd.store.protocol import Record
 from ropewayd.vocabulary.names import Scope
 
@@ -58,7 +59,7 @@ class Ended(msgspec.Struct, gc=False, frozen=True):
 
     number: int
     ids: list[bytes]
-    epochs: bool
+    remembers: bool
 
 
 class Spilling:
@@ -93,7 +94,7 @@ class Spilling:
                 into.drop(TOPICS, subscription_key(touch.number, touch.ids.pop()))
             if touch.ids:
                 return touch
-            if touch.epochs:
+            if touch.remembers:
                 drop_all(touch.number, into, IDS)
             into.drop(TOPICS, topic_key(touch.number))
         return None
@@ -130,7 +131,7 @@ class Spilling:
         topic.deleted = said.deleted
         topic.archive, topic.archive_at = said.archive, said.archive_at
         if topic.ids is not None:
-            topic.ids.restore(said.epochs)
+            topic.ids.restore([*map(former, said.epochs), *said.segments])
         topic.stored = record.lsn
 
     def _load_subscription(self, number: int, record: Record) -> None:
@@ -163,9 +164,10 @@ def _put_topic(topic: Topic, into: SliceBuilder) -> None:
         topic.tags,
         topic.next_sequence,
         topic.deleted,
-        topic.ids.epochs if topic.ids is not None else [],
+        [],
         topic.archive,
         topic.archive_at,
+        topic.ids.segments if topic.ids is not None else [],
     )
     into.put(TOPICS, topic_key(topic.number), _encode(record))
     topic.stored = into.lsn

@@ -13,8 +13,9 @@ from typing import Any
 import msgspec
 
 from ropewayd.kernel.wheel import Timer
-from ropewayd.queues.deduplication import Ids, Remembered
+from ropewayd.queues.deduplication import Ids
 from ropewayd.queues.hidden import called
+from ropewayd.queues.slices import Remembered
 from ropewayd.vocabulary.names import FIFO_SUFFIX, Scope, read_queue_arn
 
 from . import events as e
