@@ -112,12 +112,18 @@ def offered(store: Store, mode: Mode, settings: Settings, watch: Watch) -> list[
 
 
 def counted(
-    store: Store, queue: str, groups: int, batch: int, rate: float, settings: Settings
+    store: Store,
+    queue: str,
+    groups: int,
+    batch: int,
+    rate: float,
+    settings: Settings,
+    dry_seconds: float = DRY_SECONDS,
 ) -> tuple[float, float]:
-    """Messages accepted and throttled a second."""
+    """Messages accepted and throttled a second, from so many seconds on."""
     with store.load("produce", queue, groups=groups, batch=batch, rate=rate, throttled=True) as (load, tally):
         load.tell()
-        pause(DRY_SECONDS, load.settled)
+        pause(dry_seconds, load.settled)
         began, sent, refused = time.perf_counter(), tally.counts[SENT], tally.counts[THROTTLED]
         pause(WINDOWS * settings.seconds, load.settled)
         took = time.perf_counter() - began
