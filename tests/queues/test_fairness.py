@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from ropewayd.queues import actions as a
 from ropewayd.queues.fairness import Fair
 from ropewayd.queues.message import VISIBLE, Message, System
+from ropewayd.queues.processing import WINDOW, Processing
 from tests.house import BODY, HANDLE, House
 
 
@@ -57,6 +59,85 @@ async def test_with_less_in_flight_the_order_is_that_of_sending(house: House) ->
     assert await house.bodies(2) == ["loud 30", "loud 31"]
 
 
+@pytest.mark.parametrize(
+    ("worked", "first"), [(29_000, ["slow 1", "slow 2"]), (31_000, ["quiet 0", "slow 1"])]
+)
+async def test_who_takes_most_of_the_consumers_time_waits_for_the_others(
+    house: House, worked: int, first: list[str]
+) -> None:
+    """One message at a time, but each for long."""
+    await house.create("jobs", visibility_timeout=600_000)
+    await send(house, "slow", 40)
+    [message] = await house.receive(1)
+    await house.wait(worked)
+    await house.delete(message[HANDLE])
+    await send(house, "quiet", 1)
+    assert await house.bodies(2) == first
+
+
+async def test_what_took_long_is_forgotten_after_a_while(house: House) -> None:
+    await house.create("jobs", visibility_timeout=600_000)
+    await send(house, "slow", 40)
+    [message] = await house.receive(1)
+    await house.wait(50_000)
+    await house.delete(message[HANDLE])
+    await house.wait(120_000)
+    await send(house, "quiet", 1)
+    assert await house.bodies(2) == ["slow 1", "slow 2"]
+
+
+async def test_what_is_in_flight_for_long_counts_before_it_is_done(house: House) -> None:
+    await house.create("jobs", visibility_timeout=600_000)
+    await send(house, "slow", 4)
+    await house.receive(1)
+    await house.receive(1)
+    await house.wait(31_000)
+    await send(house, "quiet", 1)
+    assert await house.bodies(2) == ["quiet 0", "slow 2"]
+
+
+async def test_a_tenth_of_the_time_is_fair(house: House) -> None:
+    await house.create("jobs", visibility_timeout=600_000)
+    for n in range(30):
+        await send(house, f"t{n % 10}", 1, n // 10)
+    held = await house.receive(10)
+    held += await house.receive(10)
+    await house.wait(55_000)
+    for message in held:
+        await house.delete(message[HANDLE])
+    await send(house, "quiet", 1)
+    assert "quiet 0" not in await house.bodies(9)
+
+
+def test_processing_time_is_that_of_the_last_minute() -> None:
+    """Against a list of every millisecond."""
+    dice = random.Random(1)
+    counted, now, flying = Processing(0), 0, 0
+    history: list[int] = []
+    for _ in range(300):
+        change = dice.randint(-min(flying, 3), 3)
+        counted.fly(change, now)
+        flying += change
+        passed = dice.choice([0, 1, 700, 9_000, 40_000, 150_000])
+        history += [flying] * passed
+        now += passed
+        whole = now // WINDOW * WINDOW
+        before = sum(history[max(0, whole - WINDOW) : whole])
+        expected = sum(history[whole:]) + before * (WINDOW - now % WINDOW) // WINDOW
+        assert counted.recent(now) == expected
+
+
+def test_tenants_that_were_there_once_are_forgotten() -> None:
+    fair, now = Fair([], [], 0), 0
+    for n in range(5000):
+        message = Message(n, b"", "", None, 0, 0, system=System(f"group {n}"))
+        fair.fly((message,), now)
+        now += 100
+        fair.land(message, now)
+    assert len(fair._flying) < 64 + 4 * 2 * WINDOW // 100
+    assert len(fair._long) <= len(fair._flying)
+
+
 async def test_a_tenth_of_what_is_in_flight_is_fair(house: House) -> None:
     await house.create("jobs", visibility_timeout=600_000)
     for n in range(10):
@@ -85,7 +166,7 @@ async def test_what_comes_back_is_received_again_once(house: House) -> None:
 
 
 def test_the_index_forgets_what_has_left() -> None:
-    fair = Fair([], [])
+    fair = Fair([], [], 0)
     for n in range(5000):
         message = Message(n, b"", "", None, 0, 0, system=System(f"group {n % 7}"))
         fair.add(message)

@@ -1,7 +1,8 @@
 """Fair queues: the visible messages of a standard queue some of whose messages have groups, its tenants.
 
 Rule 1  A tenant is noisy while it has at least `LEAST` messages in flight and more than a tenth of the
-        queue's. A message without a group is a tenant of its own, and quiet.
+        queue's; or when more than a tenth of what consumers did in the last minute was its, and at least
+        `LEAST_TIME` of it. A message without a group is a tenant of its own, and quiet.
 Rule 2  A noisy tenant's messages are received only when no quiet tenant has one: among what is in memory.
 Rule 3  Nobody noisy: the order is that of sending, as in any other queue.
 
@@ -17,9 +18,13 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 from .message import GONE, VISIBLE, Message
+from .processing import Processing
 from .ready import Ready
 
 LEAST = 30
+LEAST_TIME = 30_000
+"""Milliseconds of one message in flight. AWS names no such bound; without it a queue's first two tenants
+would take turns from their first message on."""
 SHARE = 10
 """One in so many."""
 
@@ -32,48 +37,78 @@ def tenant(message: Message) -> str | None:
 class Fair(Ready):
     """See the module."""
 
-    __slots__ = ("_flying", "_indexed", "_loud", "_tenants")
+    __slots__ = ("_all", "_flying", "_indexed", "_long", "_loud", "_room", "_tenants")
 
-    def __init__(self, visible: Iterable[Message], flying: Iterable[Message]) -> None:
+    def __init__(self, visible: Iterable[Message], flying: Iterable[Message], now: int) -> None:
         """`visible` in order of sequence."""
         line = list(visible)
         super().__init__(line)
         self._tenants: OrderedDict[str | None, deque[Message]] = OrderedDict()
         self._indexed = 0
-        self._flying: dict[str, int] = {}
+        self._all = Processing(now)
+        self._flying: dict[str, Processing] = {}
+        self._room = 64
+        """Tenants from which on those are forgotten of which nothing was in flight lately."""
         self._loud: set[str] = set()
+        """Those with at least `LEAST` in flight."""
+        self._long: set[str] = set()
+        """Those that may have had more than their share of the consumers' time."""
         for message in line:
             self._index(message)
-        self.fly(flying)
+        self.fly(flying, now)
 
     # What is in flight
 
-    def fly(self, messages: Iterable[Message]) -> None:
+    def fly(self, messages: Iterable[Message], now: int) -> None:
         """These are in flight from now on."""
-        flying = self._flying
+        flying, every = self._flying, self._all
         for message in messages:
+            every.fly(1, now)
             group = tenant(message)
             if group is not None:
-                flying[group] = count = flying.get(group, 0) + 1
-                if count == LEAST:
+                its = flying.get(group)
+                if its is None:
+                    its = flying[group] = Processing(now)
+                its.fly(1, now)
+                if its.flying == LEAST:
                     self._loud.add(group)
+                if its.flying * SHARE > every.flying:
+                    self._long.add(group)
 
-    def land(self, message: Message) -> None:
+    def land(self, message: Message, now: int) -> None:
         """It is in flight no more."""
+        self._all.fly(-1, now)
         group = tenant(message)
         if group is None:
             return
-        count = self._flying[group] - 1
-        if count:
-            self._flying[group] = count
-        else:
-            del self._flying[group]
-        if count == LEAST - 1:
+        its = self._flying[group]
+        its.fly(-1, now)
+        if its.flying == LEAST - 1:
             self._loud.discard(group)
+        if its.recent(now) * SHARE > self._all.recent(now):
+            self._long.add(group)
+        if not its.flying and len(self._flying) > self._room:
+            self._forget(now)
 
-    def noisy(self, in_flight: int) -> set[str]:
+    def _forget(self, now: int) -> None:
+        """There may be many tenants of which nothing was in flight lately."""
+        self._flying = {group: its for group, its in self._flying.items() if its.flying or its.recent(now)}
+        self._long.intersection_update(self._flying)
+        self._room = 64 + 2 * len(self._flying)
+
+    def noisy(self, in_flight: int, now: int) -> set[str]:
         """The tenants that are noisy while so many messages of the queue are in flight."""
-        return {group for group in self._loud if self._flying[group] * SHARE > in_flight}
+        flying, every = self._flying, self._all
+        found = {group for group in self._loud if flying[group].flying * SHARE > in_flight}
+        took = every.recent(now) if self._long else 0
+        for group in list(self._long):
+            its = flying[group]
+            recent = its.recent(now)
+            if recent * SHARE <= took and its.flying * SHARE <= every.flying:
+                self._long.discard(group)
+            elif recent >= LEAST_TIME and recent * SHARE > took:
+                found.add(group)
+        return found
 
     # What is visible
 
@@ -116,10 +151,10 @@ class Fair(Ready):
             message.state = GONE  # for the index alone: its row is a message still
         return gone
 
-    def next(self, count: int, in_flight: int) -> list[Message]:
+    def next(self, count: int, in_flight: int, now: int) -> list[Message]:
         """What a receive should look at, at most `count`: the quiet tenants' messages in turn, then the noisy
         ones'; in order of sequence if nobody is noisy."""
-        noisy = self.noisy(in_flight)
+        noisy = self.noisy(in_flight, now)
         if not noisy:
             return self.first(count)
         found: dict[int, Message] = {}

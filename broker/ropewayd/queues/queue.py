@@ -316,7 +316,7 @@ class Queue:
         if hold:
             self.in_flight += len(taken)
             if self.tenants is not None:
-                self.tenants.fly(taken)
+                self.tenants.fly(taken, at)
         if self.groups is not None:
             self.groups.touch(taken)
         return self.number, sequences
@@ -493,7 +493,7 @@ class Queue:
         if state == IN_FLIGHT:
             self.in_flight += 1
             if self.tenants is not None:
-                self.tenants.fly((message,))
+                self.tenants.fly((message,), self.wheel.now)
         else:
             self.delayed += 1
 
@@ -502,7 +502,7 @@ class Queue:
         if message.state == IN_FLIGHT:
             self.in_flight -= 1
             if self.tenants is not None:
-                self.tenants.land(message)
+                self.tenants.land(message, self.wheel.now)
         else:
             self.delayed -= 1
         lease = message.lease
@@ -601,7 +601,7 @@ class Queue:
         """From now on it has tenants, if one of these is a group."""
         if any(groups):
             flying = (m for m in self.messages.values() if m.state == IN_FLIGHT)
-            self.ready = self.tenants = Fair(self.ready, flying)
+            self.ready = self.tenants = Fair(self.ready, flying, self.wheel.now)
 
     def recovered(self) -> None:
         """The tail is applied. A stub whose row says all need not be here."""

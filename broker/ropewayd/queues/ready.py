@@ -122,8 +122,9 @@ class Ready:
             self._hidden = set()
         self._hidden.add(message.sequence)
 
-    def next(self, count: int, in_flight: int) -> list[Message]:
-        """What a receive should look at. See fairness.py for who needs to know how many are in flight."""
+    def next(self, count: int, in_flight: int, now: int) -> list[Message]:
+        """What a receive should look at. See fairness.py for who needs to know how many are in flight, and
+        when it is."""
         return self.first(count)
 
     def first(self, count: int) -> list[Message]:

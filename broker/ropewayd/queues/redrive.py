@@ -119,7 +119,9 @@ class Redrive:
             return queue.groups.first(find)
         look = count
         while True:
-            seen = queue.ready.next(look, queue.in_flight) if fair else queue.ready.first(look)
+            seen = (
+                queue.ready.next(look, queue.in_flight, queue.wheel.now) if fair else queue.ready.first(look)
+            )
             whole = len(seen) < look
             if queue.on_disk:
                 known = [m for m in seen if m.sequence <= queue.paged_through]
