@@ -96,6 +96,35 @@ async def test_what_is_in_flight_for_long_counts_before_it_is_done(house: House)
     assert await house.bodies(2) == ["quiet 0", "slow 2"]
 
 
+async def test_the_time_counts_though_it_was_one_of_many_when_it_began(house: House) -> None:
+    await house.create("jobs", visibility_timeout=600_000)
+    for n in range(20):
+        await send(house, f"quick{n}", 1)
+    await send(house, "slow", 3)
+    held = await house.receive(21)
+    for message in held[:20]:
+        await house.delete(message[HANDLE])
+    await house.wait(40_000)
+    await house.delete(held[20][HANDLE])
+    await send(house, "quiet", 1)
+    assert await house.bodies(2) == ["quiet 0", "slow 1"]
+
+
+async def test_who_has_half_of_what_is_in_flight_but_little_of_the_time_is_fair(house: House) -> None:
+    await house.create("jobs", visibility_timeout=600_000)
+    await send(house, "slow", 100)
+    await send(house, "other", 3)
+    await house.wait(WINDOW - house.clock.at % WINDOW)  # all of it within one minute of the count
+    held = await house.receive(100)
+    await house.wait(20_000)
+    for message in held:
+        await house.delete(message[HANDLE])
+    assert await house.bodies(1) == ["other 0"]
+    await house.wait(35_000)
+    await send(house, "quiet", 1)
+    assert await house.bodies(2) == ["other 1", "quiet 0"]
+
+
 async def test_a_tenth_of_the_time_is_fair(house: House) -> None:
     await house.create("jobs", visibility_timeout=600_000)
     for n in range(30):
