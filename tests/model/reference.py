@@ -17,6 +17,8 @@ from typing import Any
 from tests.model.rates import Buckets
 
 VISIBLE, IN_FLIGHT, DELAYED = "visible", "in_flight", "delayed"
+MINUTE, TICK = 60_000, 1_000
+"""For so long what is in flight is counted; and how late a message may be seen to wake."""
 WINDOW = 300_000
 """For so long a deduplication id is remembered."""
 ARN = "arn:aws:sqs:us-east-1:000000000000:"
@@ -53,8 +55,22 @@ class Message:
         return self.kind == VISIBLE or now >= self.visible_at
 
     def hide(self, now: int, timeout: int) -> None:
+        for flight in self.home.flights if self.home is not None else ():
+            if flight.message is self:
+                flight.until = min(flight.until, now)
         self.kind = IN_FLIGHT if timeout else VISIBLE
         self.visible_at = now + timeout
+        if timeout and self.group and self.home is not None:
+            self.home.flights.append(Flight(self, now, self.visible_at))
+
+
+@dataclass(eq=False)
+class Flight:
+    """A message was held from then on, until then at most."""
+
+    message: Message
+    since: int
+    until: int
 
 
 @dataclass(eq=False)
@@ -100,6 +116,8 @@ class Queue:
     attempts: dict[str, Attempt] = field(default_factory=dict)
     """Of a FIFO queue: the last receive of each attempt id."""
     buckets: Buckets = field(default_factory=Buckets)
+    flights: list[Flight] = field(default_factory=list)
+    """Of messages with a group."""
 
     @property
     def fifo(self) -> bool:
@@ -273,10 +291,11 @@ class Reference:
         for given in answer:
             must(given[0] in by_id, f"{given[2]!r} can be received")
             taken.append(by_id[given[0]][1])
-        if queue.fifo or not self._noisy(queue, now):
+        noisy, busy = self._noisy(queue, now), self._busy(queue, now)
+        if queue.fifo or not (noisy or busy):
             self._in_order(lanes, taken, cut=len(taken) == count)
-        else:
-            self._fair(queue, lanes, taken, now)
+        elif noisy:
+            self._fair(noisy, busy, lanes, taken)
         many = self.died and not self.whole  # so many dead letters that it had enough to do
         self.died = 0
         if len(taken) < count and (self.whole or not (taken or many)):
@@ -295,12 +314,27 @@ class Reference:
         flying = [m.group for m in queue.messages if m.kind == IN_FLIGHT and not m.awake(now)]
         return {g for g in flying if g and flying.count(g) >= 30 and 10 * flying.count(g) > len(flying)}
 
-    def _fair(self, queue: Queue, lanes: list[list[Message]], taken: list[Message], now: int) -> None:
+    def _busy(self, queue: Queue, now: int) -> set[str | None]:
+        """The groups that may have had more than their share of the time, and be noisy for that: a restart
+        forgets it. Each had half a minute or more of the last two minutes."""
+        queue.flights = [each for each in queue.flights if each.until > now - 2 * MINUTE]
+        took: dict[str | None, int] = {}
+        for each in queue.flights:
+            group, began = each.message.group, max(each.since, now - 2 * MINUTE)
+            took[group] = took.get(group, 0) + min(each.until + TICK, now) - began
+        return {group for group, total in took.items() if total >= MINUTE // 2}
+
+    def _fair(
+        self,
+        noisy: set[str | None],
+        busy: set[str | None],
+        lanes: list[list[Message]],
+        taken: list[Message],
+    ) -> None:
         """A noisy group gets only what no quiet one wants."""
-        noisy = self._noisy(queue, now)
-        waiting = [m.body for lane in lanes for m in lane if m.group not in noisy and m not in taken]
-        unfair = self.whole and waiting and any(m.group in noisy for m in taken)
-        must(not unfair, f"{noisy} are noisy, and {waiting} wait")
+        quiet = [m.body for lane in lanes for m in lane if m.group not in noisy | busy and m not in taken]
+        unfair = self.whole and quiet and any(m.group in noisy for m in taken)
+        must(not unfair, f"{noisy} are noisy, and {quiet} wait")
 
     def _in_order(self, lanes: list[list[Message]], taken: list[Message], *, cut: bool) -> None:
         """Of each lane its first ones, one lane after the other, and each as far as it goes but the last."""
