@@ -36,6 +36,8 @@ IDS = Space(5, "ids", paged=True)
 
 PORTION = 8192
 """Ids that go to disk together, about."""
+_WRITTEN = 64
+"""Portions of which it is known when they are durable. Where nobody asks, older ones need not be known."""
 _SLICE_IDS = 32_768
 """From so many on a slice is closed where memory is short."""
 
@@ -96,11 +98,12 @@ class Ids:
     def __init__(self, number: int, space: Space = IDS) -> None:
         self._segments = Segments(number, space)
         self._slices: deque[Slice] = deque()
-        self._pending: deque[Remembered] = deque()
+        # Lists, since an empty deque takes 600 bytes, and there may be many queues.
+        self._pending: list[Remembered] = []
         """What is on no disk but the journal's, or on its way there."""
-        self._written: deque[tuple[int, int]] = deque()
-        """(lsn, last sequence) of portions that may not be durable yet."""
-        self._unlearned: deque[Unlearned] = deque()
+        self._written: list[tuple[int, int]] = []
+        """(lsn, last sequence) of the latest portions that may not be durable yet."""
+        self._unlearned: list[Unlearned] = []
         """Segments, from a start on, that memory knows nothing of yet."""
         self._durable = 0
         """The last sequence that is on disk for sure, as far as anybody has asked."""
@@ -203,9 +206,8 @@ class Ids:
 
     def let_go(self, durable: int) -> int:
         """Leave to the disk what it has as of the lsn `durable`; gives how many bytes memory has back."""
-        written = self._written
-        while written and written[0][0] <= durable:
-            self._durable = written.popleft()[1]
+        while self._written and self._written[0][0] <= durable:
+            self._durable = self._written.pop(0)[1]
         slices = self._slices
         if slices and slices[-1].count > _SLICE_IDS:
             slices[-1].closed = True
@@ -252,7 +254,7 @@ class Ids:
         for it; `begin` is given where somebody waits for it."""
         unlearned = self._unlearned
         while unlearned and unlearned[0].over_at <= now:
-            unlearned.popleft()
+            unlearned.pop(0)
         if not unlearned:
             return None
         left = unlearned[0].left
@@ -280,7 +282,7 @@ class Ids:
             return 0  # a purge has ended it
         if unlearned[0].take(records):
             return 0
-        learned = unlearned.popleft().slice
+        learned = unlearned.pop(0).slice
         at = sum(1 for each in self._slices if each.last_at <= learned.last_at)
         self._slices.insert(at, learned)
         if not unlearned:
@@ -295,19 +297,19 @@ class Ids:
             return False
         now = pending[-1].at
         segments.drop(now, into)
-        portion: list[Remembered] = []
-        taken = 0
-        while pending and taken < PORTION:
-            send = pending.popleft()
-            if now < send.at + WINDOW:
-                portion.append(send)
-                taken += len(send.digests) // DIGEST
+        end = ids = 0
+        while end < len(pending) and ids < PORTION:
+            ids += len(pending[end].digests) // DIGEST
+            end += 1
+        portion = [send for send in pending[:end] if now < send.at + WINDOW]
+        del pending[:end]
         if not portion:
             return True
         last = portion[-1]
         entries = [entry for send in portion for entry in send.packed()]
         segments.write(entries, portion[0].at, last.at, last.last, into)
         self._written.append((into.lsn, last.last))
+        del self._written[:-_WRITTEN]
         return True
 
 

@@ -138,17 +138,19 @@ class Unlearned:
         self.count = segment.count
         self.over_at = segment.over_at
         self.slice = Slice(segment.last_at // MINUTE)
-        self.slice.filter = Filter(segment.count)
-        self.slice.closed, self.slice.bytes = True, self.slice.filter.bytes
+        self.slice.closed = True
         self.slice.first, self.slice.last, self.slice.last_at = first, segment.last, segment.last_at
 
     def take(self, records: Sequence[Record]) -> bool:
         """The next page of it. Whether there may be more."""
-        assert self.slice.filter is not None
+        learned = self.slice.filter
+        if learned is None:
+            learned = self.slice.filter = Filter(self.count)
+            self.slice.bytes = learned.bytes
         size = 0
         for record in records:
             size += len(record.value)
-            self.slice.filter.add(heads_of(record.value))
+            learned.add(heads_of(record.value))
         if size < PAGE_BYTES and len(records) < PAGE:
             return False
         assert type(records[-1].key) is int
