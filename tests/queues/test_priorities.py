@@ -147,3 +147,21 @@ async def test_what_is_on_disk_alone_is_received_too() -> None:
             break
         found += bodies
     assert found == [*map(str, range(20)), "l"]
+
+
+async def test_dead_letters_of_two_queues_in_one_receive_all_arrive() -> None:
+    """Both go to one queue, whose next sequence each of them was given: the second took the first's place."""
+    house = await built(House())
+    await house.create("dead")
+    policy = {"dead_letter_target_arn": "dead", "max_receive_count": 1}
+    for name in NAMES:
+        attributes = {"redrive_policy": policy, "visibility_timeout": 0}
+        await house.call(a.SetQueueAttributes(queue=name, attributes=attributes))
+        await house.send(f"{name} 1", f"{name} 2", queue=name)
+        assert len(await house.receive(10, queue=name)) == 2
+    assert await receive(house, max_messages=10) == (None, [])
+    letters = sorted(f"{name} {n}" for name in NAMES for n in (1, 2))
+    assert sorted(await house.bodies(10, queue="dead")) == letters
+    await house.restart()
+    told = await house.call(a.GetQueueAttributes(queue="dead"))
+    assert told["visible"] + told["in_flight"] == 6

@@ -17,6 +17,8 @@ from ropewayd.vocabulary.action import Action
 from ropewayd.vocabulary.errors import InvalidParameterValue, OverLimit, RopewayError
 
 from . import actions as a
+from .events import MessagesMoved
+from .paging import go_on
 from .queue import Queue
 from .receiving import Receiving
 from .registry import Registry, missing
@@ -70,6 +72,9 @@ class Priorities:
                 events += outcome.events
                 if outcome.answer:
                     return Decision({"queue": index, "messages": outcome.answer}, events, outcome.ahead)
+                if any(isinstance(event, MessagesMoved) for event in outcome.events):
+                    # The next queue may have the same dead-letter queue, and is decided when these are there.
+                    return go_on(queues[index], events)
             elif isinstance(outcome, OverLimit):
                 full.append(queues[index])
                 problem = outcome
