@@ -169,6 +169,24 @@ class Ids:
             ]
         return self._segments.ranges(wanted, now)
 
+    def look(
+        self, key: object, digests: Sequence[bytes], now: int, grow: Callable[[int], None]
+    ) -> Needs | None:
+        """What must be read before anything can be said of these. Who has none waits where others do, behind
+        them."""
+        if not digests and not self.reading:
+            return None
+        if digests and self.worth_learning(len(digests), now):
+            return self.learning(key, now, grow, self.begin)
+        ranges = self.ranges(digests, now)
+        if not ranges and not self.reading:
+            return None
+
+        def fill(records: list[Record]) -> None:
+            self.fill(digests, records)
+
+        return Needs(key=key, space=self._segments.space, fill=fill, ranges=ranges, begin=self.begin)
+
     def begin(self) -> None:
         """Ids are being looked up."""
         self.reading = True

@@ -22,8 +22,7 @@ from ropewayd.vocabulary.tokens import token_problem
 
 from .actions import QueueAttributes, SendEntry
 
-TOKENS = ("group", "deduplication_id", "token")
-tokens_of = attrgetter(*TOKENS)
+tokens_of = attrgetter("group", "deduplication_id", "token")
 """Those of an entry."""
 _ONLY = ("content_based_deduplication", "deduplication_scope", "fifo_throughput_limit")
 
@@ -80,10 +79,11 @@ def shown(attributes: dict[str, Any]) -> dict[str, Any]:
 
 def entry_problem(attributes: QueueAttributes, entry: SendEntry, index: int) -> RopewayError | None:
     """What keeps an entry out of this queue, FIFO or not, besides its body and attributes."""
-    for name, token in zip(TOKENS, tokens_of(entry), strict=True):
-        problem = token_problem(token, f"entries[{index}].{name}")
-        if problem is not None:
-            return problem
+    problem = token_problem(
+        index, group=entry.group, deduplication_id=entry.deduplication_id, token=entry.token
+    )
+    if problem is not None:
+        return problem
     if not attributes.fifo:
         if entry.deduplication_id is None:
             return None

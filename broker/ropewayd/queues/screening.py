@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from ropewayd.kernel.service import Needs
-from ropewayd.store.protocol import Record
 
 from . import actions as a
-from .deduplication import IDS, Accepted, digests_of
+from .deduplication import Accepted, digests_of
 from .fifo import deduplication_id
 from .message import System
 from .queue import Queue
@@ -132,18 +131,7 @@ class Screen:
         absent when it has left memory meanwhile.
         """
         ids, number = self._queue.ids, self._queue.number
+        if ids is None:
+            return None
         digests = self._seen if self._unknown else []
-        if ids is None or not (digests or ids.reading):
-            return None
-
-        def fill(records: list[Record]) -> None:
-            queue = registry.by_number.get(number)
-            if queue is not None and queue.ids is not None:
-                queue.ids.fill(digests, records)
-
-        if digests and ids.worth_learning(len(digests), self._now):
-            return ids.learning((number, "ids"), self._now, registry.memory.grow, ids.begin)
-        ranges = ids.ranges(digests, self._now)
-        if not ranges and not ids.reading:
-            return None
-        return Needs(key=(number, "ids"), space=IDS, fill=fill, ranges=ranges, begin=ids.begin)
+        return ids.look((number, "ids"), digests, self._now, registry.memory.grow)

@@ -93,11 +93,11 @@ def former(epoch: int) -> Segment:
 class Segments:
     """Those of one queue."""
 
-    __slots__ = ("_lasts", "_next", "_number", "_space", "kept")
+    __slots__ = ("_lasts", "_next", "_number", "kept", "space")
 
     def __init__(self, number: int, space: Space) -> None:
         self._number = number
-        self._space = space
+        self.space = space
         self._next = 0
         """Where to look for the number of the next segment: a range that was dropped is best left alone."""
         self._lasts: dict[int, tuple[int, list[int]]] = {}
@@ -130,7 +130,7 @@ class Segments:
                         place = self._key(each, bucket, low)
                         places[place] = max(places.get(place, 0), self._key(each, bucket, high))
                 before = each.last
-        return [KeyRange(self._space, first, last) for first, last in places.items()]
+        return [KeyRange(self.space, first, last) for first, last in places.items()]
 
     def _portions(self, segment: Segment, first: int, last: int) -> tuple[int, int]:
         """The first and the last portion of a segment that can have an id with one of these sequences."""
@@ -148,7 +148,7 @@ class Segments:
             beyond = (bucket + 1 << skip).to_bytes(9)[1:]
             end = bisect_left(entries, beyond, at) if any(beyond) else len(entries)
             value = VERSION + b"".join(entries[at:end])
-            into.put(self._space, self._key(segment, bucket, segment.portions), value)
+            into.put(self.space, self._key(segment, bucket, segment.portions), value)
             at = end
         segment.portions += 1
         lasts = self._lasts.setdefault(segment.number, (segment.portions - 1, []))[1]
@@ -162,12 +162,12 @@ class Segments:
             self.kept.remove(each)
             self._lasts.pop(each.number, None)
             whole = self.whole(each)
-            into.drop_range(self._space, whole.first, whole.last)
+            into.drop_range(self.space, whole.first, whole.last)
 
     def whole(self, segment: Segment) -> KeyRange:
         """All of a segment."""
         last = self._key(segment, (1 << segment.bits) - 1, -1)
-        return KeyRange(self._space, self._key(segment, 0, 0), last)
+        return KeyRange(self.space, self._key(segment, 0, 0), last)
 
     def _open(self, at: int, count: int) -> Segment:
         """The segment that the next portion goes to, which has so many ids."""

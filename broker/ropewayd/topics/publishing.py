@@ -374,10 +374,9 @@ def _sign(notes: Mapping[int, Notification], signatures: Mapping[int, a.Signatur
 
 def _order_problem(topic: Topic, entry: a.PublishEntry, index: int) -> RopewayError | None:
     """What is wrong with a message's group or deduplication id."""
-    for name, token in (("group", entry.group), ("deduplication_id", entry.deduplication_id)):
-        problem = token_problem(token, f"entries[{index}].{name}")
-        if problem is not None:
-            return problem
+    problem = token_problem(index, group=entry.group, deduplication_id=entry.deduplication_id)
+    if problem is not None:
+        return problem
     if not topic.attributes.fifo:
         if entry.deduplication_id is None:
             return None

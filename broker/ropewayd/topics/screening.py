@@ -11,9 +11,7 @@ from collections.abc import Sequence
 
 from ropewayd.kernel.service import Needs
 from ropewayd.queues.deduplication import Accepted, Ids, digests_of
-from ropewayd.store.protocol import Record
 
-from .records import IDS
 from .registry import Registry
 from .topic import Topic
 
@@ -69,19 +67,6 @@ class Screen:
         All of them are looked up if one must be: what an earlier look found is known no more after this one.
         """
         ids, number = self._topic.ids, self._topic.number
-        digests = self._digests if self.unknown else []
         assert ids is not None
-        if not (digests or ids.reading):
-            return None
-
-        def fill(records: list[Record]) -> None:
-            topic = registry.by_number.get(number)
-            if topic is not None and topic.ids is not None:
-                topic.ids.fill(digests, records)
-
-        if digests and ids.worth_learning(len(digests), self._now):
-            return ids.learning(("topic ids", number), self._now, registry.grow, ids.begin)
-        ranges = ids.ranges(digests, self._now)
-        if not ranges and not ids.reading:
-            return None
-        return Needs(key=("topic ids", number), space=IDS, fill=fill, ranges=ranges, begin=ids.begin)
+        digests = self._digests if self.unknown else []
+        return ids.look(("topic ids", number), digests, self._now, registry.grow)

@@ -24,10 +24,13 @@ def sound(tokens: Iterable[str | None]) -> bool:
     return text.isascii() and " " not in text and text.isprintable()
 
 
-def token_problem(token: str | None, field: str) -> InvalidParameterValue | None:
-    """The error of one that has."""
-    if sound((token,)):
-        return None
-    return InvalidParameterValue(
-        f"The field {field} is not valid: it takes letters, digits and punctuation marks of ASCII.", field
-    )
+def token_problem(index: int, **tokens: str | None) -> InvalidParameterValue | None:
+    """The error of the first that has, of one entry's by name."""
+    for name, token in tokens.items():
+        if not sound((token,)):
+            field = f"entries[{index}].{name}"
+            return InvalidParameterValue(
+                f"The field {field} is not valid: it takes letters, digits and punctuation marks of ASCII.",
+                field,
+            )
+    return None
