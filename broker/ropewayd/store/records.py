@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import closing
+from itertools import chain
 from operator import itemgetter
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ from ropewayd.store.checks import LAST_KEY
 from ropewayd.store.checksum import checksum, matcher, matches
 from ropewayd.store.protocol import Corrupt, Key, KeyRange, Record, Slice, Space
 from ropewayd.store.ranges import Change, Range, Ranges
-from ropewayd.store.tables import LOOKED_UP, PagedTable, State, empty_state
+from ropewayd.store.tables import LOOKED_UP, TOGETHER, PagedTable, State, empty_state
 
 _SPACE: Final = b"space"
 """The key in the checksum of what is known of a space: its kind stands for the lsn, its name for
@@ -96,8 +97,16 @@ class Records:
         changes = tally.Changes(number, self.watch)
         changes.count_all(self._present(number, list(checks)), -1)
         changes.count_all(list(checks.items()), 1)
-        self._db.executemany(PagedTable.of(number).put, rows)
+        self._insert(PagedTable.of(number), rows)
         changes.write(self._db, seed, state)
+
+    def _insert(self, table: PagedTable, rows: list[tuple[Key, int, int, bytes]]) -> None:
+        """Many rows a statement: between two this thread waits for the interpreter, which is busy."""
+        alone = len(rows) % TOGETHER
+        for at in range(0, len(rows) - alone, TOGETHER):
+            self._db.execute(table.put_together, list(chain.from_iterable(rows[at : at + TOGETHER])))
+        if alone:
+            self._db.executemany(table.put, rows[-alone:])
 
     def _present(self, number: int, keys: Sequence[int]) -> list[tuple[int, int]]:
         """Which of these keys of a paged space, given in order, have a row: (key, checksum), in order."""

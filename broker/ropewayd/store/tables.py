@@ -106,6 +106,8 @@ def empty_state() -> State:
 
 LOOKED_UP: Final = 64
 """Keys that one statement looks up."""
+TOGETHER: Final = 64
+"""Rows that one statement puts."""
 
 
 class PagedTable(NamedTuple):
@@ -113,6 +115,7 @@ class PagedTable(NamedTuple):
 
     create: str
     put: str
+    put_together: str
     drop: str
     drop_range: str
     read: str
@@ -131,6 +134,8 @@ class PagedTable(NamedTuple):
             create=f"CREATE TABLE {name} (key INTEGER PRIMARY KEY, lsn INTEGER NOT NULL,"
             " checksum INTEGER NOT NULL, value BLOB NOT NULL)",
             put=f"INSERT OR REPLACE INTO {name} VALUES (?, ?, ?, ?)",  # noqa: S608  # see above
+            put_together=f"INSERT OR REPLACE INTO {name} VALUES "  # noqa: S608
+            + ", ".join(["(?, ?, ?, ?)"] * TOGETHER),
             drop=f"DELETE FROM {name} WHERE key = ?",  # noqa: S608
             drop_range=f"DELETE FROM {name} WHERE key BETWEEN ? AND ?",  # noqa: S608
             read=f"SELECT key, lsn, checksum, value FROM {name} WHERE key = ?",  # noqa: S608
