@@ -19,11 +19,51 @@ from tests.house import BODY, HANDLE, House, settle
 FAR = 600_000
 
 
+SHORT = QueueLimits(memory_bytes=1000)
+"""Memory is short as soon as there are messages."""
+
+
 async def started(limits: QueueLimits | None = None) -> House:
     house = House(KernelSettings(tail_bytes=6000, slice_bytes=2000, idle_spill_after=1000), limits)
     await house.start()
     await house.create(visibility_timeout=0)
     return house
+
+
+async def ordered(delay: int = FAR, limits: QueueLimits = SHORT) -> House:
+    """With a FIFO queue that delays."""
+    house = House(KernelSettings(tail_bytes=6000, slice_bytes=2000, idle_spill_after=1000), limits)
+    await house.start()
+    attributes = {
+        "fifo": True,
+        "delay": delay,
+        "content_based_deduplication": True,
+        "visibility_timeout": 30_000,
+    }
+    await house.call(a.CreateQueue(queue="jobs.fifo", attributes=attributes))
+    return house
+
+
+async def put(house: House, *bodies: str, groups: int = 3) -> None:
+    """Each into the group that its number says."""
+    entries = [a.SendEntry(body, group=f"g{int(body) % groups}") for body in bodies]
+    await house.call(a.SendMessage(queue="jobs.fifo", entries=entries))
+
+
+async def taken(house: House) -> list[str]:
+    """All that can be received and deleted now, in the order in which it came."""
+    came: list[str] = []
+    while got := await house.call(a.ReceiveMessage(queue="jobs.fifo", max_messages=10)):
+        came += [message[BODY] for message in got]
+        handles = [message[HANDLE] for message in got]
+        await house.call(a.DeleteMessage(queue="jobs.fifo", handles=handles))
+    return came
+
+
+def in_order(came: list[str], groups: int = 3) -> bool:
+    """Whether each group came in the order of its numbers, and all of them."""
+    lines = [[int(body) for body in came if int(body) % groups == group] for group in range(groups)]
+    return all(line == sorted(line) for line in lines)
 
 
 async def idle(house: House) -> None:
@@ -209,3 +249,149 @@ async def test_a_look_sees_them_page_by_page() -> None:
         assert len(seen) == (
             visible + delayed if states is None else delayed if "delayed" in states else visible
         )
+
+
+async def test_far_messages_of_a_fifo_queue_take_no_memory_where_it_is_short() -> None:
+    house = await ordered()
+    for at in range(0, 600, 20):
+        await put(house, *map(str, range(at, at + 20)), groups=200)
+        await house.wait(100)
+    await idle(house)
+    in_memory, groups = len(only(house).messages), only(house).groups
+    assert in_memory < 60  # the first were spilled before memory was short
+    assert groups is not None
+    assert groups.count <= in_memory
+    assert delays(house).alone == 600 - in_memory
+    assert (await house.call(a.GetQueueAttributes(queue="jobs.fifo")))["delayed"] == 600
+    await house.restart()
+    assert await taken(house) == []
+    came: list[str] = []
+    for _ in range(80):
+        await house.wait(10_000)
+        came += await taken(house)
+        await idle(house)
+    assert in_order(came, groups=200)
+    assert sorted(map(int, came)) == list(range(600))
+    assert on_disk(house) == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("delay", [0, FAR // 2, 900_000])
+async def test_a_new_delay_of_a_fifo_queue_counts_for_what_is_on_disk(delay: int, again: bool) -> None:
+    house = await ordered()
+    sent_at = house.clock.at
+    await put(house, *map(str, range(300)))
+    await idle(house)
+    assert delays(house).alone > 200
+    await house.call(a.SetQueueAttributes(queue="jobs.fifo", attributes={"delay": delay}))
+    if again:
+        await house.restart()
+    if delay:
+        await house.wait(sent_at + delay - 1000 - house.clock.at)
+        assert await taken(house) == []
+        await house.wait(1000)
+    # What comes now is of the same groups: it may not be received before what is read from disk only now.
+    await put(house, *map(str, range(300, 330)))
+    came: list[str] = []
+    for _ in range(40):
+        came += await taken(house)
+        await house.wait(50 if len(came) < 300 else 50_000)
+    assert in_order(came)
+    assert sorted(map(int, came)) == list(range(330))
+
+
+async def test_a_new_delay_while_chunks_of_a_fifo_queue_are_being_written() -> None:
+    for again in (False, True):
+        house = await ordered()
+        await put(house, *map(str, range(200)))
+        house.faults.gate.clear()
+        await house.wait(2500)
+        assert delays(house).chunks
+        changed = house.submit(a.SetQueueAttributes(queue="jobs.fifo", attributes={"delay": 20_000}))
+        if not again:
+            house.faults.gate.set()
+            await settle()
+            assert changed.answered
+        else:
+            await house.restart()  # what was not durable is sent with the delay of then
+            await house.call(a.SetQueueAttributes(queue="jobs.fifo", attributes={"delay": 20_000}))
+        await house.wait(20_000)
+        await house.wait(100)
+        came = await taken(house)
+        assert sorted(map(int, came)) == list(range(200))
+        assert in_order(came)
+
+
+async def test_what_is_moved_into_a_fifo_queue_waits_behind_what_is_in_chunks() -> None:
+    house = await ordered()
+    await house.call(
+        a.CreateQueue(
+            queue="work.fifo",
+            attributes={
+                "fifo": True,
+                "content_based_deduplication": True,
+                "visibility_timeout": 1000,
+                "redrive_policy": {
+                    "dead_letter_target_arn": "jobs.fifo",
+                    "max_receive_count": 1,
+                },
+            },
+        )
+    )
+    await put(house, *map(str, range(300)))
+    await idle(house)
+    queue = house.queues._registry.by_name["jobs.fifo"]
+    assert queue.delays is not None
+    assert queue.delays.alone > 200
+    await house.call(a.SendMessage(queue="work.fifo", entries=[a.SendEntry("300", group="g0")]))
+    await house.call(a.ReceiveMessage(queue="work.fifo", max_messages=1))
+    await house.wait(2000)
+    assert await house.call(a.ReceiveMessage(queue="work.fifo", max_messages=1)) == []
+    assert (await house.call(a.GetQueueAttributes(queue="jobs.fifo")))["visible"] == 1
+    assert await taken(house) == []
+    await house.wait(FAR)
+    came = []
+    for _ in range(20):
+        came += await taken(house)
+        await house.wait(50)
+    assert in_order(came)
+    assert sorted(map(int, came)) == list(range(301))
+
+
+@pytest.mark.parametrize("seed", range(30))
+async def test_a_fifo_queue_whose_delay_changes_gives_each_group_in_order_and_nothing_early(
+    seed: int,
+) -> None:
+    dice = random.Random(seed)
+    delay = dice.choice([5000, FAR])
+    house = await ordered(delay, QueueLimits(memory_bytes=dice.choice([1000, 20_000])))
+    sent: list[int] = []
+    due: set[int] = set()  # those whose time was over at some moment: no later delay hides them again
+    came: list[str] = []
+    for _ in range(60):
+        match dice.randrange(8):
+            case 0 | 1 | 2:
+                bodies = range(len(sent), len(sent) + dice.randrange(1, 40))
+                sent += [house.clock.at] * len(bodies)
+                await put(house, *map(str, bodies))
+            case 3:
+                delay = dice.choice([0, 2500, 60_000, FAR, 900_000])
+                changed = a.SetQueueAttributes(queue="jobs.fifo", attributes={"delay": delay})
+                await house.call(changed)
+            case 4:
+                await house.restart()
+            case 5:
+                await idle(house)
+            case _:
+                await house.wait(dice.choice([10, 3000, 50_000, 300_000]))
+        due.update(n for n, at in enumerate(sent) if at + delay <= house.clock.at)
+        fresh = await taken(house)
+        assert due.issuperset(map(int, fresh))
+        came += fresh
+    for _ in range(60):
+        await house.wait(30_000)
+        came += await taken(house)
+    assert in_order(came)
+    assert sorted(map(int, came)) == list(range(len(sent)))
+    await idle(house)
+    assert on_disk(house) == (0, 0, 0, 0)

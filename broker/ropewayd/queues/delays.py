@@ -9,6 +9,9 @@ Rule 3  A chunk that comes near is read, and an event takes all of it into memor
         The slice that spills them drops the chunk. So a chunk whose small record is there is as of before
         that event, and one whose record is not there is after it.
 Rule 4  A chunk's number is never used again while the journal's tail may name it.
+Rule 5  On a FIFO queue a new delay counts for what is delayed already. So its chunks say when their messages
+        were sent, and `delay` is added to all that they say. Nothing behind the first message of a chunk can
+        be received before that chunk is in memory: it may be of the same group.
 
 A message may be written some times on its way, if its deadline is far and others' are between: each time its
 chunk spans a smaller time.
@@ -29,7 +32,7 @@ from ropewayd.store.protocol import Corrupt, Record
 from .events import MessagesNeared
 from .memory import Memory
 from .message import Message, System
-from .records import CHUNKS, DELAYS, VERSION, chunk_key, row_key, split_row_key
+from .records import CHUNKS, DELAYS, MAX_SEQUENCE, VERSION, chunk_key, row_key, split_row_key
 
 _FAR: Final = 60_000
 """Milliseconds from which on a deadline is far, ..."""
@@ -47,7 +50,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class DelayedMessage(msgspec.Struct, array_like=True, gc=False, frozen=True):
-    """One message of a chunk."""
+    """One message of a chunk. On a FIFO queue `deadline` is without the queue's delay."""
 
     sequence: int
     deadline: int
@@ -66,8 +69,8 @@ class ChunkRecord(msgspec.Struct, array_like=True, gc=False, frozen=True):
 
 
 class DelayRecord(msgspec.Struct, array_like=True, gc=False, frozen=True):
-    """The small record of a chunk: when its first message is due, how many there are, and the lowest and the
-    highest of their sequences."""
+    """The small record of a chunk: when its first message is due (on a FIFO queue without the delay), how
+    many there are, and the lowest and the highest of their sequences."""
 
     version: int
     earliest: int
@@ -105,12 +108,14 @@ class Delays:
     """The chunks of one queue."""
 
     __slots__ = (
+        "_firsts",
         "_heap",
         "_leaving",
         "_next",
         "_pending",
         "alone",
         "chunks",
+        "delay",
         "number",
         "read",
         "through",
@@ -119,6 +124,8 @@ class Delays:
 
     def __init__(self, number: int) -> None:
         self.number = number
+        self.delay = 0
+        """Milliseconds that are added to what chunks say: of a FIFO queue its delay."""
         self.chunks: dict[int, Chunk] = {}
         self.alone = 0
         """Messages that are in chunks and not in memory."""
@@ -128,6 +135,7 @@ class Delays:
         """Recovery: of what was sent up to this sequence the records know all that lives."""
         self.timer: Timer | None = None
         self._heap: list[tuple[int, int]] = []
+        self._firsts: list[tuple[int, int]] = []
         self._leaving: set[int] = set()
         self._next = 1
         self._pending: list[tuple[int, int, bytes]] = []
@@ -137,9 +145,10 @@ class Delays:
     def put_off(self, message: Message, into: SliceBuilder) -> bool:
         """Write it with the others of this slice. True for the first of them: then `cut` is to be called at
         the slice's end."""
+        deadline = message.deadline - self.delay
         row = DelayedMessage(
             message.sequence,
-            message.deadline,
+            deadline,
             message.id,
             message.body,
             message.attributes,
@@ -147,7 +156,7 @@ class Delays:
             message.system,
         )
         encoded = _encode(row)
-        self._pending.append((message.deadline, message.sequence, encoded))
+        self._pending.append((deadline, message.sequence, encoded))
         into.size += len(encoded)
         return len(self._pending) == 1
 
@@ -181,6 +190,7 @@ class Delays:
         said = self.chunks[number].said
         self.alone += said.count
         heapq.heappush(self._heap, (said.earliest, number))
+        heapq.heappush(self._firsts, (said.first, number))
 
     # In
 
@@ -200,7 +210,15 @@ class Delays:
         heap = self._heap
         while heap and heap[0][1] not in self.chunks:
             heapq.heappop(heap)
-        return heap[0][0] if heap else None
+        return heap[0][0] + self.delay if heap else None
+
+    @property
+    def first(self) -> int:
+        """The lowest sequence that is in no memory; where there is none, one that no message can have."""
+        firsts = self._firsts
+        while firsts and firsts[0][1] not in self.chunks:
+            heapq.heappop(firsts)
+        return firsts[0][0] if firsts else MAX_SEQUENCE + 1
 
     def due(self, until: int) -> list[int]:
         """Chunks that hold something that is due by then, those that are due first: at most so many as are
@@ -293,7 +311,7 @@ def neared(delays: Delays, chunk: int) -> MessagesNeared:
         delays.number,
         chunk,
         [m.sequence for m in messages],
-        [m.deadline for m in messages],
+        [m.deadline + delays.delay for m in messages],
         b"".join(m.id for m in messages),
         [m.body for m in messages],
         [m.sent_at for m in messages],

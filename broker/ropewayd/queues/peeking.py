@@ -124,10 +124,13 @@ class Peeking:
         )
 
     def _read_chunks(self, seen: Seen, queue: Queue, after: int, chunks: list[int], now: int) -> Needs:
+        assert queue.delays is not None
+        delay = queue.delays.delay
+
         def fill(records: list[Record]) -> None:
             seen.chunks.update((chunk, []) for chunk in chunks)
             for record in records:
-                delayed = (_delayed(m) for m in messages_of(record) if after < m.sequence <= seen.end)
+                delayed = (_delayed(m, delay) for m in messages_of(record) if after < m.sequence <= seen.end)
                 chunk = split_row_key(int(record.key))[1]
                 seen.chunks[chunk] = [m for m in delayed if _wanted(m, seen.action, now)]
             seen.cut()
@@ -162,10 +165,10 @@ class Peeking:
         return Decision({"messages": found, "next": None if end == MAX_SEQUENCE else end})
 
 
-def _delayed(m: DelayedMessage) -> Message:
+def _delayed(m: DelayedMessage, delay: int) -> Message:
     size = size_of(m.body, m.attributes)
     message = Message(m.sequence, m.id, m.body, m.attributes, m.sent_at, size, system=m.system)
-    message.state, message.deadline = DELAYED, m.deadline
+    message.state, message.deadline = DELAYED, m.deadline + delay
     return message
 
 

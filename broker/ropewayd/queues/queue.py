@@ -180,8 +180,14 @@ class Queue:
 
     @property
     def known_through(self) -> int:
-        """Up to this sequence nothing is on disk alone."""
-        return self.paged_through if self.on_disk else MAX_SEQUENCE
+        """Up to this sequence nothing is on disk alone; of a FIFO queue not in a chunk either."""
+        known = self.paged_through if self.on_disk else MAX_SEQUENCE
+        return known if self.groups is None or self.delays is None else min(known, self.delays.first - 1)
+
+    @property
+    def has_page(self) -> bool:
+        """Whether the next page from disk may hold what can be received."""
+        return self.on_disk > 0 and self.paged_through <= self.known_through
 
     def oldest(self) -> int | None:
         """When the oldest message was sent, about; None where there is none, or it is on disk alone."""
@@ -389,6 +395,8 @@ class Queue:
             message = self.messages.get(sequence)
             if message is None or lsn <= message.stored:
                 continue
+            if message.state == DELAYED and message.lease is None:
+                continue  # it is on its way into a chunk, which goes by the new delay
             message.changed = lsn
             if not event.attempt:
                 message.attempt = None
@@ -515,10 +523,23 @@ class Queue:
 
     # Messages whose time is far (see delays.py)
 
-    def put_off(self, message: Message, into: SliceBuilder) -> bool:
-        """Leave a delayed message to a chunk of this slice. True for the first of them."""
+    def chunked(self) -> Delays:
+        """Where they are; there may be some from now on."""
         if self.delays is None:
             self.delays = Delays(self.number)
+            self.redelay()
+        return self.delays
+
+    def redelay(self) -> None:
+        """The attributes are others."""
+        if self.delays is not None and self.groups is not None:
+            self.delays.delay = self.attributes.delay
+            if not self.replaying:
+                self.look_ahead()
+
+    def put_off(self, message: Message, into: SliceBuilder) -> bool:
+        """Leave a delayed message to a chunk of this slice. True for the first of them."""
+        delays = self.chunked()
         lease = message.lease
         assert lease is not None
         message.lease = None
@@ -527,16 +548,19 @@ class Queue:
             self.wheel.cancel(lease.timer)
         message.stored = into.lsn
         self.spilled_through = max(self.spilled_through, message.sequence)
-        return self.delays.put_off(message, into)
+        return delays.put_off(message, into)
 
     def left(self, chunk: int, sequences: Iterable[int]) -> None:
         """A chunk is durable: its messages leave memory, unless all of that is over."""
         delays = self.delays
         if delays is None or chunk not in delays.chunks:
             return
-        for sequence in sequences:
-            message = self.messages.pop(sequence)
-            self.memory.used -= message.size + OVERHEAD
+        gone = [self.messages.pop(sequence) for sequence in sequences]
+        self.memory.used -= sum([message.size for message in gone]) + OVERHEAD * len(gone)
+        if self.groups is not None:
+            for message in gone:
+                message.state = GONE  # for the groups alone, as in `let_go`
+            self.groups.look(gone)
         delays.left(chunk)
         self.look_ahead()
 
@@ -554,13 +578,11 @@ class Queue:
 
     def neared(self, event: MessagesNeared) -> Neared | None:
         """A chunk's messages are in memory again, if they were not."""
-        if self.delays is None:
-            self.delays = Delays(self.number)
-        taken = self.delays.take(event.chunk)
+        taken = self.chunked().take(event.chunk)
         if not taken:
             return None
         self.delayed -= taken
-        if event.systems is not None and self.tenants is None:
+        if event.systems is not None and self.groups is None and self.tenants is None:
             self.divide(system is not None and system.group for system in event.systems)
         for index, sequence in enumerate(event.sequences):
             if sequence in self.ending:
@@ -581,6 +603,8 @@ class Queue:
             self.memory.used += size + OVERHEAD
             deadline = event.deadlines[index]
             self._hold(message, DELAYED, deadline, self._shared_lease(message, deadline))
+            if self.groups is not None:
+                self.groups.add(message)
         if not self.replaying:
             self.look_ahead()
         return Neared(self.number, event.chunk, event.sequences)

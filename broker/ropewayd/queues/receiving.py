@@ -60,7 +60,7 @@ class Receiving:
         if not picked:
             if not whole:  # there are too many that are expired or dead letters for one step
                 return go_on(queue, (*expired, *moved))
-            if queue.on_disk and (queue.groups is None or len(queue.messages) < self._look):
+            if queue.has_page and (queue.groups is None or len(queue.messages) < self._look):
                 return next_page(self._registry, queue, self._limits.page_messages, (*expired, *moved))
             return self._nothing(queue, action, now, (*expired, *moved))
         timeout = action.visibility_timeout

@@ -267,6 +267,7 @@ class Queues:
                 msgspec.convert({**before, **event.attributes}, attributes_of(queue.scope.account))
             )
             self._registry.sources.add(queue)
+            queue.redelay()
             queue.modified_at = event.at
             queue.changed = lsn
             if queue.expiry is not None:

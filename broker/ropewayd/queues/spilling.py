@@ -19,7 +19,7 @@ from ropewayd.store.protocol import Corrupt, Key, Record, Slice, Space
 
 from .attempts import Attempts, said_of
 from .deduplication import drop_all
-from .delays import DelayRecord, Delays, Neared, is_far, read_delay
+from .delays import DelayRecord, Neared, is_far, read_delay
 from .message import DELAYED, RECORD_VERSION, VISIBLE, Message, MessageRecord, System, WaitingRecord
 from .queue import Queue
 from .records import (
@@ -235,7 +235,7 @@ class Spilling:
         if m.state == DELAYED:
             if m.lease is None:
                 return  # it is on its way to the disk, in a chunk
-            if not m.stored and queue.groups is None and is_far(m, queue.wheel.now, self._memory):
+            if not m.stored and self._is_put_off(queue, m):
                 if queue.put_off(m, into):
                     into.at_end(queue.delays, lambda end: self._cut(queue, end))
                 return
@@ -263,6 +263,12 @@ class Spilling:
             into.drop(WAITING, waiting_key(number, sequence))
         m.waits = waits
         m.stored = into.lsn
+
+    def _is_put_off(self, queue: Queue, m: Message) -> bool:
+        """Whether a delayed message is left to a chunk. On a FIFO queue what came from other queues, and is
+        visible, would have to wait behind it: there only where memory is short, and nothing comes so."""
+        apart = queue.groups is None or (self._memory.short and not queue.mixed)
+        return apart and is_far(m, queue.wheel.now, self._memory)
 
     def weight(self, touch: Any) -> int:
         """What ends has a row to lose as long as it is in `dead`. While a queue has such messages, what
@@ -412,9 +418,8 @@ class Spilling:
             queue = self._registry.by_number.get(number)
             if queue is not None:
                 if queue.delays is None:
-                    queue.delays = Delays(number)
-                    queue.delays.through = queue.spilled_through
-                queue.delays.restore(chunk, said, lsn)
+                    queue.chunked().through = queue.spilled_through
+                queue.chunked().restore(chunk, said, lsn)
                 queue.delayed += said.count
 
     def check_loaded(self) -> None:

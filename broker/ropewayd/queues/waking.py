@@ -102,9 +102,9 @@ class Waking:
         unseen = (
             not queue.in_flight + queue.delayed if oldest is None else oldest.sequence > queue.known_through
         )
-        if queue.on_disk and unseen:
+        if queue.has_page and unseen:
             return next_page(self._registry, queue, 1)
-        if len(gone) == 1 and queue.on_disk:
+        if len(gone) == 1 and queue.has_page:
             return next_page(self._registry, queue, self._limits.page_messages)
         known = [m for m in gone if m.sequence <= queue.known_through]
         return Decision(None, (e.expired(queue.number, known),) if known else ())
