@@ -8,6 +8,7 @@ import pytest
 
 from ropewayd.kernel.settings import KernelSettings
 from ropewayd.queues import actions as a
+from ropewayd.queues.events import MessagesMoved, MessagesSent
 from ropewayd.queues.settings import QueueLimits
 from ropewayd.vocabulary.errors import InvalidParameterValue, OverLimit, QueueDoesNotExist
 from tests.house import BODY, HANDLE, House
@@ -165,3 +166,20 @@ async def test_dead_letters_of_two_queues_in_one_receive_all_arrive() -> None:
     await house.restart()
     told = await house.call(a.GetQueueAttributes(queue="dead"))
     assert told["visible"] + told["in_flight"] == 6
+
+
+async def test_messages_that_would_take_the_place_of_others_stop_the_daemon() -> None:
+    """Two events of one decision that have the same next sequence: as it was with those dead letters."""
+    house = await built(House())
+    await house.send("first", queue=NAMES[0])
+    [number] = [n for n, q in house.queues._registry.by_number.items() if q.name == NAMES[0]]
+    sent = house.queues.appliers()[MessagesSent]
+    moved = house.queues.appliers()[MessagesMoved]
+    at, some_id = house.clock.at, b"i" * 16
+    for apply, event in (
+        (sent, MessagesSent(number, 1, at, some_id, ["second"])),
+        (moved, MessagesMoved(0, [1], number, 1, at, some_id, ["second"], [at], [1], [at])),
+    ):
+        with pytest.raises(AssertionError, match="as 1, 2 is next"):
+            apply(event, 1_000_000)
+    assert await house.bodies(10, queue=NAMES[0]) == ["first"]

@@ -14,7 +14,7 @@ def arrived(queue: Queue, event: MessagesMoved, lsn: int) -> tuple[int, Sequence
     """They stand at the end of the queue, visible. The touch is of this queue alone."""
     first, count = event.first, len(event.bodies)
     if lsn > queue.stored:
-        queue.next_sequence = first + count
+        queue.follow(first, count)
         queue.live += count
         queue.bytes += sizes(event.bodies, event.attributes)
         queue.changed = lsn

@@ -209,7 +209,7 @@ class Queue:
         first, bodies = event.first, event.bodies
         count = len(bodies)
         if lsn > self.stored:
-            self.next_sequence = first + count
+            self.follow(first, count)
             self.live += count
             self.changed = lsn
         touched = range(first, first + count)
@@ -222,6 +222,13 @@ class Queue:
         else:
             self.bytes += self._put(event, fresh)
         return (self.number, touched) if fresh or lsn > self.stored else None
+
+    def follow(self, first: int, count: int) -> None:
+        """So many messages come, with the next sequences: with others they would take the place of some."""
+        assert self.replaying or first == self.next_sequence, (
+            f"messages come to {self.name} as {first}, {self.next_sequence} is next"
+        )
+        self.next_sequence = first + count
 
     def missing(self, sequences: Iterable[int]) -> list[int]:
         """Recovery: those that are to come to be."""
