@@ -148,12 +148,14 @@ class Records:
                 self._forget(state, space, key)
         for number, keys in paged.items():
             changes = tally.Changes(number, self.watch)
-            present = self._present(number, sorted(keys))
-            changes.count_all(present, -1)
-            runs, alone = _runs([key for key, _ in present])
+            runs, alone = _runs(sorted(keys))
             for run in runs:
+                changes.count_run(self._db, PagedTable.of(number), run, -1)
                 self._db.execute(PagedTable.of(number).drop_range, run)
-            self._db.executemany(PagedTable.of(number).drop, [(key,) for key in alone])
+            if alone:
+                present = self._present(number, alone)
+                changes.count_all(present, -1)
+                self._db.executemany(PagedTable.of(number).drop, [(key,) for key, _ in present])
             changes.write(self._db, self._seed, state)
 
     def _forget(self, state: State, space: Space, key: Key) -> None:

@@ -124,6 +124,7 @@ class PagedTable(NamedTuple):
     some: str
     checksums: str
     between: str
+    counted: str
 
     @classmethod
     @cache
@@ -145,6 +146,8 @@ class PagedTable(NamedTuple):
             checksums=f"SELECT key, checksum FROM {name}"  # noqa: S608
             f" WHERE key IN ({', '.join('?' * LOOKED_UP)})",
             between=f"SELECT key, checksum FROM {name} WHERE key BETWEEN ? AND ?",  # noqa: S608
+            counted="SELECT count(*), coalesce(sum(checksum), 0), coalesce(sum(key & ?), 0)"  # noqa: S608
+            f" FROM {name} WHERE key BETWEEN ? AND ?",
             lengths=f"SELECT key, length(value), checksum FROM {name} WHERE key BETWEEN ? AND ?"  # noqa: S608
             " ORDER BY key LIMIT ?",
         )

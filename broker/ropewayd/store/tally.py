@@ -22,7 +22,7 @@ from ropewayd.store.checksum import checksum, matches
 from ropewayd.store.protocol import GROUP_BITS, Corrupt
 
 if TYPE_CHECKING:
-    from ropewayd.store.tables import State
+    from ropewayd.store.tables import PagedTable, State
 
 OWN: Final = 0
 """What stands for the space of the tallies' rows in `small`."""
@@ -119,6 +119,25 @@ class Changes:
         tally.rows += rows * len(found)
         tally.sum = (tally.sum + rows * sum(checks)) % _MODULUS
         tally.keys = (tally.keys + rows * (sum(keys) - len(found) * (group << GROUP_BITS))) % _MODULUS
+
+    def count_run(self, db: Any, table: PagedTable, run: tuple[int, int], rows: int) -> None:
+        """`count` for all rows between these keys, first and last. Raises Corrupt.
+
+        SQLite adds them up: from one row to the next this thread would wait for the interpreter.
+        """
+        first, last = run
+        group = first >> GROUP_BITS
+        if self.watch is not None or last >> GROUP_BITS != group:
+            for key, check in db.execute(table.between, run).fetchall():
+                self.count(key, check, rows)
+            return
+        count, checks, keys = db.execute(table.counted, (_MASK, *run)).fetchone()
+        if type(checks) is not int:
+            raise Corrupt(f"A record of space {self.number} is damaged: its checksum is no number.")
+        tally = self.by_group.setdefault(group, Tally())
+        tally.rows += rows * count
+        tally.sum = (tally.sum + rows * checks) % _MODULUS
+        tally.keys = (tally.keys + rows * keys) % _MODULUS
 
     def write(self, db: Any, seed: int, state: State) -> None:
         """Bring the tallies on disk up to date. Raises Corrupt where they cannot be right."""
