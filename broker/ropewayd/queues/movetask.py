@@ -241,7 +241,7 @@ class Moving:
             events = (e.expired(queue.number, found.expired),)
         picked = [m for m in found.picked if m.sequence <= task.through]
         if not picked:
-            if not found.picked and queue.on_disk and queue.paged_through < task.through:
+            if not found.picked and queue.has_page and queue.paged_through < task.through:
                 return next_page(self._registry, queue, self._limits.page_messages, events)
             return Decision(None, (*events, e.MoveEnded(queue.number, task.number, now, COMPLETED)))
         if picked[0].stub:
