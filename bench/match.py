@@ -190,6 +190,7 @@ def play(workload: Workload, server: Server, directory: Path, seconds: float, wa
             for worker in reversed(workers):
                 worker.tell()
             time.sleep(warm_up)
+            wait_for_a_turn(workload, tally)
             first = read(tally, server, workers)
             timeline = window(tally, server, seconds)
             last = read(tally, server, workers)
@@ -228,6 +229,20 @@ def plan(workload: Workload, crew: Crew, role: str, server: Server, directory: P
         groups=workload.groups,
         rate=workload.rate if role == "produce" else 0.0,
     )
+
+
+def wait_for_a_turn(workload: Workload, tally: Tally) -> None:
+    """Until as much is deleted as producers keep outstanding, where anybody consumes.
+
+    Until then a server that syncs each message by itself does little but take in what all producers begin
+    with, and its window would say that of it alone. Others are past this before the warm-up ends.
+    """
+    if workload.consumers is None:
+        return
+    turn = workload.producers.connections * workload.producers.outstanding * workload.batch
+    until = time.monotonic() + WORKER_SECONDS
+    while tally.counts[DELETED] < turn and time.monotonic() < until:
+        time.sleep(0.005)
 
 
 def read(tally: Tally, server: Server, workers: list[Worker]) -> Reading:
