@@ -1,9 +1,11 @@
 """NATS JetStream with sync_interval always: a work queue stream and a durable pull consumer.
 
-A message is published with a reply subject, and the server's answer to that comes after its sync. A pull asks
-for what is there and is answered with messages and, where there are fewer than asked for, a status. What is
-received is deleted by an acknowledgement that is itself answered. The subscription's number is the slot's, so
-that each answer says whose it is.
+A message is published with a reply subject, and the server's answer to that comes after its sync. The server
+syncs each message and each acknowledgement by itself, one after the other, however many are outstanding; an
+atomic batch alone has its syncs in common, so that several messages are sent as one. A pull asks for what is
+there and is answered with messages and, where there are fewer than asked for, a status. What is received is
+deleted by acknowledgements that are themselves answered. The subscription's number is the slot's, so that
+each answer says whose it is.
 """
 
 from __future__ import annotations
@@ -69,7 +71,11 @@ class NatsWire:
         )
 
     def send(self, slot: int, bodies: Sequence[bytes]) -> bytes:
-        return Request.of(slot, [self._publish(slot, self._queue, body) for body in bodies], len(bodies))
+        if len(bodies) == 1:
+            return Request.of(slot, [self._publish(slot, self._queue, bodies[0])], 1)
+        last = len(bodies)
+        commands = [self._publish_part(slot, number, last, body) for number, body in enumerate(bodies, 1)]
+        return Request.of(slot, commands, 1)
 
     def receive(self, slot: int, most: int) -> bytes:
         subject = b"$JS.API.CONSUMER.MSG.NEXT.%b.%b" % (self._queue, WORKERS.encode())
@@ -89,9 +95,12 @@ class NatsWire:
         return b"SUB %b.%d %d\r\n%b" % (self._inbox, request.slot, request.slot, request)
 
     def sent_ids(self, result: Sequence[Any]) -> Sequence[Any]:
-        """See Wire."""
-        said = [json.loads(each) for each in result]
-        return [sixteen(each["seq"]) if "seq" in each else each for each in said]
+        """See Wire. A batch has numbers that follow each other; what is said is the last."""
+        [said] = map(json.loads, result)
+        if "error" in said:
+            return [said]
+        last, count = said["seq"], said.get("count", 1)
+        return [sixteen(number) for number in range(last - count + 1, last + 1)]
 
     def ids_and_handles(self, messages: Sequence[Any]) -> tuple[list[bytes], list[Any]]:
         """See Wire. A message is the subject that acknowledges it, which holds its number in the stream."""
@@ -122,7 +131,7 @@ class NatsWire:
         """What a message completes. With a reply subject it has one word more than without."""
         slot = int(words[2])
         asked = self._asked[slot]
-        status = headers[len(STATUS) :].split(None, 1)[0] if headers else b""
+        status = headers[len(STATUS) :].split(None, 1)[0] if headers.startswith(STATUS) else b""
         if status:
             if not asked.pull or status not in NOTHING:
                 raise UnexpectedAnswer(f"the server refused: {headers.decode(errors='replace')}")
@@ -136,11 +145,23 @@ class NatsWire:
     def _publish(self, slot: int, subject: bytes, payload: bytes) -> bytes:
         return b"PUB %b %b.%d %d\r\n%b\r\n" % (subject, self._inbox, slot, len(payload), payload)
 
+    def _publish_part(self, slot: int, number: int, last: int, body: bytes) -> bytes:
+        """A message of the slot's batch. The last one commits it, and its answer is the batch's."""
+        subject = self._queue
+        batch = b"Nats-Batch-Id: %b.%d" % (self._inbox, slot)
+        lines = [b"NATS/1.0", batch, b"Nats-Batch-Sequence: %d" % number]
+        if number == last:
+            subject += b" %b.%d" % (self._inbox, slot)
+            lines.append(b"Nats-Batch-Commit: 1")
+        headers = b"\r\n".join([*lines, b"", b""])
+        total = len(headers) + len(body)
+        return b"HPUB %b %d %d\r\n%b%b\r\n" % (subject, len(headers), total, headers, body)
+
     def create(self, connection: socket.socket) -> None:
         """The stream and its consumer."""
         name = self._queue.decode()
-        stream = {"name": name, "subjects": [name], "retention": "workqueue", "storage": "file"}
-        self._ask(connection, f"STREAM.CREATE.{name}", stream)
+        kept = {"retention": "workqueue", "storage": "file", "allow_atomic": True}
+        self._ask(connection, f"STREAM.CREATE.{name}", {"name": name, "subjects": [name], **kept})
         consumer = {
             "durable_name": WORKERS,
             "ack_policy": "explicit",

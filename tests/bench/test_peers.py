@@ -77,15 +77,22 @@ def nats_says(slot: int, payload: bytes, reply: bytes = b"") -> bytes:
     return b"MSG subject %d %b%d\r\n%b\r\n" % (slot, reply + b" " if reply else b"", len(payload), payload)
 
 
+def nats_part(slot: int, payload: bytes, reply: bytes) -> bytes:
+    headers = b"NATS/1.0\r\nNats-Batch-Id: b\r\nNats-Batch-Sequence: 1\r\n\r\n"
+    total = len(headers) + len(payload)
+    return b"HMSG subject %d %b %d %d\r\n%b%b\r\n" % (slot, reply, len(headers), total, headers, payload)
+
+
 ACK = b"$JS.ACK.bench.workers.1.7.1.1700.0"
 NO_MORE = b"NATS/1.0 404 No Messages\r\n\r\n"
 NATS_SAYS = (
     b'INFO {"headers":true}\r\n'
-    + nats_says(3, b'{"stream":"bench","seq":7}')
+    + nats_says(4, b'{"stream":"bench","seq":5}')
     + b"PING\r\n"
     + nats_says(1, b"MSG x 1 0\r\n", ACK)  # a body that looks like a message
+    + nats_part(1, b"a", ACK)
     + b"HMSG subject 2 %d %d\r\n%b\r\n" % (len(NO_MORE), len(NO_MORE), NO_MORE)  # another slot's first
-    + nats_says(3, b'{"stream":"bench","seq":8}')
+    + nats_says(3, b'{"stream":"bench","seq":8,"batch":"b","count":2}')
     + b"HMSG subject 1 %d %d\r\n%b\r\n" % (len(NO_MORE), len(NO_MORE), NO_MORE)
 )
 
@@ -93,16 +100,23 @@ NATS_SAYS = (
 @given(st.lists(st.integers(0, len(NATS_SAYS)), max_size=9).map(sorted))
 def test_nats_is_understood_however_it_comes(cuts: list[int]) -> None:
     wire = NatsWire("bench")
-    for request in (wire.send(3, [b"a", b"b"]), wire.receive(1, 2), wire.receive(2, 2)):
+    requests = (wire.send(3, [b"a", b"b"]), wire.receive(1, 3), wire.receive(2, 2), wire.send(4, [b"c"]))
+    for request in requests:
         assert wire.renewed(request).startswith(b"SUB _INBOX.")
         assert wire.renewed(request) == request
     answers = []
     for begin, end in zip([0, *cuts], [*cuts, len(NATS_SAYS)], strict=True):
         answers += wire.answers(NATS_SAYS[begin:end])
-    assert [(slot, status) for slot, status, _ in answers] == [(2, 0), (3, 0), (1, 0)]
-    sent = wire.sent_ids(answers[1][2])
+    assert [(slot, status) for slot, status, _ in answers] == [(4, 0), (2, 0), (3, 0), (1, 0)]
+    assert wire.sent_ids(answers[0][2]) == [(5).to_bytes(16, "big")]
+    sent = wire.sent_ids(answers[2][2])
     assert sent == [number.to_bytes(16, "big") for number in (7, 8)]
-    assert wire.ids_and_handles(answers[2][2]) == ([sent[0]], [ACK])
+    assert wire.ids_and_handles(answers[3][2]) == ([sent[0]] * 2, [ACK] * 2)
+
+
+def test_a_batch_of_nats_that_is_refused_has_an_error_for_an_id() -> None:
+    [said] = NatsWire("bench").sent_ids([b'{"error":{"code":400},"stream":"bench","seq":0}'])
+    assert said["error"] == {"code": 400}
 
 
 @pytest.mark.parametrize(
