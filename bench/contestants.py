@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -77,6 +77,8 @@ class Server:
     start_seconds: float
     """From the process's start to its first answer."""
     queue: str = QUEUE
+    helpers: Sequence[subprocess.Popen[bytes]] = ()
+    """Processes that were started for it, and end after it."""
 
     def cpu(self) -> float:
         """Seconds of processor time so far."""
@@ -91,6 +93,7 @@ class Server:
     def stop(self) -> None:
         """Ends it in the orderly way. Raises ContestantFailed when it had ended already, or does not."""
         if self.process.poll() is not None:
+            self.kill()
             raise ContestantFailed(
                 f"the server ended with status {self.process.returncode}:\n{self.last_words()}"
             )
@@ -98,9 +101,9 @@ class Server:
         try:
             self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
             raise ContestantFailed(f"the server did not stop in {STOP_SECONDS:.0f} s") from None
+        finally:
+            self.kill()
 
     def ask(self, action: int, **parameters: Any) -> Any:
         """One request of Ropeway's own, beside the load, and its answer."""
@@ -111,8 +114,9 @@ class Server:
 
     def kill(self) -> None:
         """Ends it at once, as a crash would."""
-        self.process.kill()
-        self.process.wait()
+        for process in (self.process, *self.helpers):
+            process.kill()
+            process.wait()
 
     def last_words(self) -> str:
         """The end of its log."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 
 from bench.httpwire import HttpWire, NothingWire
-from bench.peers import beanstalkd, nats, redis
+from bench.peers import beanstalkd, nats, rabbitmq, redis
 from bench.wire import QUEUE, BareWire, FifoWire, RopewayWire, Wire, dial
 
 BARE, ROPEWAY, FIFO, HTTP, NOTHING = "bare", "ropeway", "fifo", "http", "nothing"
@@ -22,6 +22,10 @@ def open_wire(kind: str, port: int, queue: str = QUEUE, groups: int = 1) -> tupl
         to_nats = nats.NatsWire(queue)
         to_nats.greet(connection)
         return connection, to_nats
+    if kind == rabbitmq.KIND:
+        to_rabbit = rabbitmq.RabbitWire(queue)
+        to_rabbit.greet(connection)
+        return connection, to_rabbit
     if kind == BARE:
         return connection, BareWire()
     if kind == HTTP:

@@ -114,8 +114,7 @@ def one_match(workload: Workload, contestant: Contestant, settings: Settings) ->
         try:
             result = play(workload, server, directory, settings.seconds, settings.warm_up)
         except BaseException:
-            server.process.kill()
-            server.process.wait()
+            server.kill()
             raise
         server.stop()
         return result

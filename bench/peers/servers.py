@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 from bench.contestants import Contestant, Server, free_port, fresh, launch, wait_a_little
-from bench.peers import beanstalkd, nats, redis
+from bench.peers import beanstalkd, nats, rabbitmq, redis
 from bench.wire import QUEUE, dial
 
 APPEND_ONLY = ("--appendonly", "yes", "--appendfsync", "always", "--save", "")
 LARGEST = 2 << 20
+TO_CONSOLE = "log.console = true\nlog.console.level = warning\nlog.file = false\n"
 
 
 class Peer:
@@ -38,14 +40,28 @@ class Peer:
         """See Contestant."""
         data, log = fresh(directory)
         port, began = free_port(), time.perf_counter()
-        process = launch([self.program, *self.options(port, data)], log)
-        while True:
-            wait_a_little(process, log, began)
-            with contextlib.suppress(ConnectionRefusedError):
-                dial(port).close()
-                self.prepare(port)
-                took = time.perf_counter() - began
-                return Server(process, port, self.kind, self.consumer_commits, log, took)
+        process, *helpers = self.launched(port, data, log)
+        server = Server(process, port, self.kind, self.consumer_commits, log, 0.0, helpers=helpers)
+        try:
+            while not self.answers(port):
+                wait_a_little(process, log, began)
+        except BaseException:
+            server.kill()
+            raise
+        server.start_seconds = time.perf_counter() - began
+        return server
+
+    def launched(self, port: int, data: Path, log: Path) -> list[subprocess.Popen[bytes]]:
+        """Its process, and those that it needs."""
+        return [launch([self.program, *self.options(port, data)], log)]
+
+    def answers(self, port: int) -> bool:
+        """Whether it does. Then it has also what a queue needs before its first message."""
+        with contextlib.suppress(ConnectionRefusedError):
+            dial(port).close()
+            self.prepare(port)
+            return True
+        return False
 
     def options(self, port: int, data: Path) -> list[str]:
         """Its command line."""
@@ -109,7 +125,62 @@ class Nats(Peer):
             wire.create(connection)
 
 
-PEERS: tuple[Peer, ...] = (Redis(), Beanstalkd(), Nats())
+class RabbitMq(Peer):
+    """A node of its own. What Erlang's nodes find each other by, epmd, is started beside it and ends with it:
+    left to itself the node would leave one behind. Both listen on the loopback alone.
+    """
+
+    name = "RabbitMQ quorum queue"
+    program = "rabbitmq-server"
+    durability = "a log synced before confirms"
+    kind = rabbitmq.KIND
+    consumer_commits = 1
+
+    def installed(self) -> bool:
+        return super().installed() and shutil.which("epmd") is not None
+
+    def launched(self, port: int, data: Path, log: Path) -> list[subprocess.Popen[bytes]]:
+        place = data.parent
+        files = {
+            "rabbitmq.conf": f"listeners.tcp.1 = 127.0.0.1:{port}\n{TO_CONSOLE}",
+            "enabled_plugins": "[].\n",
+            # The host's name is looked up here, and not by a process that Erlang starts for that.
+            "inetrc": '{lookup, [file]}.\n{host, {127,0,0,1}, ["localhost"]}.\n',
+        }
+        for name, content in files.items():
+            (place / name).write_text(content)
+        environ = {
+            "HOME": str(place),  # of the secret that nodes share
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "ERL_EPMD_PORT": str(free_port()),
+            "ERL_INETRC": str(place / "inetrc"),
+            "RABBITMQ_NODENAME": "bench@localhost",
+            "RABBITMQ_DIST_PORT": str(free_port()),
+            "RABBITMQ_CONF_ENV_FILE": str(place / "none"),
+            "RABBITMQ_CONFIG_FILE": str(place / "rabbitmq.conf"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(place / "enabled_plugins"),
+            "RABBITMQ_MNESIA_BASE": str(data),
+            "RABBITMQ_LOG_BASE": str(data),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            "RUNNING_UNDER_SYSTEMD": "true",  # the script becomes the server, rather than wait for it
+        }
+        epmd = launch(["epmd"], place / "epmd.log", environ)
+        return [launch([self._script()], log, environ), epmd]
+
+    def prepare(self, port: int) -> None:
+        with dial(port) as connection:
+            wire = rabbitmq.RabbitWire(QUEUE)
+            wire.greet(connection)
+            wire.create(connection)
+
+    def _script(self) -> str:
+        """The server's own. Debian has another on the path, which insists on a user and directories."""
+        found = Path(shutil.which(self.program) or self.program)
+        own = found.parent.parent / "lib" / "rabbitmq" / "bin" / found.name
+        return str(own if own.exists() else found)
+
+
+PEERS: tuple[Peer, ...] = (Redis(), Beanstalkd(), Nats(), RabbitMq())
 
 
 def installed() -> list[Contestant]:

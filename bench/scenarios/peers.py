@@ -36,7 +36,7 @@ def steps(settings: Settings) -> int:
 
 SCENARIO = Scenario(
     name="peers",
-    summary="Redis Streams, beanstalkd and NATS at the same durability, where they are installed",
+    summary="Redis Streams, beanstalkd, NATS and RabbitMQ at the same durability, where they are installed",
     steps=steps,
     run=run,
 )
