@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -152,8 +152,10 @@ class Nothing:
         return listening([sys.executable, "-m", "bench.nothing"], log, NOTHING)
 
 
-def listening(command: list[str], log: Path, kind: str) -> Server:
-    """A server that prints its port."""
+def listening(
+    command: list[str], log: Path, kind: str, prepare: Callable[[int], None] | None = None
+) -> Server:
+    """A server that prints its port. `prepare`: what it needs before it can say what it holds."""
     began = time.perf_counter()
     process = launch(command, log)
     port = 0
@@ -162,6 +164,8 @@ def listening(command: list[str], log: Path, kind: str) -> Server:
         said = re.match(r"listening (\d+)\n", log.read_text())
         port = int(said[1]) if said else 0
     server = Server(process, port, kind, 1, log, 0.0)
+    if prepare is not None:
+        prepare(port)
     server.left()
     server.start_seconds = time.perf_counter() - began
     return server
@@ -241,8 +245,7 @@ class HttpDaemon(Daemon):
     def start(self, directory: Path) -> Server:
         fresh(directory)
         server = self.restart(directory)
-        with dial(server.port) as connection:
-            HttpWire(server.port).create(connection)
+        create_by_http(server.port)
         return server
 
     def restart(self, directory: Path) -> Server:
@@ -250,6 +253,12 @@ class HttpDaemon(Daemon):
         connection.close()
         # A connection has one request outstanding: with more of them, producers and consumers would differ.
         return Server(process, port, HTTP, 1, log, time.perf_counter() - began)
+
+
+def create_by_http(port: int) -> None:
+    """The queue, where SQS's protocol is all that a server speaks."""
+    with dial(port) as connection:
+        HttpWire(port).create(connection)
 
 
 def fresh(directory: Path) -> tuple[Path, Path]:

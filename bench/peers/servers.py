@@ -1,5 +1,7 @@
 """The servers of other brokers, each at the durability of Ropeway: every answer comes after its sync.
 
+Emulators of SQS stand beside the AWS face instead, and keep nothing; their names say so.
+
 They take part where they are installed; `make bench-peers` installs those that are packages of Debian. Each
 runs as any contestant does: by itself, on the loopback, on a fresh directory.
 """
@@ -7,13 +9,24 @@ runs as any contestant does: by itself, on the loopback, on a fresh directory.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from bench.contestants import Contestant, Server, free_port, fresh, launch, wait_a_little
+from bench.contestants import (
+    Contestant,
+    Server,
+    create_by_http,
+    free_port,
+    fresh,
+    launch,
+    listening,
+    wait_a_little,
+)
+from bench.kinds import HTTP
 from bench.peers import beanstalkd, nats, rabbitmq, redis
 from bench.wire import QUEUE, dial
 
@@ -180,9 +193,30 @@ class RabbitMq(Peer):
         return str(own if own.exists() else found)
 
 
+class Moto:
+    """An emulator of SQS for tests: see moto.py."""
+
+    name = "moto (nothing is durable)"
+
+    def installed(self) -> bool:
+        """Whether it can be started here."""
+        return all(importlib.util.find_spec(package) for package in ("moto", "flask", "flask_cors"))
+
+    def start(self, directory: Path) -> Server:
+        """See Contestant."""
+        _, log = fresh(directory)
+        return listening([sys.executable, "-m", "bench.peers.moto"], log, HTTP, create_by_http)
+
+
+HTTP_PEERS = (Moto(),)
 PEERS: tuple[Peer, ...] = (Redis(), Beanstalkd(), Nats(), RabbitMq())
 
 
 def installed() -> list[Contestant]:
     """Those that can be started here."""
     return [peer for peer in PEERS if peer.installed()]
+
+
+def installed_by_http() -> list[Contestant]:
+    """Those that speak as SQS does."""
+    return [peer for peer in HTTP_PEERS if peer.installed()]

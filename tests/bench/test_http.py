@@ -10,6 +10,7 @@ from bench.contestants import Contestant, HttpDaemon, Nothing
 from bench.figures import Check, ratios
 from bench.httpwire import HttpWire
 from bench.match import Crew, Workload, play
+from bench.peers.servers import HTTP_PEERS, Moto
 from bench.scenario import compared
 from bench.scenarios import http
 from bench.store import Store, astray
@@ -54,8 +55,22 @@ def test_each_figure_of_http_misses_its_own_target(figures: dict[str, float], na
     assert named in missed[0]
 
 
-@pytest.mark.parametrize("contestant", [Nothing(), HttpDaemon()], ids=lambda contestant: contestant.name)
+def test_what_a_peer_loses_is_no_target() -> None:
+    name = Moto.name
+    bad = {name: [replace(RESULT, rate=1.0, lost=3)]}
+    rounds = {each.name: [RESULT] for each in http.CONTESTANTS} | bad
+    ten = {each.name: [RESULT] for each in http.DAEMONS} | bad
+    drained = {each.name: ratios([1.0], [1.0]) for each in http.DAEMONS}
+    checks = http.checks(compared(http.SENDS, rounds), http.batched(ten, rounds), drained, 0)
+    assert checks[-1].measured == 0
+
+
+@pytest.mark.parametrize(
+    "contestant", [Nothing(), HttpDaemon(), *HTTP_PEERS], ids=lambda contestant: contestant.name
+)
 def test_signed_sends_are_counted(contestant: Contestant, tmp_path: Path) -> None:
+    if isinstance(contestant, Moto) and not contestant.installed():
+        pytest.skip("moto is not installed")  # nothing of Ropeway's depends on it
     server = contestant.start(tmp_path / "server")
     try:
         result = play(SENDS, server, tmp_path, seconds=0.2, warm_up=0.05)
