@@ -562,12 +562,7 @@ class Queue:
         delays = self.delays
         if delays is None or chunk not in delays.chunks:
             return
-        gone = [self.messages.pop(sequence) for sequence in sequences]
-        self.memory.used -= sum([message.size for message in gone]) + OVERHEAD * len(gone)
-        if self.groups is not None:
-            for message in gone:
-                message.state = GONE  # for the groups alone, as in `let_go`
-            self.groups.look(gone)
+        self._leave([self.messages[sequence] for sequence in sequences])
         delays.left(chunk)
         self.look_ahead()
 
@@ -664,18 +659,23 @@ class Queue:
             gone = self.ready.let_go(keep_bytes, self.known_through, written, lsn)
         else:
             gone = self.sweep.go_on(self.messages, keep_bytes, written, self.memory, lsn, self.wheel.now)
-            for message in gone:
-                message.state = GONE  # for the groups alone: its row is a message still
-            self.groups.look(gone)
         if not gone:
             return 0
         lowest = min(message.sequence for message in gone)
         self.paged_through = min(self.paged_through, lowest - 1) if self.on_disk else lowest - 1
         self.lowest_gone = min(self.lowest_gone, lowest)
+        self._leave(gone)
+        return len(gone)
+
+    def _leave(self, gone: Sequence[Message]) -> None:
+        """Memory lets go of these, which are on disk."""
+        if self.groups is not None:
+            for message in gone:
+                message.state = GONE  # for the groups alone: what is on disk is a message still
+            self.groups.look(gone)
         for message in gone:
             del self.messages[message.sequence]
             self.memory.used -= message.size + OVERHEAD
-        return len(gone)
 
     def lighten(self, message: Message) -> None:
         """Leave its body to its row, if memory is short and the row is durable."""

@@ -123,7 +123,7 @@ class Changes:
     def count_run(self, db: Any, table: PagedTable, run: tuple[int, int], rows: int) -> None:
         """`count` for all rows between these keys, first and last. Raises Corrupt.
 
-        SQLite adds them up: from one row to the next this thread would wait for the interpreter.
+        SQLite adds them up, and the interpreter is free for others meanwhile.
         """
         first, last = run
         group = first >> GROUP_BITS
