@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from ropewayd.kernel.settings import KernelSettings
 from ropewayd.queues import actions as a
 from ropewayd.queues.fairness import Fair
 from ropewayd.queues.message import VISIBLE, Message, System
 from ropewayd.queues.processing import WINDOW, Processing
+from ropewayd.queues.settings import QueueLimits
 from tests.house import BODY, HANDLE, House
 
 
@@ -35,6 +37,27 @@ async def test_a_quiet_tenant_does_not_wait_behind_a_noisy_one(house: House, let
     await send(house, None, 1)
     assert sorted(await house.bodies(3)) == ["None 0", "quiet 0", "quiet 1"]
     assert await house.bodies(2) == ["loud 30", "loud 31"]
+
+
+async def test_a_quiet_tenant_does_not_wait_for_what_is_on_disk() -> None:
+    """Nor is that read for it, page by page, until memory holds all of it."""
+    house = House(
+        KernelSettings(tail_bytes=20_000, slice_bytes=5000),
+        QueueLimits(memory_bytes=40_000, page_messages=20, page_bytes=6000, min_window_bytes=2000),
+    )
+    await house.start()
+    await flood(house)
+    [queue] = house.queues._registry.by_number.values()
+    through = queue.paged_through
+    assert queue.on_disk > 500
+    await send(house, "quiet", 2)
+    await send(house, "loud", 20, 1000)
+    assert sorted(await house.bodies(2)) == ["quiet 0", "quiet 1"]
+    assert queue.paged_through == through
+    seen: list[str] = []
+    while got := await house.bodies(100):
+        seen += got
+    assert seen == [f"loud {n}" for n in range(30, 1020)]
 
 
 async def test_a_batch_is_filled_with_the_noisy_ones(house: House) -> None:

@@ -63,10 +63,19 @@ class ReadyMachine(RuleBasedStateMachine):
             if sequence in self.model:
                 self.model[sequence].stored = durable
 
+    @rule(data=st.data())
+    def come_back_as_a_stub(self, data: st.DataObject) -> None:
+        """Only memory knows how often it was received: the disk does not have it as it is."""
+        for sequence in data.draw(st.lists(st.integers(1, self.next), max_size=4)):
+            if sequence in self.model and not self.model[sequence].stub:
+                self.model[sequence].lighten()
+                self.model[sequence].waits = True
+
     @rule(keep=st.integers(0, 5), through=st.integers(0, 60), written=st.sampled_from([0, 100]))
     def let_go(self, keep: int, through: int, written: int) -> None:
         for message in self.ready.let_go(300 * keep, through, written, 1):
             assert message.stored == 1  # what is written as of 2 is not on disk yet
+            assert not message.waits
             assert self.model.pop(message.sequence) is message
 
     @rule(count=st.integers(1, 7))
@@ -83,3 +92,14 @@ class ReadyMachine(RuleBasedStateMachine):
 
 TestReady = ReadyMachine.TestCase
 TestReady.settings = settings(max_examples=150, stateful_step_count=40)
+
+
+def test_a_stub_stays_and_keeps_nothing_else_here() -> None:
+    messages = [Message(n, b"", "", None, 0, 1, stored=1) for n in range(1, 101)]
+    for stub in messages[:50:10]:
+        stub.lighten()
+        stub.waits = True
+    ready = Ready(messages)
+    gone = ready.let_go(0, 100, 0, 1)
+    assert {m.sequence for m in gone} == set(range(1, 101)) - {1, 11, 21, 31, 41}
+    assert [m.sequence for m in ready] == [1, 11, 21, 31, 41]

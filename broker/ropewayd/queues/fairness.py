@@ -17,7 +17,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
-from .message import GONE, VISIBLE, Message
+from .message import VISIBLE, Message
 from .processing import Processing
 from .ready import Ready
 
@@ -145,18 +145,12 @@ class Fair(Ready):
             self._tenants.setdefault(tenant(message), deque()).append(message)
             self._indexed += 1
 
-    def let_go(self, keep_bytes: int, through: int, written: int, lsn: int) -> list[Message]:
-        gone = super().let_go(keep_bytes, through, written, lsn)
-        for message in gone:
-            message.state = GONE  # for the index alone: its row is a message still
-        return gone
-
-    def next(self, count: int, in_flight: int, now: int) -> list[Message]:
-        """What a receive should look at, at most `count`: the quiet tenants' messages in turn, then the noisy
-        ones'; in order of sequence if nobody is noisy."""
+    def next(self, count: int, through: int, in_flight: int, now: int) -> list[Message]:
+        """What a receive should look at, at most `count`: the quiet tenants' messages in turn, wherever they
+        stand, then the noisy ones' up to `through`; in order of sequence if nobody is noisy."""
         noisy = self.noisy(in_flight, now)
         if not noisy:
-            return self.first(count)
+            return self.first_through(through, count)
         found: dict[int, Message] = {}
         turn, depth = self._turn(count, noisy), 0
         while turn and len(found) < count:
@@ -167,7 +161,7 @@ class Fair(Ready):
                     found.setdefault(message.sequence, message)
             depth += 1
         if len(found) < count:  # no quiet tenant has more
-            for message in self.first(count + len(found)):
+            for message in self.first_through(through, count + len(found)):
                 if len(found) < count:
                     found.setdefault(message.sequence, message)
         return list(found.values())

@@ -182,7 +182,7 @@ class Groups:
                 line, head = group.line, group.head
                 if message.sequence > line[head].sequence:
                     group.ended += 1
-                    if group.ended > 8 and 2 * group.ended > len(line) - head:
+                    if group.ended > 8 and 4 * group.ended > len(line) - head:
                         group.line = [m for m in line[head:] if m.state != GONE]
                         group.head = group.ended = 0
 

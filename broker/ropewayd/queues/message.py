@@ -113,6 +113,10 @@ class Message(msgspec.Struct, gc=False, eq=False):
             self.system = None if group is None else System(group)
         return freed
 
+    def leave(self) -> None:
+        """It is not in memory any more: who has it still, for the place where it stood, holds no body."""
+        self.state, self.body, self.attributes = GONE, None, None
+
     def complete(self, row: Message) -> int:
         """A stub no more: its row was read. Gives how many bytes memory holds for that."""
         self.body, self.attributes, self.system, self.size = row.body, row.attributes, row.system, row.size

@@ -33,7 +33,7 @@ from .events import MessagesNeared, MessagesReceived, MessagesSent, VisibilityCh
 from .fairness import Fair, tenant
 from .groups import Groups
 from .memory import Memory
-from .message import DELAYED, GONE, IN_FLIGHT, OVERHEAD, VISIBLE, Attempt, Lease, Message, size_of, sizes
+from .message import DELAYED, IN_FLIGHT, OVERHEAD, VISIBLE, Attempt, Lease, Message, size_of, sizes
 from .ready import Ready
 from .records import MAX_SEQUENCE, MoveTask
 from .remains import Remains
@@ -374,7 +374,7 @@ class Queue:
                 self._release(message)
             elif gone is None:
                 self.ready.remove(message)
-            message.state = GONE
+            message.leave()
             if gone is not None:
                 gone.append(message)
             if message.stored:
@@ -669,13 +669,12 @@ class Queue:
 
     def _leave(self, gone: Sequence[Message]) -> None:
         """Memory lets go of these, which are on disk."""
-        if self.groups is not None:
-            for message in gone:
-                message.state = GONE  # for the groups alone: what is on disk is a message still
-            self.groups.look(gone)
         for message in gone:
+            message.leave()
             del self.messages[message.sequence]
             self.memory.used -= message.size + OVERHEAD
+        if self.groups is not None:
+            self.groups.look(gone)
 
     def lighten(self, message: Message) -> None:
         """Leave its body to its row, if memory is short and the row is durable."""

@@ -122,10 +122,17 @@ class Ready:
             self._hidden = set()
         self._hidden.add(message.sequence)
 
-    def next(self, count: int, in_flight: int, now: int) -> list[Message]:
+    def next(self, count: int, through: int, in_flight: int, now: int) -> list[Message]:
         """What a receive should look at. See fairness.py for who needs to know how many are in flight, and
         when it is."""
-        return self.first(count)
+        return self.first_through(through, count)
+
+    def first_through(self, through: int, count: int) -> list[Message]:
+        """Those of the first ones that have a sequence up to `through`."""
+        seen = self.first(count)
+        if seen and seen[-1].sequence > through:
+            return [message for message in seen if message.sequence <= through]
+        return seen
 
     def first(self, count: int) -> list[Message]:
         """The first ones, at most `count`, without taking them."""
@@ -165,19 +172,12 @@ class Ready:
         """Take out messages that the disk has as they are, as of `lsn`, but for about the first `keep_bytes`
         of those with a sequence up to `through`. `written`: how many rows were written since the last
         time."""
-        gone: list[Message] = []
         if self._behind is not None and not keep_bytes:
             self._join()
         if self._behind is None:
             self._part(keep_bytes, through)
-        behind, hidden = self._behind, self._hidden
-        while len(gone) < LET_GO and behind and (behind[0].on_disk(lsn) or behind[0].sequence in hidden):
-            message = behind.popleft()
-            if message.sequence in hidden:
-                hidden.remove(message.sequence)
-            else:
-                gone.append(message)
-        if not (behind or self._line):
+        gone = self._let_go_of_behind(lsn)
+        if not (self._behind or self._line):
             self._behind, self._line = None, _EMPTY
         # Those that came back are held in no order. Sorting them is paid for by as many that were written.
         self._written += written
@@ -195,6 +195,23 @@ class Ready:
                 self._line = deque(line.popleft() for _ in range(index))
                 self._behind = line
                 return
+
+    def _let_go_of_behind(self, lsn: int) -> list[Message]:
+        gone: list[Message] = []
+        behind, hidden = self._behind, self._hidden
+        for _ in range(min(LET_GO, len(behind or ()))):
+            assert behind is not None
+            message = behind[0]
+            if message.sequence in hidden:
+                hidden.remove(message.sequence)
+            elif message.on_disk(lsn):
+                gone.append(message)
+            elif message.stub:  # memory alone knows how often it was received, which keeps nothing else here
+                heapq.heappush(self._heap, (message.sequence, message))
+            else:
+                break
+            behind.popleft()
+        return gone
 
     def _let_go_of_heap(self, keep_bytes: int, lsn: int) -> list[Message]:
         """Those in front as well: a message that comes back ahead of them stands among them."""

@@ -117,16 +117,13 @@ class Redrive:
             through = min(through, queue.known_through)
             find = Find(count, through, horizon, most, limits.page_messages, limits.page_bytes)
             return queue.groups.first(find)
-        look = count
+        look, ready, known = count, queue.ready, queue.known_through
         while True:
-            seen = (
-                queue.ready.next(look, queue.in_flight, queue.wheel.now) if fair else queue.ready.first(look)
-            )
+            if fair:
+                seen = ready.next(look, known, queue.in_flight, queue.wheel.now)
+            else:
+                seen = ready.first_through(known, look)
             whole = len(seen) < look
-            if queue.on_disk:
-                known = [m for m in seen if m.sequence <= queue.paged_through]
-                whole = whole or len(known) < len(seen)
-                seen = known
             found = Sifted([], [], [], whole)
             size = 0
             for message in seen:
