@@ -301,7 +301,7 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
             description="The write-ahead log is folded in beyond this size. Commits wait for that:"
             " a small log makes short waits, a large one writes a little less.",
         ),
-    ] = 16 * MIB
+    ] = 4 * MIB
     reserve_bytes: Annotated[
         int,
         Meta(

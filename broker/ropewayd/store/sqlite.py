@@ -98,7 +98,7 @@ class SqliteStore:
         directory: Path,
         *,
         cache_bytes: int = 16 << 20,
-        wal_bytes: int = 16 << 20,
+        wal_bytes: int = 4 << 20,
         reserve_bytes: int = 16 << 20,
         connector: Callable[[str], Any] = connect,
     ) -> None:
