@@ -252,7 +252,7 @@ class Kernel(msgspec.Struct, frozen=True, kw_only=True):
     ] = 64 * MIB
     slice_bytes: Annotated[
         int, Meta(ge=4096, le=16 * MIB, description="About what one step of spilling writes.")
-    ] = MIB // 4
+    ] = MIB // 8
     low_space_bytes: Annotated[
         int,
         Meta(

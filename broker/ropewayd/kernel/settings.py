@@ -12,7 +12,7 @@ class KernelSettings(msgspec.Struct, frozen=True, kw_only=True):
     """A journal row is closed at this size."""
     tail_bytes: int = 64 << 20
     """The journal's tail that a restart may have to replay. Spilling begins at half of it."""
-    slice_bytes: int = 256 << 10
+    slice_bytes: int = 128 << 10
     """About what one slice writes; it grows with the tail."""
     idle_spill_after: int = 1000
     """A tail that nothing was added to for so long is spilled."""
