@@ -354,6 +354,7 @@ class Machine(RuleBasedStateMachine):
     @rule(pick=PICKS, delay=DELAYS, timeout=st.none() | TIMES)
     def configure(self, pick: int, delay: int | None, timeout: int | None) -> None:
         self._configure(self.name(pick), {"delay": delay, "visibility_timeout": timeout})
+        self.run(self._pass(0))  # what a new delay shows of a FIFO queue, and is on disk, is read first
 
     @rule(pick=PICKS, mode=MODES, dead=st.sampled_from([None, None, 1, 3, 0]))
     def reconfigure(self, pick: int, mode: tuple[str, str], dead: int | None) -> None:
