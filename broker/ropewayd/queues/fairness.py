@@ -19,7 +19,7 @@ from itertools import islice
 
 from .message import VISIBLE, Message
 from .processing import Processing
-from .ready import Ready
+from .ready import Ready, up_to
 
 LEAST = 30
 LEAST_TIME = 30_000
@@ -150,7 +150,7 @@ class Fair(Ready):
         stand, then the noisy ones' up to `through`; in order of sequence if nobody is noisy."""
         noisy = self.noisy(in_flight, now)
         if not noisy:
-            return self.first_through(through, count)
+            return up_to(through, self.first(count))
         found: dict[int, Message] = {}
         turn, depth = self._turn(count, noisy), 0
         while turn and len(found) < count:
@@ -161,7 +161,7 @@ class Fair(Ready):
                     found.setdefault(message.sequence, message)
             depth += 1
         if len(found) < count:  # no quiet tenant has more
-            for message in self.first_through(through, count + len(found)):
+            for message in up_to(through, self.first(count + len(found))):
                 if len(found) < count:
                     found.setdefault(message.sequence, message)
         return list(found.values())

@@ -34,6 +34,13 @@ def _sequence(message: Message) -> int:
     return message.sequence
 
 
+def up_to(sequence: int, messages: list[Message]) -> list[Message]:
+    """Those of these, which are in order, whose sequence is not beyond this one."""
+    if messages and messages[-1].sequence > sequence:
+        return [message for message in messages if message.sequence <= sequence]
+    return messages
+
+
 class Ready:
     """See the module. A message is in it at most once."""
 
@@ -125,14 +132,7 @@ class Ready:
     def next(self, count: int, through: int, in_flight: int, now: int) -> list[Message]:
         """What a receive should look at. See fairness.py for who needs to know how many are in flight, and
         when it is."""
-        return self.first_through(through, count)
-
-    def first_through(self, through: int, count: int) -> list[Message]:
-        """Those of the first ones that have a sequence up to `through`."""
-        seen = self.first(count)
-        if seen and seen[-1].sequence > through:
-            return [message for message in seen if message.sequence <= through]
-        return seen
+        return up_to(through, self.first(count))
 
     def first(self, count: int) -> list[Message]:
         """The first ones, at most `count`, without taking them."""
@@ -197,10 +197,10 @@ class Ready:
                 return
 
     def _let_go_of_behind(self, lsn: int) -> list[Message]:
+        """In order, up to one that the disk does not have yet."""
         gone: list[Message] = []
-        behind, hidden = self._behind, self._hidden
-        for _ in range(min(LET_GO, len(behind or ()))):
-            assert behind is not None
+        behind, hidden = self._behind or _EMPTY, self._hidden
+        for _ in range(min(LET_GO, len(behind))):
             message = behind[0]
             if message.sequence in hidden:
                 hidden.remove(message.sequence)

@@ -16,6 +16,7 @@ from .attempts import Attempts
 from .message import Message, told
 from .paging import bodies, coming, go_on, next_page
 from .queue import Queue
+from .ready import up_to
 from .records import MAX_SEQUENCE, first_sequence_number
 from .redrive import Redrive
 from .registry import Registry, missing
@@ -153,8 +154,8 @@ class Receiving:
         whole = True
         if picked[0].sent_at <= horizon:
             picked, expired, whole = self._past(queue, count, horizon)
-        if picked and queue.on_disk and picked[-1].sequence > queue.paged_through:
-            picked = [m for m in picked if m.sequence <= queue.paged_through]
+        if queue.on_disk:
+            picked = up_to(queue.paged_through, picked)
         return self._fitting(picked), expired, whole
 
     def _fitting(self, picked: list[Message]) -> list[Message]:

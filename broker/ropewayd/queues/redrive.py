@@ -22,6 +22,7 @@ from . import events as e
 from .groups import Find
 from .message import Message, Sifted, System
 from .queue import Queue
+from .ready import up_to
 from .records import MAX_SEQUENCE
 from .registry import Registry
 
@@ -122,7 +123,7 @@ class Redrive:
             if fair:
                 seen = ready.next(look, known, queue.in_flight, queue.wheel.now)
             else:
-                seen = ready.first_through(known, look)
+                seen = up_to(known, ready.first(look))
             whole = len(seen) < look
             found = Sifted([], [], [], whole)
             size = 0
