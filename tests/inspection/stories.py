@@ -14,6 +14,7 @@ from ropewayd.kernel.settings import KernelSettings
 from ropewayd.kernel.wheel import Wheel
 from ropewayd.queues import actions as a
 from ropewayd.queues.service import Queues
+from ropewayd.queues.settings import QueueLimits
 from ropewayd.store.protocol import StoreError
 from ropewayd.store.sqlite import SqliteStore
 from tests.house import HANDLE, House, settle
@@ -33,9 +34,11 @@ class Silent:
 class RealHouse(House):
     """A house on a real store in `path`. What is under way is finished before anything else happens."""
 
-    def __init__(self, path: Path, settings: KernelSettings | None = None) -> None:
+    def __init__(
+        self, path: Path, settings: KernelSettings | None = None, limits: QueueLimits | None = None
+    ) -> None:
         self.path = path
-        super().__init__(settings)
+        super().__init__(settings, limits)
 
     def _build(self) -> None:
         self.real = SqliteStore(self.path, wal_bytes=1 << 18, reserve_bytes=0, connector=connect)
@@ -82,6 +85,11 @@ class Story:
             idle_spill_after=1000,
         )
 
+    @classmethod
+    def limits(cls, seed: int) -> QueueLimits:
+        """Half of the stories keep journal rows for their messages."""
+        return QueueLimits(kept_bytes=200 if seed % 2 else QueueLimits().kept_bytes)
+
     async def act(self) -> None:
         house, dice = self.house, self.dice
         queue = dice.choice(QUEUES)
@@ -116,10 +124,11 @@ class Story:
                 pass
 
 
-async def sample(root: Path, *, tail: int = 4000) -> Path:
+async def sample(root: Path, *, tail: int = 4000, kept: int = 16 << 10) -> Path:
     """A crashed store: 40 messages in `jobs`, 6 in flight and 2 delayed, and another queue. Some of it is in
-    records, some in the tail alone."""
-    house = RealHouse(root / "live", KernelSettings(tail_bytes=tail, slice_bytes=2000, idle_spill_after=1000))
+    records, some in the tail alone. `kept`: so many bytes of messages keep their journal row."""
+    settings = KernelSettings(tail_bytes=tail, slice_bytes=2000, idle_spill_after=1000)
+    house = RealHouse(root / "live", settings, QueueLimits(kept_bytes=kept))
     await house.start()
     await house.create("jobs")
     await house.create("mail")

@@ -20,7 +20,8 @@ from ropewayd.queues.records import CHUNKS, DELAYS, MESSAGES, QUEUES, WAITING, q
 from ropewayd.queues.service import Queues
 from ropewayd.store import tables
 from ropewayd.store.checksum import checksum
-from ropewayd.store.protocol import Corrupt, Space
+from ropewayd.store.passages import Held, parse, passages_of
+from ropewayd.store.protocol import Corrupt, Record, Space
 from tests.inspection.stories import COUNTS, RealHouse, Story, counts, judged, look, look_apart, sample
 from tests.store.damage import flip
 from tests.store.places import image
@@ -28,7 +29,7 @@ from tests.store.places import image
 
 @pytest.mark.parametrize("seed", range(12))
 async def test_a_store_is_in_order_at_every_moment_of_its_life(tmp_path: Path, seed: int) -> None:
-    house = RealHouse(tmp_path / "data", Story.settings(seed))
+    house = RealHouse(tmp_path / "data", Story.settings(seed), Story.limits(seed))
     await house.start()
     story = Story(house, seed)
     for at in range(8):
@@ -74,6 +75,29 @@ def test_it_counts_what_is_there(store: Path) -> None:
     assert found.journal.rows == found.journal.last - found.journal.first + 1 > 0
 
 
+@pytest.fixture(scope="module")
+def crashed_keeping(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return asyncio.run(sample(tmp_path_factory.mktemp("sample"), kept=1))
+
+
+@pytest.fixture
+def keeping(crashed_keeping: Path, tmp_path: Path) -> Path:
+    return image(crashed_keeping, tmp_path / "store")
+
+
+def test_it_counts_what_journal_rows_say(keeping: Path) -> None:
+    found = look(keeping)
+    assert found.damage == []
+    assert counts(found) == COUNTS
+    by_name = {each.name: each for each in found.queues}
+    assert (by_name["jobs"].in_records, by_name["jobs"].in_journal) == (42, 0)
+    spaces = {each.name: each.records for each in found.spaces}
+    assert "messages" in spaces
+    assert spaces["messages"] < 10
+    assert spaces["messages in journal rows"] == spaces["kept journal rows"] == 20
+    assert found.journal.kept > 10
+
+
 # Damage that only sums and references show: each row that is written here has a checksum that is right.
 
 
@@ -116,6 +140,13 @@ class Tamper:
     def put_chunk(self, key: int, value: bytes) -> None:
         check = checksum(self.state.seed, CHUNKS.number, key, 1, value)
         self.db.execute("INSERT OR REPLACE INTO space_6 VALUES (?, ?, ?, ?)", (key, 1, check, value))
+
+    def put_own(self, number: int, key: int, value: bytes | None) -> None:
+        """A row of the store's own; None deletes it."""
+        table = tables.PagedTable.of(number)
+        self.db.execute(table.drop, (key,))
+        if value is not None:
+            self.db.execute(table.put, (key, 1, checksum(self.state.seed, number, key, 1, value), value))
 
 
 def change_queue(tamper: Tamper, **changes: int) -> None:
@@ -222,6 +253,103 @@ PLANTED: dict[str, tuple[Callable[[Tamper], object], str]] = {
 }
 
 
+def passage(tamper: Tamper, at: int = 10) -> Held:
+    """One of the sample: of two messages that were sent in a batch."""
+    row = tamper.db.execute(
+        f"SELECT key, lsn, value FROM space_132 ORDER BY key LIMIT 1 OFFSET {at}"
+    ).fetchone()
+    return parse(Record(passages_of(MESSAGES), *row))
+
+
+def change_passage(tamper: Tamper, **changes: int) -> None:
+    changed = msgspec.structs.replace(passage(tamper), **changes)
+    tamper.put_own(132, changed.first, changed.value())
+
+
+PLANTED_IN_PASSAGES: dict[str, tuple[Callable[[Tamper], object], str]] = {
+    "a kept journal row is gone": (
+        lambda t: t.db.execute("DELETE FROM journal WHERE lsn = ?", (passage(t).source,)),
+        "which says messages 21 to 22 of queue jobs (number 1), is missing.",
+    ),
+    "a kept journal row is another": (
+        lambda t: t.db.execute(
+            "UPDATE journal SET events = events || x'00' WHERE lsn = ?", (passage(t).source,)
+        ),
+        "which says messages 21 to 22 of queue jobs (number 1), is damaged: its checksum does not match.",
+    ),
+    "a passage is gone": (
+        lambda t: t.put_own(132, passage(t).first, None),
+        "In group 1 of space 132 (messages in journal rows), 1 of 20 rows is hidden",
+    ),
+    "a kept row has no passage": (
+        lambda t: t.put_own(132, passage(t).first, None),
+        "is kept for 1 passages, but 0 speak of it.",
+    ),
+    "a passage is another": (
+        lambda t: t.db.execute(
+            "UPDATE space_132 SET value = value || x'00' WHERE key = ?", (row_key(1, 21),)
+        ),
+        "of messages in journal rows (space 132) is damaged: its checksum does not match.",
+    ),
+    "a passage has an unknown form": (
+        lambda t: t.put_own(132, row_key(1, 21), b"\x09" + bytes(20)),
+        "(space 132) is of a kind that this version does not know: it has version 9",
+    ),
+    "a passage is cut off": (
+        lambda t: t.put_own(132, row_key(1, 21), b"\x01"),
+        "(space 132) is of a kind that this version does not know",
+    ),
+    "a passage has no key": (
+        lambda t: change_passage(t, live=0),
+        "(space 132) is no passage: its keys cannot be of one.",
+    ),
+    "a passage speaks of another row": (
+        lambda t: change_passage(t, source=passage(t, 11).source),
+        "does not say message 21 of queue jobs (number 1) and 1 more, though it is kept for that.",
+    ),
+    "a passage overlaps another": (
+        lambda t: change_passage(t, live=7, count=3),
+        "is a passage that overlaps the one before it.",
+    ),
+    "a count is too low": (
+        lambda t: change_passage(t, source=passage(t, 11).source),
+        "is kept for 1 passages, but 2 speak of it.",
+    ),
+    "a count is too high": (
+        lambda t: t.put_own(255, passage(t).source, b"\0\0\0\2"),
+        "is kept for 2 passages, but 1 speak of it.",
+    ),
+    "a count is missing": (
+        lambda t: t.put_own(255, passage(t).source, None),
+        "is kept for 0 passages, but 1 speak of it.",
+    ),
+    "a count is none": (
+        lambda t: t.put_own(255, passage(t).source, b"\1"),
+        "of kept journal rows (space 255) is of a kind that this version does not know",
+    ),
+    "a message is there twice": (
+        lambda t: t.put_message(row_key(1, 22), b""),
+        "message 22 of queue jobs (number 1), is there twice: in a row and in journal row",
+    ),
+    "the space of the messages is gone": (
+        lambda t: t.db.execute("DELETE FROM spaces WHERE number = 4"),
+        "speaks of space 4, which is no paged one.",
+    ),
+}
+
+
+@pytest.mark.parametrize("planted", PLANTED_IN_PASSAGES)
+def test_what_is_wrong_with_passages_is_named(keeping: Path, planted: str) -> None:
+    harm, said = PLANTED_IN_PASSAGES[planted]
+    tamper = Tamper(keeping)
+    harm(tamper)
+    tamper.db.close()
+    found = look(keeping)
+    assert not found.ok
+    assert any(said in sentence for sentence in found.damage), found.damage
+    assert len(set(found.damage)) == found.damages < 10
+
+
 @pytest.mark.parametrize("planted", PLANTED)
 def test_what_is_wrong_is_named(store: Path, planted: str) -> None:
     harm, said = PLANTED[planted]
@@ -250,7 +378,11 @@ def test_it_goes_on_after_the_first_damage_and_has_an_end(store: Path) -> None:
     assert {each.name: each.in_records for each in found.queues}["jobs"] == 42 + LIMIT
 
 
-def test_flipped_bits_are_found_or_harmless(crashed: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["crashed", "crashed_keeping"])
+def test_flipped_bits_are_found_or_harmless(
+    name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    crashed = request.getfixturevalue(name)
     dice = random.Random(4565)
     before = look(image(crashed, tmp_path / "whole"))
     found_out = 0

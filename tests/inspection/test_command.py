@@ -61,7 +61,7 @@ def test_show(killed: Daemon) -> None:
     said = run("store", "show", str(killed.data_dir))
     assert (said.returncode, said.stderr) == (0, "")
     lines = [" ".join(line.split()) for line in said.stdout.splitlines()]
-    assert "format 2" in lines
+    assert "format 3" in lines
     assert "state not closed: the next start recovers" in lines
     assert "jobs 1 1,970 20 0" in lines
     assert "reserve 64.0 KiB" in lines
@@ -75,6 +75,7 @@ def test_show(killed: Daemon) -> None:
     assert found["queues"][0]["attributes"]["visibility_timeout"] == 600_000
     assert found["journal"]["rows"] == found["journal"]["last"] - found["journal"]["first"] + 1
     assert found["last_lsn"] == found["journal"]["last"]
+    assert found["journal"]["kept"] > 0
     assert found["files"]["database"] == (killed.data_dir / "ropeway.db").stat().st_size
     assert found["owner"].startswith("ropewayd/")
 
@@ -106,12 +107,16 @@ def test_damage_is_named_and_has_a_code_of_its_own(killed: Daemon, tmp_path: Pat
     database.write_bytes(content.replace(body, body.replace(b"3 33", b"3 37")))
     said = run("store", "check", str(daemon.data_dir))
     assert said.returncode == 65
-    assert said.stderr.startswith(f"ropewayd: {daemon.data_dir} is damaged: Record ")
-    assert "message 334 of queue jobs (number 1), is damaged: its checksum does not match." in said.stderr
-    assert "damaged: Record " in said.stdout
+    assert said.stderr.startswith(f"ropewayd: {daemon.data_dir} is damaged: Journal row ")
+    damage = (
+        "which says messages 301 to 400 of queue jobs (number 1), is damaged: its checksum does not match."
+    )
+    assert damage in said.stderr
+    assert "damaged: Journal row " in said.stdout
     found = json.loads(run("store", "check", str(daemon.data_dir), "--json").stdout)
     assert (found["ok"], found["damages"]) == (False, 1)
     assert found["queues"][0]["visible"] is None
+    assert found["queues"][0]["in_records"] > 1000
 
 
 def test_a_log_that_is_gone(killed: Daemon, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from ropewayd.store import tables
-from ropewayd.store.protocol import Entry, KeyRange, Record, Slice
+from ropewayd.store.protocol import Entry, KeyRange, Passage, Record, Slice
 from ropewayd.store.sqlite import SqliteStore
 from tests.store.damage import Contents, connect
 from tests.store.places import MESSAGES, NAMES, OTHERS, TIMES, image
@@ -21,36 +21,50 @@ from tests.store.places import MESSAGES, NAMES, OTHERS, TIMES, image
 HERE = Path(__file__).parent
 STATES = ("closed", "crashed")
 
-CONTENTS = Contents(
+_RECORDS = [
+    *(Record(MESSAGES, n, 4, b"message %d" % n) for n in (1, 2, 8, 9)),
+    Record(MESSAGES, 5, 6, b"again"),
+    Record(OTHERS, 2**63 - 1, 6, b"O" * 20_000),
+]
+_SAID = [
+    *(Record(MESSAGES, n, 4, b"trimmed", 1) for n in (20, 21, 25)),
+    *(Record(MESSAGES, n, 7, b"seven", 2) for n in (30, 31)),
+]
+"""By passages: of a row that is trimmed, and of one that is not."""
+
+_FIRST = Contents(
     small=[
         Record(NAMES, b"a", 4, b"A"),
         Record(NAMES, b"b\0", 4, b"B" * 300),
         Record(TIMES, b"now", 6, b"\1"),
     ],
     tail=[Entry(4, b"four"), Entry(5, b"five" * 100), Entry(6, b"six"), Entry(7, b"seven")],
-    paged=[
-        *(Record(MESSAGES, n, 4, b"message %d" % n) for n in (1, 2, 8, 9)),
-        Record(MESSAGES, 5, 6, b"again"),
-        Record(OTHERS, 2**63 - 1, 6, b"O" * 20_000),
-    ],
+    paged=_RECORDS,
 )
-"""What is in each of them. The records of a space are in the order of their keys."""
+
+CONTENTS = {1: _FIRST, 2: _FIRST, 3: Contents(_FIRST.small, _FIRST.tail, _RECORDS + _SAID)}
+"""What is in those of each format."""
 
 
 async def write(path: Path) -> SqliteStore:
-    """A store with just that in it, on its way through drops, a trim and a dropped range. It is left open."""
+    """A store with just that in it, on its way through drops, a trim, dropped ranges and passages. It is left
+    open."""
     store = SqliteStore(path, reserve_bytes=0, connector=connect)
     claim = await store.claim("formats")
     for lsn in range(3):
         await store.append(claim, lsn, b"trimmed")
-    puts = [record for record in CONTENTS.small + CONTENTS.paged if record.lsn == 4]
+    records = _FIRST.small + _RECORDS
+    puts = [record for record in records if record.lsn == 4]
     puts += [Record(MESSAGES, n, 4, b"to be dropped") for n in (3, 4, 5, 6, 7)]
     puts += [Record(NAMES, b"c", 4, b"to be dropped")]
-    await store.append(claim, 3, b"four", Slice(puts, trim_to=3))
-    await store.append(claim, 4, b"five" * 100, Slice(drop_ranges=[KeyRange(MESSAGES, 3, 7)]))
-    puts = [record for record in CONTENTS.small + CONTENTS.paged if record.lsn == 6]
-    await store.append(claim, 5, b"six", Slice(puts, drops=[(NAMES, b"c")]))
-    await store.append(claim, 6, b"seven")
+    passages = [Passage(MESSAGES, range(20, 26), 4, 2), Passage(OTHERS, [20, 22], 4, 3)]
+    await store.append(claim, 3, b"four", Slice(puts, trim_to=3, passages=passages))
+    drops = [KeyRange(MESSAGES, 3, 7), KeyRange(OTHERS, 0, 99)]
+    await store.append(claim, 4, b"five" * 100, Slice(drop_ranges=drops))
+    puts = [record for record in records if record.lsn == 6]
+    gone = [(MESSAGES, 22), (MESSAGES, 23), (MESSAGES, 24)]
+    await store.append(claim, 5, b"six", Slice(puts, drops=[(NAMES, b"c"), *gone]))
+    await store.append(claim, 6, b"seven", Slice(passages=[Passage(MESSAGES, [30, 31], 7, 7)]))
     return store
 
 

@@ -2,15 +2,28 @@
 
 import asyncio
 import random
+import sqlite3
 import stat
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from ropewayd.store import backup
-from ropewayd.store.protocol import Claim, Corrupt, Record, Slice, StoreError, Unplaced
+from ropewayd.store import backup, passages
+from ropewayd.store.protocol import (
+    Claim,
+    Corrupt,
+    KeyRange,
+    Passage,
+    Record,
+    Slice,
+    Space,
+    StoreError,
+    Unplaced,
+)
 from ropewayd.store.sqlite import SqliteStore
-from tests.faults.ledger import Append, Contents, State, read_all
+from tests.faults.ledger import LAST_KEY, PAGED, Append, Contents, State, read_all
 from tests.faults.rot import connect
 from tests.faults.script import next_step
 from tests.store.places import MESSAGES
@@ -32,27 +45,130 @@ async def contents(path: Path) -> Contents:
         await store.close()
 
 
+class Spoken(State):
+    """A state in which journal rows say records."""
+
+    def append(self, append: Append) -> None:
+        given = append.slice
+        if given is not None:
+            said = [
+                Record(each.space, key, each.lsn, row, max(1, len(row) // len(each.keys)))
+                for each in given.passages
+                for row in [self.tail[each.source]]
+                for key in each.keys
+            ]
+            append = Append(
+                append.batch, Slice([*said, *given.puts], given.drops, given.drop_ranges, given.trim_to)
+            )
+        super().append(append)
+
+
+_FIRST = 1000
+"""Keys from this one on are of passages at first, and within ..."""
+_SPAN = 40
+"""... so many each."""
+
+
 class Script:
     """Random appends, and what the store holds after each."""
 
     def __init__(self, seed: int, store: SqliteStore, claim: Claim) -> None:
         self.chance = random.Random(seed)
         self.store, self.claim = store, claim
-        self.state = State()
+        self.state = Spoken()
+        self.next = _FIRST
 
     async def steps(self, count: int) -> None:
         done = 0
         while done < count:
             step = next_step(self.chance, self.state)
             if isinstance(step, Append):
+                step = self.with_passages(step)
                 await self.store.append(self.claim, self.state.last, step.batch, step.slice)
                 self.state.append(step)
                 done += 1
-            elif step == "tidy":
+            if step == "tidy" or self.chance.random() < 0.3:
                 await self.store.tidy()
 
+    def with_passages(self, step: Append) -> Append:
+        """Let some journal rows say records, and do something to such records."""
+        chance, given = self.chance, step.slice or Slice()
+        space = chance.choice(PAGED)
+        match chance.randrange(8) if self.state.tail else 9:
+            case 0 | 1 | 2:
+                sources = chance.choices(list(self.state.tail), k=chance.choice((1, 1, 3)))
+                said = [
+                    self.passage(chance.choice(PAGED), source, again=len(sources) == 1) for source in sources
+                ]
+                made = [each for each in said if each is not None]
+                at_once = [each for each in made if chance.random() < 0.3]
+                puts = [Record(each.space, key, 0, b"at once") for each in at_once for key in each.keys]
+                given = replace(given, passages=made, puts=[*given.puts, *puts])
+            case 3:
+                key = chance.randrange(_FIRST, self.next + 1)
+                given = replace(given, puts=[*given.puts, Record(space, key, self.state.last, b"anew")])
+            case 4:
+                first = chance.randrange(_FIRST, self.next + 1)
+                dropped = KeyRange(space, first, first + chance.choice((3, 40, 200)))
+                given = replace(given, drop_ranges=[*given.drop_ranges, dropped])
+            case _:
+                return step
+        return Append(step.batch, given)
 
-@pytest.mark.parametrize("seed", range(6))
+    def passage(self, space: Space, source: int, *, again: bool) -> Passage | None:
+        """One of keys that were never used, or of some that are free again and in nobody's way."""
+        chance, first = self.chance, self.next
+        keys = set(chance.sample(range(first, first + _SPAN), chance.randint(1, _SPAN)))
+        if again and first > _FIRST and chance.random() < 0.3:
+            first = chance.randrange(_FIRST, first, _SPAN)
+            keys = {first, *(key - self.next + first for key in keys), first + _SPAN - 1}
+        if any(of == space and first <= int(key) < first + _SPAN for of, key in self.state.records):
+            return None
+        self.next = max(self.next, first + _SPAN)
+        return Passage(space, sorted(keys), chance.randint(0, self.state.last), source)
+
+
+def kept(path: Path) -> Counter[int]:
+    """How many passages speak of each journal row: it is what is counted, they are there, and nothing else is
+    there of what is trimmed."""
+    db = sqlite3.connect(path / "ropeway.db")
+    spoken: Counter[int] = Counter()
+    for own in map(passages.passages_of, PAGED):
+        for row in db.execute(f"SELECT key, lsn, value FROM space_{own.number}"):
+            spoken[passages.parse(Record(own, *row)).source] += 1
+    counted = db.execute(f"SELECT key, value FROM space_{passages.KEPT.number}")
+    assert spoken == {lsn: int.from_bytes(value, "big") for lsn, value in counted}
+    (trimmed,) = db.execute("SELECT trimmed FROM state").fetchone()
+    rows = {lsn for (lsn,) in db.execute("SELECT lsn FROM journal")}
+    assert spoken.keys() <= rows
+    assert {lsn for lsn in rows if lsn <= trimmed} <= spoken.keys()
+    db.close()
+    return spoken
+
+
+async def read_again(path: Path) -> None:
+    """Every checksum and every count of a store holds, and when all its records are dropped nothing is
+    left."""
+    store = store_in(path)
+    claim = await store.claim("reader")
+    while await store.scrub(claim, 1 << 20):
+        pass
+    everything = [KeyRange(space, 0, LAST_KEY) for space in PAGED]
+    await store.append(claim, claim.last_lsn, b"", Slice((), (), everything, claim.last_lsn))
+    for _ in range(1000):
+        if not await store.tidy():
+            break
+    await store.close()
+    db = sqlite3.connect(path / "ropeway.db")
+    assert db.execute("SELECT count(*) FROM journal").fetchone() == (0,)
+    spaces = [number for (number,) in db.execute("SELECT number FROM spaces WHERE paged")]
+    assert spaces
+    for number in spaces:
+        assert db.execute(f"SELECT count(*) FROM space_{number}").fetchone() == (0,)
+    db.close()
+
+
+@pytest.mark.parametrize("seed", range(12))
 async def test_it_is_the_store_at_one_moment(
     tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,6 +187,7 @@ async def test_it_is_the_store_at_one_moment(
     await script.steps(20)
     await store.close()
     assert len(moments) > 20
+    assert kept(tmp_path / "copy")
     found = await contents(tmp_path / "copy")
     assert found in moments
     assert copied.last_lsn == (found.recovered.tail[-1].lsn if found.recovered.tail else copied.last_lsn)
@@ -79,6 +196,31 @@ async def test_it_is_the_store_at_one_moment(
     modes = [stat.S_IMODE(each.stat().st_mode) for each in (tmp_path / "copy").iterdir()]
     assert set(modes) == {0o600}
     assert stat.S_IMODE((tmp_path / "copy").stat().st_mode) == 0o700
+    for name in ("copy", "data"):
+        await read_again(tmp_path / name)
+
+
+async def test_what_was_rolled_back_is_not_told(tmp_path: Path) -> None:
+    store, source = store_in(tmp_path / "data"), backup.Source()
+    claim = await store.claim("writer")
+    await store.append(claim, 0, b"row", Slice([Record(MESSAGES, 1, 0, b"")]))
+    store._engine.copy_from(source)
+    while not store._engine.read_piece(claim).done:
+        pass
+    passage = Passage(MESSAGES, [1, 2], 1, 1)
+    with pytest.raises(ValueError, match="has a record already"):
+        await store.append(claim, 1, b"two", Slice((), [(MESSAGES, 2)], (), 0, [passage]))
+    assert store._engine._records.seen is None
+    await store.append(claim, 1, b"two", Slice((), [(MESSAGES, 1)], (), 1, [passage]))
+    piece = store._engine.read_piece(claim)
+    assert [change.drops for change in piece.changes] == [[(MESSAGES, 1)]]
+    assert [(r.space.number, r.key) for r in piece.changes[0].puts] == [
+        (passages.passages_of(MESSAGES).number, 1),
+        (passages.KEPT.number, 1),
+    ]
+    assert [entry.lsn for entry in piece.entries] == [2]  # the first one was read before it was trimmed
+    assert piece.done
+    await store.close()
 
 
 async def test_what_was_not_to_be_is_said(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from ropewayd.store.directory import Directory
 from ropewayd.store.protocol import KeyRange, Record, Slice, Space
 from ropewayd.store.sqlite import SqliteStore
 
-ROWS = Space(200, "rows", paged=True)
+ROWS = Space(100, "rows", paged=True)
 MIB = 1 << 20
 
 

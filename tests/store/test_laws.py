@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from ropewayd.store.protocol import (
@@ -10,6 +12,7 @@ from ropewayd.store.protocol import (
     Fenced,
     Key,
     KeyRange,
+    Passage,
     Record,
     Recovered,
     Slice,
@@ -19,6 +22,7 @@ from ropewayd.store.protocol import (
 from tests.store.conftest import House
 from tests.store.places import MESSAGES, NAMES, OTHERS, TIMES
 
+ROW = b"a row of twenty-four!!!!"
 EVERYTHING = (0, 2**63 - 1, 10_000, 1 << 40)
 
 
@@ -338,6 +342,232 @@ async def test_a_journal_that_is_trimmed_to_its_end_goes_on_where_it_was(house: 
     assert house.claim.last_lsn == 3
 
 
+# Passages
+
+
+def said(
+    *keys: int, lsn: int = 1, row: bytes = ROW, of: int | None = None, space: Space = MESSAGES
+) -> list[Record]:
+    """What a passage of `of` keys gives for some of them."""
+    return [Record(space, key, lsn, row, max(1, len(row) // (of or len(keys)))) for key in keys]
+
+
+def passage(keys: Sequence[int], lsn: int = 1, source: int = 1, space: Space = MESSAGES) -> Passage:
+    return Passage(space, keys, lsn, source)
+
+
+async def with_passage(house: House, keys: Sequence[int], *puts: Record) -> None:
+    """Row 1, and a passage of it that is written with row 2."""
+    await house.append(ROW)
+    await house.store.append(house.claim, 1, b"two", Slice(puts, passages=[passage(keys)]))
+
+
+async def page(house: House, space: Space = MESSAGES) -> list[Record]:
+    return await house.store.page(house.claim, space, *EVERYTHING)
+
+
+@pytest.mark.parametrize("then", ["nothing", "trim", "crash", "reopen"])
+async def test_what_a_passage_says_is_read_as_other_records_are(house: House, then: str) -> None:
+    plain = messages(4, 6, 20)
+    await with_passage(house, [3, 5, 7, 9], *plain)
+    expected = sorted(plain + said(3, 5, 7, 9), key=lambda record: record.key)
+    if then != "nothing":
+        await house.store.append(house.claim, 2, b"", Slice(trim_to=2))
+        await tidy(house)
+    if then in {"crash", "reopen"}:
+        await getattr(house, then)()
+    assert await page(house) == expected
+    assert await house.store.read(house.claim, MESSAGES, [9, 4, 8, 3, 9]) == [
+        *said(9, of=4),
+        *plain[:1],
+        *said(3, 9, of=4),
+    ]
+    ranges = [KeyRange(MESSAGES, 6, 8), KeyRange(MESSAGES, 0, 3)]
+    assert await house.store.read_ranges(house.claim, ranges) == [plain[1], *said(7, 3, of=4)]
+    tail = [entry.lsn for entry in (await house.store.recover(house.claim)).tail]
+    assert tail == ([1, 2] if then == "nothing" else [])
+
+
+async def test_records_of_a_row_that_are_read_together_share_it(house: House) -> None:
+    await with_passage(house, range(100))
+    found = await page(house)
+    assert len({id(record.value) for record in found}) == 1
+
+
+async def test_a_row_may_say_its_own_passage_and_several(house: House) -> None:
+    given = [passage([1, 2]), passage(range(7, 9)), passage([1], space=OTHERS)]
+    await house.store.append(house.claim, 0, ROW, Slice(passages=given, trim_to=1))
+    await house.crash()
+    assert await page(house) == [*said(1, 2), *said(7, 8)]
+    assert await page(house, OTHERS) == said(1, space=OTHERS)
+
+
+async def test_a_page_is_limited_by_the_shares_of_records(house: House) -> None:
+    await with_passage(house, [1, 2, 4, 5], Record(MESSAGES, 3, 1, b"12345"))
+
+    async def found(limit: int, max_bytes: int) -> list[object]:
+        return [r.key for r in await house.store.page(house.claim, MESSAGES, 0, 99, limit, max_bytes)]
+
+    share = len(ROW) // 4
+    assert await found(9, 0) == [1]
+    assert await found(9, share) == [1]
+    assert await found(9, share + 1) == [1, 2]
+    assert await found(9, 2 * share + 1) == [1, 2, 3]
+    assert await found(9, 2 * share + 5) == [1, 2, 3]
+    assert await found(9, 2 * share + 6) == [1, 2, 3, 4]
+    assert await found(4, 999) == [1, 2, 3, 4]
+
+
+async def test_a_share_stays_however_many_records_have_gone(house: House) -> None:
+    await with_passage(house, range(1, 5))
+    await house.store.append(house.claim, 2, b"three", Slice(drops=[(MESSAGES, 1), (MESSAGES, 3)]))
+    await house.crash()
+    assert await page(house) == said(2, 4, of=4)
+
+
+@pytest.mark.parametrize("order", [[1, 2, 3, 4], [4, 3, 2, 1], [2, 3, 1, 4]])
+async def test_records_of_a_passage_are_dropped_one_by_one(house: House, order: list[int]) -> None:
+    await with_passage(house, range(1, 5))
+    await house.store.append(house.claim, 2, b"", Slice(trim_to=2))
+    left = {1, 2, 3, 4}
+    for key in order:
+        await house.store.append(house.claim, 2, b"", Slice(drops=[(MESSAGES, key)]))
+        left.remove(key)
+        assert await page(house) == said(*sorted(left), of=4)
+        assert await house.store.read(house.claim, MESSAGES, [key]) == []
+        await house.crash()
+
+
+async def test_a_put_takes_the_place_of_what_a_passage_says(house: House) -> None:
+    await with_passage(house, range(1, 5))
+    await house.store.append(house.claim, 2, b"three", Slice(messages(2, 3, lsn=3)))
+    for _ in range(2):
+        assert await page(house) == [*said(1, of=4), *messages(2, 3, lsn=3), *said(4, of=4)]
+        await house.crash()
+    await house.store.append(house.claim, 3, b"four", Slice(drops=[(MESSAGES, 2), (MESSAGES, 4)]))
+    assert await page(house) == [*said(1, of=4), *messages(3, lsn=3)]
+
+
+async def test_a_put_in_the_same_slice_comes_after_a_passage(house: House) -> None:
+    await with_passage(house, [1, 2], *messages(2, lsn=2))
+    assert await page(house) == [*said(1, of=2), *messages(2, lsn=2)]
+
+
+async def test_drops_and_ranges_in_the_same_slice_come_before_a_passage(house: House) -> None:
+    await with_passage(house, range(10, 20), *messages(1, 2))
+    given = Slice(
+        drops=[(MESSAGES, 1)],
+        drop_ranges=[KeyRange(MESSAGES, 2, 99)],
+        passages=[passage([1, 2, 15], lsn=2, source=2)],
+    )
+    await house.store.append(house.claim, 2, b"three", given)
+    for _ in range(2):
+        assert await page(house) == said(1, 2, 15, lsn=2, row=b"two")
+        await tidy(house)
+        assert await page(house) == said(1, 2, 15, lsn=2, row=b"two")
+        await house.crash()
+
+
+@pytest.mark.parametrize("then", ["nothing", "crash", "tidy"])
+async def test_a_dropped_range_takes_what_passages_say(house: House, then: str) -> None:
+    await with_passage(house, range(0, 40, 2), *messages(5, 15, 45))
+    dropped = [KeyRange(MESSAGES, 10, 20), KeyRange(MESSAGES, 30, 99)]
+    await house.store.append(house.claim, 2, b"three", Slice(drop_ranges=dropped, trim_to=2))
+    if then != "nothing":
+        await (tidy(house) if then == "tidy" else house.crash())
+    expected = [*said(0, 2, 4, of=20), *messages(5), *said(6, 8, 22, 24, 26, 28, of=20)]
+    assert await page(house) == expected
+    assert await house.store.read(house.claim, MESSAGES, [8, 10, 15, 20, 22]) == said(8, 22, of=20)
+
+
+async def test_a_passage_may_lie_where_another_was_dropped(house: House) -> None:
+    await with_passage(house, [1, 19, 27])
+    await house.store.append(house.claim, 2, b"three", Slice(drop_ranges=[KeyRange(MESSAGES, 19, 30)]))
+    given = [passage([13, 20], lsn=3, source=3)]
+    await house.store.append(house.claim, 3, b"four", Slice(passages=given, trim_to=4))
+    expected = [*said(1, of=3), *said(13, 20, lsn=3, row=b"three")]
+    assert await page(house) == expected
+    await tidy(house)
+    await house.crash()
+    assert await page(house) == expected
+
+
+async def test_the_last_keys_there_can_be_are_of_a_passage(house: House) -> None:
+    last = 2**63 - 1
+    await with_passage(house, [last - 1, last])
+    assert await house.store.page(house.claim, MESSAGES, last, last, 1, 1) == said(last, of=2)
+    await house.store.append(house.claim, 2, b"", Slice(drops=[(MESSAGES, last)]))
+    assert await page(house) == said(last - 1, of=2)
+
+
+REFUSED: dict[str, tuple[list[Passage], str]] = {
+    "a trimmed row": ([passage([1], source=1)], "is trimmed"),
+    "a row that is not there": ([passage([1], source=5)], "row 5"),
+    "no row": ([passage([1], source=0)], "row 0"),
+    "a later lsn": ([passage([1], source=3, lsn=5)], "lsn 5"),
+    "a key with a record": ([passage([2, 10, 11], source=3)], "has a record"),
+    "a key with a record in a passage": ([passage([21], source=3)], "overlaps|has a record"),
+    "a passage's place": ([passage([15, 22, 50], source=3)], "overlaps"),
+    "a place within a passage": ([passage([22], source=3)], "overlaps"),
+    "two in one place": ([passage([60, 62], source=3), passage([61], source=3)], "overlaps"),
+    "the same twice": ([passage([60], source=3), passage([60], source=3)], "overlaps|has a record"),
+    "one that is right, and one that is not": ([passage([60], source=3), passage([10], source=3)], "record"),
+    "no key": ([passage([], source=3)], "no keys"),
+    "one key twice": ([passage([60, 60], source=3)], "no keys"),
+    "keys that fall": ([passage([61, 60], source=3)], "no keys"),
+    "a range that falls": ([passage(range(70, 60, -1), source=3)], "no keys"),
+    "keys far apart": ([passage([60, 60 + 65_536], source=3)], "no keys"),
+    "two groups": ([passage([2**41 - 1, 2**41], source=3)], "no keys"),
+    "a key below 0": ([passage([-1, 60], source=3)], "no key"),
+    "a key above the last": ([passage([2**63 - 1, 2**63], source=3)], "no key"),
+    "a small space": ([passage([60], source=3, space=NAMES)], "no key"),
+    "a small space by another name": ([passage([60], source=3, space=Space(1, "n", True))], "small on disk"),
+    "the store's own space": ([passage([60], source=3, space=Space(138, "own", True))], "no number"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+async def test_a_passage_is_refused_and_nothing_is_written(house: House, case: str) -> None:
+    passages, said_so = REFUSED[case]
+    puts = [*messages(10), Record(NAMES, b"a", 1, b"A")]
+    await with_passage(house, [21, 23, 25], *puts)
+    await house.append(b"three")
+    await house.store.append(house.claim, 3, b"", Slice(trim_to=2))
+    before = await house.store.recover(house.claim), await page(house)
+    new = Space(50, "new", True)
+    given = Slice(
+        [*messages(70, 10, lsn=4), Record(TIMES, b"t", 4, b""), Record(new, 1, 4, b"")],
+        drops=[(MESSAGES, 25)],
+        drop_ranges=[KeyRange(OTHERS, 0, 9)],
+        trim_to=4,
+        passages=passages,
+    )
+    for how in ("nothing", "crash"):
+        with pytest.raises(ValueError, match=said_so):
+            await house.store.append(house.claim, 3, b"four", given)
+        assert (await house.store.recover(house.claim), await page(house)) == before
+        if how != "nothing":
+            await house.crash()
+    # It goes on, and what it would have made known of the new space is not known.
+    small = Space(50, "new", False)
+    await house.store.append(house.claim, 3, b"four", Slice([Record(small, b"k", 4, b"")]))
+    assert (await house.store.recover(house.claim)).records == [*puts[1:], Record(small, b"k", 4, b"")]
+
+
+async def test_the_widest_passage_goes(house: House) -> None:
+    keys = [60, 61, 60 + 65_535]
+    await with_passage(house, keys)
+    await house.store.append(house.claim, 2, b"", Slice(drops=[(MESSAGES, 61)]))
+    assert await page(house) == said(keys[0], keys[2], of=3)
+
+
+async def test_keys_of_a_passage_can_be_changed_afterwards(house: House) -> None:
+    keys = [1, 2]
+    await with_passage(house, keys)
+    keys.append(3)
+    assert await page(house) == said(1, 2)
+
+
 # Limits, and the end
 
 
@@ -354,6 +584,8 @@ async def test_a_journal_that_is_trimmed_to_its_end_goes_on_where_it_was(house: 
         Slice(drops=[(NAMES, 1)]),
         Slice(drop_ranges=[KeyRange(NAMES, 0, 1)]),
         Slice(drop_ranges=[KeyRange(MESSAGES, 2, 1)]),
+        Slice(drop_ranges=[KeyRange(Space(138, "own", True), 0, 1)]),
+        Slice(drops=[(Space(255, "own", True), 1)]),
         Slice(trim_to=2),
     ],
 )

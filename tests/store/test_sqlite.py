@@ -421,7 +421,7 @@ async def make_newer(disk: Disk, where: str) -> Path:
 async def test_a_newer_store_is_refused_and_not_touched(disk: Disk, where: str) -> None:
     path = await make_newer(disk, where)
     before = hashes(path)
-    with pytest.raises(Newer, match=r"has format 9, and this Ropeway knows formats up to 2\. Install"):
+    with pytest.raises(Newer, match=r"has format 9, and this Ropeway knows formats up to 3\. Install"):
         await SqliteStore(path).claim("test")
     assert hashes(path) == before
 
@@ -432,27 +432,27 @@ async def test_an_older_store_is_migrated_step_by_step(disk: Disk, monkeypatch: 
     await store.append(claim, 0, b"one")
     await store.close()
 
-    def second(db: sqlite3.Connection) -> None:
-        db.execute("CREATE TABLE second (a)")
-
     def third(db: sqlite3.Connection) -> None:
-        db.execute("ALTER TABLE second RENAME TO third")
+        db.execute("CREATE TABLE third (a)")
+
+    def fourth(db: sqlite3.Connection) -> None:
+        db.execute("ALTER TABLE third RENAME TO fourth")
 
     def broken(db: sqlite3.Connection) -> None:
         db.execute("DROP TABLE journal")
         raise Corrupt("planned")
 
-    monkeypatch.setattr(tables, "FORMAT", 4)
-    monkeypatch.setattr(tables, "MIGRATIONS", {2: second, 3: broken})
+    monkeypatch.setattr(tables, "FORMAT", 5)
+    monkeypatch.setattr(tables, "MIGRATIONS", {3: third, 4: broken})
     with pytest.raises(Corrupt, match="planned"):
         await disk.store(connector=connect).claim("test")
-    monkeypatch.setattr(tables, "MIGRATIONS", {2: second, 3: third})
+    monkeypatch.setattr(tables, "MIGRATIONS", {3: third, 4: fourth})
     store = disk.store()
     claim = await store.claim("test")
     assert await store.recover(claim) == Recovered([], [Entry(1, b"one")])
-    assert disk.made[-1].execute("SELECT count(*) FROM third").fetchone() == (0,)
+    assert disk.made[-1].execute("SELECT count(*) FROM fourth").fetchone() == (0,)
     (word,) = disk.made[-1].execute("PRAGMA user_version").fetchone()
-    assert Stamp.of(word).format == 4
+    assert Stamp.of(word).format == 5
     await store.close()
 
 

@@ -3,6 +3,7 @@
     the write-ahead log    its walk (opening.py)
     the journal            no gap, every checksum, every event known
     the records            every checksum, no lsn that the journal has not reached, no small one gone
+    the passages           that the journal rows which they speak of are kept, counted, and say these messages
     the queues             what records and journal say there must be is there (ledger.py)
     the pages              SQLite's own integrity check
     a start                the kernel recovers, and counts what is there (rehearsal.py)
@@ -13,7 +14,10 @@ It judges by the forms on disk, and shares only those with the code that writes 
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
+from struct import Struct
+from struct import error as StructError  # noqa: N812  # it is a class
 from typing import Any, Final
 
 import msgspec
@@ -37,15 +41,23 @@ from ropewayd.queues.records import (
     split_row_key,
 )
 from ropewayd.store import tally
+from ropewayd.store.checks import LAST_KEY, SPAN
 from ropewayd.store.checksum import JOURNAL, matches
 from ropewayd.store.failures import code, name, translate
-from ropewayd.store.protocol import Corrupt, Newer, Space
+from ropewayd.store.passages import KEPT, OWN, Held, parse
+from ropewayd.store.protocol import Corrupt, Newer, Record, Space
 from ropewayd.store.ranges import Ranges
 from ropewayd.store.records import show
 from ropewayd.store.tables import empty_state
 
 STEP: Final = 1000
 """Rows between two looks at the progress."""
+
+_WINDOW: Final = 1 << 18
+"""Counts of kept journal rows that are held against the passages at a time."""
+
+_PASSAGE_VERSION: Final = 1
+_COUNT: Final = Struct(">I")
 
 _SQLITE_ERROR: Final = 1  # sqlite3.SQLITE_ERROR: a table that is missing, say
 
@@ -61,14 +73,15 @@ class SpaceCount(msgspec.Struct):
 
 
 class JournalCount(msgspec.Struct):
-    """The journal's tail, which a start replays: rows `first` to `last`. `trimmed`: rows still to be
-    deleted."""
+    """The journal's tail, which a start replays: rows `first` to `last`. `trimmed`: older rows that are still
+    to be deleted. `kept`: older rows that stay, since they say messages that are still there."""
 
     first: int = 0
     last: int = 0
     rows: int = 0
     bytes: int = 0
     trimmed: int = 0
+    kept: int = 0
 
 
 class QueueCount(msgspec.Struct):
@@ -118,6 +131,9 @@ class _Check:
         self._tallies: dict[tuple[int, int], tally.Tally] = {}
         self._there: dict[tuple[int, int], tally.Tally] = {}
         self._small = empty_state()  # counts and sums what `small`, `spaces` and `dropped` hold
+        self._end = -1  # the last key that a passage of this space has spoken for
+        self._source: tuple[int, Ranges | None] = (0, None)  # a journal row, and the messages that it says
+        self._counts_to_compare = True  # every passage, and every count of them, could be read
         self._bytes = 0
         self._all_bytes = max(1, store.database.stat().st_size)
         self._row = msgspec.msgpack.Decoder(MessageRecord)
@@ -138,6 +154,8 @@ class _Check:
         for space, count in self._spaces.values():
             if space.paged:
                 self._look_at_paged(space, count)
+        if self._counts_to_compare:
+            self._look_at_counts()
         if complete:
             self._compare_tallies()
         self._ledger.close()
@@ -158,11 +176,11 @@ class _Check:
             damage=self._findings.sentences,
         )
 
-    def _rows(self, what: str, query: str) -> Iterator[Any]:
+    def _rows(self, what: str, query: str, *given: int) -> Iterator[Any]:
         """The rows of a query, with progress. Damage that SQLite meets ends them, and is told."""
         at = 0
         try:
-            for at, row in enumerate(self._db.execute(query), 1):
+            for at, row in enumerate(self._db.execute(query, given), 1):
                 if not at % STEP:
                     self._progress(what, self._bytes / self._all_bytes, f"{at:,} rows")
                 yield row
@@ -171,6 +189,7 @@ class _Check:
             if not isinstance(found, Corrupt) and code(error) & 0xFF != _SQLITE_ERROR:
                 raise found from error
             self._findings.add(f"The database is damaged ({name(error)} in {what}, after {at} rows).")
+            self._counts_to_compare = False
 
     # The records
 
@@ -275,6 +294,7 @@ class _Check:
 
     def _look_at_paged(self, space: Space, count: SpaceCount) -> None:
         dropped, last, before = self._dropped.get(space.number, Ranges()), self._journal.last, -1
+        self._end = -1
         query = f"SELECT key, lsn, checksum, value FROM space_{int(space.number)} ORDER BY key"  # noqa: S608 - a number
         for row in self._rows(space.name, query):
             key, lsn, checksum, value = row
@@ -287,6 +307,7 @@ class _Check:
                 continue
             if type(key) is int and key <= before:
                 self._findings.add(f"Record {self._called(space, key)} is out of its order.")
+                self._counts_to_compare = False
                 continue
             before = key
             sound = self._sound(space, count, row)
@@ -294,7 +315,9 @@ class _Check:
                 self._findings.add(
                     f"Record {self._called(space, key)} is of lsn {lsn}, but the journal ends at {last}."
                 )
-            if space == MESSAGES:
+            if space.number >= OWN:
+                self._speaks(space, key, lsn, value if sound else None)
+            elif space == MESSAGES:
                 self._ledger.row(key)
                 if sound:
                     self._message(key, value)
@@ -321,17 +344,142 @@ class _Check:
         called = self._called(space, key)
         self._findings.add(f"Record {called} is of a kind that this version does not know: {error}.")
 
+    # The passages (see store/passages.py)
+
+    def _speaks(self, own: Space, key: int, lsn: int, value: bytes | None) -> None:
+        """A row that the store has for itself, None if it is damaged."""
+        said: Held | None = None
+        try:
+            if value is not None and own.number == KEPT.number:
+                _COUNT.unpack(value)
+            elif value is not None:
+                known(value[0] if value else 0, _PASSAGE_VERSION)
+                said = parse(Record(own, key, lsn, value))
+        except (StructError, Newer) as error:
+            self._unknown(own, key, error)
+            value = None
+        if value is None:
+            self._counts_to_compare = False
+        if said is not None:
+            self._passage(own, said)
+
+    def _passage(self, own: Space, held: Held) -> None:
+        """A passage in order, so far: hold it against its journal row, and what else there is."""
+        called = show(own, held.first)
+        base, _ = self._spaces.get(own.number - OWN, (None, None))
+        if base is None or not base.paged:
+            if self._end < 0:  # of the first passage of this space
+                self._findings.add(
+                    f"Record {called} speaks of space {own.number - OWN}, which is no paged one."
+                )
+            self._end = held.last
+            return
+        bits, group = held.live.bit_length(), tally.group_of(held.first)
+        if (
+            not held.live
+            or bits > SPAN
+            or held.live.bit_count() > held.count
+            or tally.group_of(held.last) != group
+        ):
+            self._findings.add(f"Record {called} is no passage: its keys cannot be of one.")
+        if held.first <= self._end:
+            self._findings.add(f"Record {called} is a passage that overlaps the one before it.")
+        self._end = max(self._end, held.last)
+        said = self._read_source(base, held)
+        if said is not None:
+            self._compare_with_row(held, said)
+        self._count_said(base, held)
+
+    def _named(self, base: Space, first: int, last: int) -> str:
+        if base != MESSAGES:
+            return f"records {first} to {last} of {base.name} (space {base.number})"
+        (number, first), (_, last) = split_row_key(first), split_row_key(last)
+        queue = self._ledger.accounts.get(number) or f"queue number {number}"
+        return f"message {first} of {queue}" if first == last else f"messages {first} to {last} of {queue}"
+
+    def _read_source(self, base: Space, held: Held) -> Ranges | None:
+        """The keys of the messages that a passage's journal row says. It is read once for all passages that
+        follow each other."""
+        lsn = held.source
+        if self._source[0] == lsn:
+            return self._source[1]
+        self._source = lsn, None
+        self._progress(KEPT.name, self._bytes / self._all_bytes, f"row {lsn:,}")
+        says = f"which says {self._named(base, held.first, held.last)}"
+        found = next(self._rows("journal", "SELECT checksum, events FROM journal WHERE lsn = ?", lsn), None)
+        if found is None:
+            self._findings.add(f"Journal row {lsn}, {says}, is missing.")
+        elif not matches(self._seed, JOURNAL, lsn, lsn, found[1], found[0]):
+            self._findings.add(f"Journal row {lsn}, {says}, is damaged: its checksum does not match.")
+        elif base == MESSAGES:
+            try:
+                self._source = lsn, self._ledger.said_by(found[1])
+            except (msgspec.DecodeError, Newer) as error:
+                self._findings.add(
+                    f"Journal row {lsn}, {says}, is of a kind that this version does not know: {error}."
+                )
+        if found is not None and lsn <= self._store.state.trimmed:
+            self._bytes += len(found[1])
+        return self._source[1]
+
+    def _compare_with_row(self, held: Held, said: Ranges) -> None:
+        missing = [key for key in held.keys(held.first, held.last) if key not in said]
+        if missing:
+            called = self._named(MESSAGES, missing[0], missing[0])
+            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            self._findings.add(
+                f"Journal row {held.source} does not say {called}{more}, though it is kept for that."
+            )
+
+    def _count_said(self, base: Space, held: Held) -> None:
+        """What is in a passage counts as if it had a row, and must have none."""
+        query = f"SELECT key FROM space_{int(base.number)} WHERE key BETWEEN ? AND ?"  # noqa: S608 - a number
+        beside = {key for (key,) in self._rows(base.name, query, held.first, held.last) if held.has(key)}
+        for key in sorted(beside):
+            called = self._called(base, key).rstrip(",")
+            self._findings.add(f"Record {called}, is there twice: in a row and in journal row {held.source}.")
+        if base == MESSAGES:
+            dropped = self._dropped.get(base.number, Ranges())
+            for key in held.keys(held.first, held.last):
+                if key not in dropped and key not in beside:
+                    self._ledger.row(key)
+
+    def _look_at_counts(self) -> None:
+        """Hold what is counted of kept journal rows against the passages that speak of them: some at a time,
+        since there can be as many as the backlog has."""
+        after = upto = -1
+        while upto < LAST_KEY:
+            counted: dict[int, int] = {}
+            if KEPT.number in self._spaces:
+                query = f"SELECT key, value FROM space_{KEPT.number} WHERE key > ? ORDER BY key LIMIT ?"  # noqa: S608 - a number
+                rows = self._rows(KEPT.name, query, after, _WINDOW)
+                counted = {lsn: _COUNT.unpack(value)[0] for lsn, value in rows}
+            upto = max(counted) if len(counted) == _WINDOW else LAST_KEY
+            spoken = Counter(lsn for lsn in self._sources() if after < lsn <= upto)
+            for lsn in sorted(counted.keys() | spoken.keys()):
+                count, there = counted.get(lsn, 0), spoken[lsn]
+                if count != there:
+                    self._findings.add(
+                        f"Journal row {lsn} is kept for {count} passages, but {there} speak of it."
+                    )
+            after = upto
+
+    def _sources(self) -> Iterator[int]:
+        """The journal row of each passage."""
+        for number, (space, _) in self._spaces.items():
+            if OWN <= number < KEPT.number:
+                query = f"SELECT key, lsn, value FROM space_{int(number)}"  # noqa: S608 - a number
+                for key, lsn, value in self._rows(space.name, query):
+                    yield parse(Record(space, key, lsn, value)).source
+
     # The journal
 
     def _look_at_journal(self) -> None:
         state, count = self._store.state, self._journal
         count.first, count.last = state.trimmed + 1, state.trimmed
-        for lsn, check, events in self._rows(
-            "journal", "SELECT lsn, checksum, events FROM journal ORDER BY lsn"
-        ):
-            if lsn <= state.trimmed:
-                count.trimmed += 1
-                continue
+        self._look_at_trimmed()
+        query = "SELECT lsn, checksum, events FROM journal WHERE lsn > ? ORDER BY lsn"
+        for lsn, check, events in self._rows("journal", query, state.trimmed):
             if lsn <= count.last:
                 self._findings.add(f"Journal row {lsn} is out of its order.")
                 continue
@@ -361,6 +509,16 @@ class _Check:
             self._findings.add(
                 f"Record {show(QUEUES, HANDLE_KEY)}, the key of the receipt handles, is missing."
             )
+
+    def _look_at_trimmed(self) -> None:
+        """Count the rows that no start replays. What passages speak of is looked at with them."""
+        query = "SELECT count(*) FROM journal WHERE lsn <= ?"
+        kept = f"{query} AND lsn IN (SELECT key FROM space_{KEPT.number})"  # noqa: S608 - a number
+        count, trimmed = self._journal, self._store.state.trimmed
+        if KEPT.number in self._spaces:
+            ((count.kept,),) = [*self._rows("journal", kept, trimmed)] or [(0,)]
+        ((rows,),) = [*self._rows("journal", query, trimmed)] or [(count.kept,)]
+        count.trimmed = rows - count.kept
 
     # All of it together
 

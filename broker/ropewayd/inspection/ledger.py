@@ -25,6 +25,7 @@ from ropewayd.queues import events as e
 from ropewayd.queues.records import VERSION, QueueRecord, row_key, split_row_key
 from ropewayd.queues.service import Queues
 from ropewayd.store.protocol import Newer
+from ropewayd.store.ranges import Ranges
 from ropewayd.texting.service import Texting
 from ropewayd.topics.service import Topics
 from ropewayd.vocabulary.names import Scope
@@ -126,6 +127,23 @@ class Ledger:
             if tell is not None:  # else it is another service's, which has no messages
                 tell(event)
 
+    def said_by(self, row: bytes) -> Ranges:
+        """The keys of all messages that were sent with a journal row. Raises msgspec.DecodeError, Newer."""
+        version, _, events = self._decoder.decode(row)
+        known(version, batch.VERSION)
+        said = Ranges()
+        for event in events:
+            if isinstance(event, e.MessagesSent):
+                sent = [(event.number, range(event.first, event.first + len(event.bodies)))]
+            elif isinstance(event, e.MessagesFanned):
+                sent = list(event.ranges())
+            else:
+                continue
+            for number, sequences in sent:
+                if sequences:
+                    said.add(row_key(number, sequences[0]), row_key(number, sequences[-1]))
+        return said
+
     def _created(self, event: e.QueueCreated) -> None:
         self.account(event.number).name = _called(event)
         self.next_number = max(self.next_number, event.number + 1)
@@ -183,7 +201,7 @@ class Ledger:
     # What is there
 
     def row(self, key: int) -> None:
-        """A message's row, damaged or not."""
+        """A message's row, damaged or not, or its place in a passage."""
         self._waiting.discard(key)
         number, sequence = split_row_key(key)
         account = self.account(number)

@@ -16,6 +16,7 @@ from ropewayd.inspection.progress import Progress
 from ropewayd.inspection.rehearsal import rehearse
 from ropewayd.queues.records import HANDLE_KEY, NEXT_NUMBER, QUEUES
 from ropewayd.store.failures import translate
+from ropewayd.store.passages import KEPT
 
 
 class Files(msgspec.Struct):
@@ -73,7 +74,7 @@ def _show(store: Opened, progress: Progress) -> Shown:
     spaces = [
         _count(db, *each) for each in db.execute("SELECT number, name, paged FROM spaces ORDER BY number")
     ]
-    (trimmed,) = _row(db, "SELECT count(*) FROM journal WHERE lsn <= ?", state.trimmed)
+    trimmed, kept = _trimmed(db, state.trimmed)
     numbers = _numbers(store)
     db.set_progress_handler(None, 0)
     return Shown(
@@ -85,7 +86,9 @@ def _show(store: Opened, progress: Progress) -> Shown:
         last_lsn=last or state.trimmed,
         files=_files(store),
         log_frames=store.log.frames,
-        journal=JournalCount(first or state.trimmed + 1, last or state.trimmed, rows, int(size), trimmed),
+        journal=JournalCount(
+            first or state.trimmed + 1, last or state.trimmed, rows, int(size), trimmed, kept
+        ),
         spaces=spaces,
         queues=sorted(
             (QueueShown(numbers[name], name, said) for name, said in queues.items()),
@@ -96,6 +99,17 @@ def _show(store: Opened, progress: Progress) -> Shown:
 
 def _row(db: Any, query: str, *given: object) -> tuple[Any, ...]:
     return tuple(db.execute(query, given).fetchone())
+
+
+def _trimmed(db: Any, upto: int) -> tuple[int, int]:
+    """Journal rows that no start replays: those to be deleted, and those that are kept for messages."""
+    query = "SELECT count(*) FROM journal WHERE lsn <= ?"
+    (rows,) = _row(db, query, upto)
+    if not db.execute("SELECT 1 FROM spaces WHERE number = ?", (KEPT.number,)).fetchone():
+        return rows, 0
+    kept_rows = f"{query} AND lsn IN (SELECT key FROM space_{KEPT.number})"  # noqa: S608 - a number
+    (kept,) = _row(db, kept_rows, upto)
+    return rows - kept, kept
 
 
 def _count(db: Any, number: int, name: bytes, paged: int) -> SpaceCount:

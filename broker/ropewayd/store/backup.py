@@ -2,11 +2,14 @@
 
 Rule 1  Reading is in small pieces on the connection's thread, so that commits go between them; writing is on
         a thread of the backup's own.
-Rule 2  A cursor goes through the paged spaces in order, then the small ones. What a commit writes behind the
-        cursor is written to the copy as well; what is ahead of it the cursor will meet. So the copied records
-        are those of the store at any moment, as far as the cursor is.
-Rule 3  Last comes the journal's tail, and with its last piece the moment that the copy stands for: whatever
-        was committed until then is in it, and nothing that had gone.
+Rule 2  A cursor goes through the paged spaces in order, the store's own ones too, then the small ones. What a
+        commit or housekeeping does to rows behind the cursor is done to the copy's as well; what is ahead of
+        it the cursor will meet. So the copied rows are those of the store at any moment, as far as the cursor
+        is. The copy draws no conclusions: passages and what they count are rows like others there.
+Rule 3  Where a kept journal row is counted, the row itself is copied with the count, or soon after. Last
+        comes the journal's tail, and with its last piece the moment that the copy stands for: whatever was
+        committed until then is in it, and nothing that had gone. With that piece come the spaces and the
+        dropped ranges; rows of a range that was dropped are in the copy or not.
 Rule 4  Every checksum is looked at on the way, and the copy has its own. Damage ends the store as it would in
         any other read.
 Rule 5  A copy is made in a directory beside its target, which it is called by when it is whole and synced.
@@ -27,6 +30,7 @@ from msgspec.structs import replace
 from ropewayd.store.directory import Directory, sync_directory
 from ropewayd.store.engine import Engine
 from ropewayd.store.journal import Journal
+from ropewayd.store.passages import KEPT
 from ropewayd.store.protocol import (
     Copied,
     Entry,
@@ -38,7 +42,7 @@ from ropewayd.store.protocol import (
     StoreError,
     Unplaced,
 )
-from ropewayd.store.records import Records
+from ropewayd.store.records import Records, Seen
 from ropewayd.store.tables import State
 
 PIECE_ROWS: Final = 500
@@ -51,7 +55,8 @@ _LAST_KEY: Final = 2**63 - 1
 
 
 class Piece(msgspec.Struct, gc=False):
-    """What was read at a time: what changed behind the cursor, in order, then what the cursor met."""
+    """What was read at a time: what became of rows behind the cursor, in order (see Records.mirror), then
+    what the cursor met. `spaces` and `dropped` come with the last one."""
 
     changes: list[Slice]
     records: list[Record]
@@ -59,6 +64,8 @@ class Piece(msgspec.Struct, gc=False):
     trimmed: int
     last: int
     done: bool
+    spaces: list[Space] = msgspec.field(default_factory=list)
+    dropped: list[KeyRange] = msgspec.field(default_factory=list)
 
 
 class Source:
@@ -71,16 +78,19 @@ class Source:
         self._small: tuple[int, bytes] | None = None  # once the paged spaces are through: the last one met
         self._paged_through = False
         self._through = False
-        self._lsn = 0  # once all records are through: the last journal row that was read
+        self._kept: set[int] = set()  # journal rows that are counted behind the cursor, and to be read
+        self._first = 1  # once all records are through: the journal rows that were read,
+        self._lsn = 0  # first and last
         self._rows = 0
 
-    def see(self, given: Slice) -> None:
+    def see(self, seen: Seen) -> None:
         """This was committed."""
-        ranges = [each for each in map(self._behind_range, given.drop_ranges) if each is not None]
-        drops = [each for each in given.drops if self._behind(*each)]
-        puts = [each for each in given.puts if self._behind(each.space, each.key)]
-        if ranges or drops or puts:
-            self._changes.append(Slice(puts, drops, ranges))
+        behind = [each for each in seen.rows.items() if self._behind(*each[0])]
+        drops = [place for place, record in behind if record is None]
+        puts = [record for _, record in behind if record is not None]
+        if seen.reclaimed or drops or puts:
+            self._changes.append(Slice(puts, drops, seen.reclaimed))
+        self._kept.update(lsn for lsn in seen.kept if self._behind(KEPT, lsn))
 
     def _behind(self, space: Space, key: Key) -> bool:
         if self._through:
@@ -91,25 +101,35 @@ class Source:
         assert isinstance(key, int)
         return self._paged_through or (space.number, key) <= (self._space, self._key)
 
-    def _behind_range(self, each: KeyRange) -> KeyRange | None:
-        if not self._behind(each.space, each.first):
-            return None
-        if self._behind(each.space, each.last):
-            return each
-        return KeyRange(each.space, each.first, self._key)
-
     def read(self, records: Records, journal: Journal, state: State) -> Piece:
         """The next piece. Raises Corrupt."""
         piece = Piece([], [], [], state.trimmed, journal.last, done=False)
+        self._read_kept(piece, records)
         if not self._paged_through:
             self._read_paged(piece, records)
         elif not self._through:
             self._read_small(piece, records)
         else:
             self._read_journal(piece, journal)
+            if piece.done:
+                piece.spaces, piece.dropped = records.spaces, records.dropped
         # What was seen until now is behind where the cursor stood, and older than what it met.
         piece.changes, self._changes = self._changes, []
         return piece
+
+    def _read_kept(self, piece: Piece, records: Records) -> None:
+        """Journal rows that are kept since the cursor went by."""
+        size = 0
+        while self._kept and size < self._budget:
+            lsn = self._kept.pop()
+            # One that the journal's cursor has read is in the copy; one that was let go is not needed there.
+            if not self._first <= lsn <= self._lsn and records.row(KEPT, lsn) is not None:
+                piece.entries.append(Entry(lsn, records.passages.row(lsn)))
+                size += len(piece.entries[-1].batch)
+
+    @property
+    def _budget(self) -> int:
+        return PIECE_BYTES << self._rows // _HURRY
 
     def _read_paged(self, piece: Piece, records: Records) -> None:
         space = records.paged_space(self._space if self._key < _LAST_KEY else self._space + 1)
@@ -118,10 +138,25 @@ class Source:
             return
         if space.number != self._space:
             self._space, self._key = space.number, -1
-        piece.records = records.page(space, self._key + 1, _LAST_KEY, PIECE_ROWS, PIECE_BYTES, piece.last)
+        piece.records = records.page_rows(space, self._key + 1, PIECE_ROWS, PIECE_BYTES, piece.last)
         size = sum(len(each.value) for each in piece.records)
         full = len(piece.records) >= PIECE_ROWS or size >= PIECE_BYTES
+        if space.number == KEPT.number:
+            full = self._read_counted(piece, records) or full
         self._key = int(piece.records[-1].key) if full else _LAST_KEY
+
+    def _read_counted(self, piece: Piece, records: Records) -> bool:
+        """The journal rows of the counts that the cursor met. Whether they are too large for one piece: then
+        it has met the first counts alone."""
+        size = 0
+        for at, counted in enumerate(piece.records, 1):
+            lsn = int(counted.key)
+            piece.entries.append(Entry(lsn, records.passages.row(lsn)))
+            size += len(piece.entries[-1].batch)
+            if size >= PIECE_BYTES:
+                del piece.records[at:]
+                return True
+        return False
 
     def _read_small(self, piece: Piece, records: Records) -> None:
         piece.records = records.page_small(self._small or (0, b""), PIECE_ROWS, PIECE_BYTES, piece.last)
@@ -134,10 +169,12 @@ class Source:
 
     def _read_journal(self, piece: Piece, journal: Journal) -> None:
         self._rows += 1
-        self._lsn = max(self._lsn, piece.trimmed)
-        piece.entries = journal.piece(self._lsn, PIECE_BYTES << self._rows // _HURRY)
-        self._lsn += len(piece.entries)
-        piece.done = self._lsn == piece.last
+        if self._lsn < piece.trimmed:
+            self._first, self._lsn = piece.trimmed + 1, piece.trimmed
+        rows = journal.piece(self._lsn, self._budget)
+        self._lsn += len(rows)
+        piece.entries += rows
+        piece.done = self._lsn == piece.last and not self._kept
 
 
 class Target:
@@ -190,7 +227,7 @@ class Target:
     def finish(self, piece: Piece) -> Copied:
         """The last piece was taken: make the copy a store, and durable, and give it its name."""
         with _placing(self._path):
-            self._engine.end_copy(piece.trimmed, piece.last)
+            self._engine.end_copy(piece.trimmed, piece.last, piece.spaces, piece.dropped)
             self._engine.close()
             for leftover in ("lock", "reserve"):
                 (self._making / leftover).unlink(missing_ok=True)

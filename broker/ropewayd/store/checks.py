@@ -6,14 +6,19 @@ A ValueError says that the caller is at fault: nothing was asked of the disk.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import lt
 from typing import Final
 
-from ropewayd.store.protocol import Key, KeyRange, Slice, Space
+from ropewayd.store.protocol import GROUP_BITS, Key, KeyRange, Passage, Slice, Space
 
 BATCH_LIMIT: Final = 256 << 20
 VALUE_LIMIT: Final = 64 << 20
 KEY_LIMIT: Final = 256
 LAST_KEY: Final = 2**63 - 1
+LAST_SPACE: Final = 127
+"""Numbers above it are the store's own."""
+SPAN: Final = 1 << 16
+"""The keys of a passage lie within so many."""
 
 
 def check_batch(batch: bytes) -> None:
@@ -32,19 +37,46 @@ def check_slice(slice: Slice, lsn: int) -> None:
             raise ValueError(f"A record of lsn {record.lsn} in a slice of lsn {lsn}.")
     for space, key in slice.drops:
         check_key(space, key)
+    for passage in slice.passages:
+        check_passage(passage, lsn)
     for each in slice.drop_ranges:
+        check_number(each.space)
         check_page(each.space, each.first, each.last, 1)
     if not 0 <= slice.trim_to <= lsn:
         raise ValueError(f"A slice of lsn {lsn} trims to {slice.trim_to}.")
 
 
+def check_passage(passage: Passage, lsn: int) -> None:
+    """Hold it to its limits. Raises ValueError."""
+    keys = passage.keys
+    for key in (*keys[:1], *keys[-1:]):
+        check_key(passage.space, key)
+    rising = keys.step > 0 if isinstance(keys, range) else all(map(lt, keys, keys[1:]))
+    if not passage.space.paged or not keys or not rising or not is_near(keys, keys):
+        raise ValueError(f"These are no keys of a passage of {passage.space.name}: {keys!r}.")
+    if not 0 < passage.source <= lsn or not 0 <= passage.lsn <= lsn:
+        raise ValueError(f"A passage of row {passage.source} and lsn {passage.lsn} in a slice of lsn {lsn}.")
+
+
+def is_near(keys: Sequence[int], more: Sequence[int]) -> bool:
+    """Whether these keys, and more that follow them, can be of one passage."""
+    return keys[0] <= more[-1] < keys[0] + SPAN and keys[0] >> GROUP_BITS == more[-1] >> GROUP_BITS
+
+
 def check_key(space: Space, key: Key) -> None:
     """Hold a key to its space's kind and range. Raises ValueError."""
+    check_number(space)
     if space.paged:
         if not isinstance(key, int) or not 0 <= key <= LAST_KEY:
             raise ValueError(f"{key!r} is no key of the paged space {space.name}.")
     elif not isinstance(key, bytes) or len(key) > KEY_LIMIT:
         raise ValueError(f"{key!r} is no key of the small space {space.name}.")
+
+
+def check_number(space: Space) -> None:
+    """Hold a space to the numbers that are the caller's. Raises ValueError."""
+    if not 0 < space.number <= LAST_SPACE:
+        raise ValueError(f"{space.number} is no number of a space: they go from 1 to {LAST_SPACE}.")
 
 
 def check_ranges(ranges: Sequence[KeyRange]) -> None:

@@ -23,6 +23,7 @@ from ropewayd.store.directory import Directory
 from ropewayd.store.failures import translate, translate_opening, translate_system
 from ropewayd.store.generation import Stamp
 from ropewayd.store.journal import Journal
+from ropewayd.store.passages import KEPT
 from ropewayd.store.protocol import (
     Claim,
     Corrupt,
@@ -41,7 +42,7 @@ from ropewayd.store.protocol import (
     Unplaced,
     Unusable,
 )
-from ropewayd.store.records import Records
+from ropewayd.store.records import Records, Seen
 from ropewayd.store.scrub import Scrub
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ Result = TypeVar("Result")
 PAGE: Final = 16384
 """Bytes of a database page. Measured: 2 KiB batches commit a fifth faster than with 4 KiB, and 64 KiB batches
 are folded from the log in two thirds of the time; 32 KiB gains nothing more and writes more."""
+
+_FORGET: Final = "DELETE FROM journal WHERE lsn <= ?"
+_FORGET_BUT_KEPT: Final = f"{_FORGET} AND lsn NOT IN (SELECT key FROM space_{KEPT.number})"  # noqa: S608  # a number
 
 _NO_CHECKPOINT_ON_CLOSE: Final = 1006  # sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, from Python 3.12 on
 
@@ -256,6 +260,9 @@ class Engine:
             raise Fenced(f"The journal ends at lsn {self._journal.last}, not at {expect}.")
         if self._debt > self._wal_bytes:
             self._checkpoint()
+        for passage in given.passages if given is not None else ():
+            if passage.source <= self._state.trimmed:
+                raise ValueError(f"Journal row {passage.source} is trimmed.")
         if given is not None:
             return self._in_room(self._append_slice, claim, expect, batch, given)
         return self._in_room(self._append, claim, expect, batch) if batch else expect
@@ -285,20 +292,30 @@ class Engine:
             else:
                 self._journal.check_epoch(claim)
             state = replace(self._state)
+            self._watch()
             size = self._records.write(state, given)
+            self._release()
             state.trimmed = max(state.trimmed, given.trim_to)
-            oldest = self._journal.delete(state.trimmed)
+            oldest = self._journal.delete(state.trimmed, some_kept=self._some_kept)
             if state != self._state:
                 state.last = lsn
                 tables.save_state(self._db, state)
         self._state = state
         self._journal.last, self._journal.oldest = lsn, oldest
-        if self._source is not None:
-            self._source.see(given)
+        self._tell()
         self._batch_bytes += len(batch)
         self._record_bytes += size
         self._debt += len(batch) + size + 8 * PAGE
         return lsn
+
+    def _release(self) -> None:
+        """Journal rows that were kept, and that no record needs any more."""
+        released, self._records.passages.released = self._records.passages.released, []
+        self._journal.release(released)
+
+    @property
+    def _some_kept(self) -> bool:
+        return self._records.known(KEPT.number) is not None
 
     # Reading
 
@@ -362,7 +379,7 @@ class Engine:
     # Backups (see backup.py)
 
     def copy_from(self, source: Source) -> None:
-        """From now on tell this backup of every slice. Raises Unplaced if there is another."""
+        """From now on tell this backup of every change. Raises Unplaced if there is another."""
         self._require()
         if self._source is not None:
             raise Unplaced("Another backup is being made.")
@@ -378,6 +395,18 @@ class Engine:
         """The backup is made, or given up."""
         self._source = None
 
+    def _watch(self) -> None:
+        """A transaction begins that may change records. One that is rolled back takes with it what was seen:
+        the records are made anew."""
+        if self._source is not None:
+            self._records.seen = Seen()
+
+    def _tell(self) -> None:
+        """It is committed."""
+        seen, self._records.seen = self._records.seen, None
+        if seen is not None and self._source is not None:
+            self._source.see(seen)
+
     def begin_copy(self) -> None:
         """This store is to be a copy. Until it is one it says that it is none, and syncs nothing."""
         self._execute("PRAGMA synchronous = OFF").fetchall()
@@ -385,30 +414,40 @@ class Engine:
             self._execute(f"PRAGMA application_id = {tables.UNFINISHED}")
 
     def copy(self, slices: Sequence[Slice], entries: Sequence[Entry]) -> int:
-        """Write records and journal rows as they are. Gives their bytes."""
+        """Write records and journal rows as they are; one of these that is there already is the same. Gives
+        their bytes."""
         if self._debt > self._wal_bytes:
             self._checkpoint()
         state = replace(self._state)
         size = sum(len(each.batch) for each in entries)
         with self._transaction("copying"):
             for given in slices:
-                size += self._records.write(state, given)
+                size += self._records.mirror(state, given)
             for entry in entries:
-                self._journal.insert(Claim(state.epoch, 0), entry.lsn, entry.batch)
+                if not self._journal_has(entry.lsn):
+                    self._journal.insert(Claim(state.epoch, 0), entry.lsn, entry.batch)
             tables.save_state(self._db, state)
         self._state = state
         self._debt += size + 8 * PAGE
         return size
 
-    def end_copy(self, trimmed: int, last: int) -> None:
-        """All is copied, and this is where the journal stands. From now on it is a store like any other."""
+    def _journal_has(self, lsn: int) -> bool:
+        return self._db.execute("SELECT 1 FROM journal WHERE lsn = ?", (lsn,)).fetchone() is not None
+
+    def end_copy(self, trimmed: int, last: int, spaces: Sequence[Space], dropped: Sequence[KeyRange]) -> None:
+        """All is copied, this is where the journal stands, and these are the spaces and what is dropped of
+        them. From now on it is a store like any other."""
         self._execute("PRAGMA synchronous = FULL").fetchall()
         state = replace(self._state, trimmed=trimmed, last=last)
         with self._transaction("ending a copy"):
+            self._records.mirror_whole(state, spaces, dropped)
+            # What was trimmed, or let go by its last passage, after it was copied.
+            self._db.execute(_FORGET_BUT_KEPT if self._some_kept else _FORGET, (trimmed,))
             tables.save_state(self._db, state)
             self._execute(f"PRAGMA application_id = {tables.APPLICATION}")
         self._state = state
-        self._journal.last = last
+        self._journal = Journal(self._db, state.seed, trimmed)
+        assert self._journal.last == last
 
     # Housekeeping
 
@@ -418,15 +457,18 @@ class Engine:
         try:
             if self._journal.oldest <= self._state.trimmed:
                 with self._transaction("deleting trimmed journal rows"):
-                    oldest = self._journal.delete(self._state.trimmed)
+                    oldest = self._journal.delete(self._state.trimmed, some_kept=self._some_kept)
                 self._journal.oldest = oldest
                 self._debt += 8 * PAGE
             elif self._records.pending:
                 with self._transaction("reclaiming a dropped range"):
                     state = replace(self._state)
+                    self._watch()
                     rows = self._records.reclaim(state)
+                    self._release()
                     tables.save_state(self._db, state)
                 self._state = state
+                self._tell()
                 self._debt += (8 + rows // 8) * PAGE
             elif self._debt > self._wal_bytes // 4:
                 self._checkpoint()

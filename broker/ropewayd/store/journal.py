@@ -7,10 +7,12 @@ engine, after the commit that makes them so.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from typing import Any, Final
 
 from ropewayd.store.checksum import JOURNAL, matches, row_checksum
+from ropewayd.store.passages import KEPT
 from ropewayd.store.protocol import Claim, Corrupt, Entry, Fenced
 
 _TRIM_ROWS: Final = 256
@@ -24,8 +26,15 @@ _INSERT: Final = (
 )
 
 
+_DELETE: Final = "DELETE FROM journal WHERE lsn BETWEEN ? AND ?"
+_DELETE_BUT_KEPT: Final = (
+    f"{_DELETE} AND NOT EXISTS (SELECT 1 FROM space_{KEPT.number} WHERE key = journal.lsn)"  # noqa: S608  # a number
+)
+
+
 class Journal:
-    """`last`: the last lsn that was written. `oldest`: the first row that is still there, trimmed or not."""
+    """`last`: the last lsn that was written. `oldest`: trimmed rows from this one on are still to be
+    deleted."""
 
     def __init__(self, db: Any, seed: int, trimmed: int) -> None:
         self._db = db
@@ -50,20 +59,27 @@ class Journal:
         if self._db.execute(query, (claim.epoch,)).fetchone() is None:
             raise Fenced(f"Epoch {claim.epoch} is over: another owner has claimed the store.")
 
-    def delete(self, trimmed: int) -> int:
-        """Delete some of the rows up to `trimmed`; give the oldest that is left."""
+    def delete(self, trimmed: int, *, some_kept: bool) -> int:
+        """Delete some of the rows up to `trimmed`, but for those that are kept; give the oldest that is
+        left to look at."""
         upto, size = self.oldest - 1, 0
         rows = self._db.execute(
             "SELECT lsn, length(events) FROM journal WHERE lsn BETWEEN ? AND ? ORDER BY lsn LIMIT ?",
             (self.oldest, trimmed, _TRIM_ROWS),
         ).fetchall()
-        for lsn, length in rows:
+        for at, (lsn, length) in enumerate(rows, 1):
             upto, size = lsn, size + (length or 0)
-            if size >= _TRIM_BYTES:
+            if size >= _TRIM_BYTES or at == _TRIM_ROWS:
                 break
+        else:
+            upto = max(upto, trimmed)  # between rows that were kept there may be none
         if rows:
-            self._db.execute("DELETE FROM journal WHERE lsn <= ?", (upto,))
+            self._db.execute(_DELETE_BUT_KEPT if some_kept else _DELETE, (self.oldest, upto))
         return upto + 1
+
+    def release(self, lsns: Sequence[int]) -> None:
+        """Delete rows that were kept, if trimming has come by already."""
+        self._db.executemany("DELETE FROM journal WHERE lsn = ?", [(n,) for n in lsns if n < self.oldest])
 
     def piece(self, after: int, max_bytes: int) -> list[Entry]:
         """Rows behind this lsn, none of them trimmed, up to the one that reaches `max_bytes`. Raises

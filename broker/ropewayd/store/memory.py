@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from ropewayd.store.checks import check_batch, check_page, check_ranges, check_slice
 from ropewayd.store.protocol import (
@@ -26,6 +28,7 @@ from ropewayd.store.protocol import (
     Figures,
     Key,
     KeyRange,
+    Passage,
     Record,
     Recovered,
     Refused,
@@ -75,14 +78,15 @@ class Disk:
         """What `figures` says is free."""
         self.journal: dict[int, bytes] = {}
         self.spaces: dict[int, Space] = {}
-        self.records: dict[Space, dict[Key, tuple[int, bytes]]] = {}
+        self.records: dict[Space, dict[Key, tuple[int, bytes, int]]] = {}
+        """(lsn, value, share): see Record."""
+        self.said: dict[Space, dict[int, set[int]]] = {}
+        """Of each passage, by the first key that it was put with, the keys that have their records there."""
 
     def write(self, lsn: int, batch: bytes, slice: Slice | None) -> None:
         """One append, all of it. ValueError, with nothing done, where a space is of another kind here."""
-        for record in slice.puts if slice is not None else ():
-            known = self.spaces.setdefault(record.space.number, record.space)
-            if known.paged != record.space.paged:
-                raise ValueError(f"Space {known.number} is {'paged' if known.paged else 'small'} on disk.")
+        if slice is not None:
+            self._check(slice)
         if batch:
             assert lsn == self.last + 1
             self.journal[lsn] = bytes(batch)
@@ -92,14 +96,64 @@ class Disk:
         for dropped in slice.drop_ranges:
             kept = self.records.get(dropped.space, {})
             for key in [k for k in kept if isinstance(k, int) and dropped.first <= k <= dropped.last]:
-                del kept[key]
+                self._forget(dropped.space, key)
         for space, gone in slice.drops:
-            self.records.get(space, {}).pop(gone, None)
+            self._forget(space, gone)
+        for passage in slice.passages:
+            self._keep(passage)
         for record in slice.puts:
-            self.records.setdefault(record.space, {})[record.key] = (record.lsn, bytes(record.value))
+            self._forget(record.space, record.key)
+            self.records.setdefault(record.space, {})[record.key] = (record.lsn, bytes(record.value), 0)
         for old in range(self.trimmed + 1, slice.trim_to + 1):
             del self.journal[old]
         self.trimmed = max(self.trimmed, slice.trim_to)
+
+    def _check(self, slice: Slice) -> None:
+        spaces = dict(self.spaces)
+        for space in (*(each.space for each in slice.passages), *(each.space for each in slice.puts)):
+            known = spaces.setdefault(space.number, space)
+            if known.paged != space.paged:
+                raise ValueError(f"Space {known.number} is {'paged' if known.paged else 'small'} on disk.")
+        spans: dict[Space, list[tuple[int, int]]] = {}
+        for passage in slice.passages:
+            self._check_passage(passage, slice, spans.setdefault(passage.space, []))
+        self.spaces = spaces
+
+    def _check_passage(self, passage: Passage, slice: Slice, spans: list[tuple[int, int]]) -> None:
+        """`spans`: first and last key of those of the slice that come before it."""
+        space, keys = passage.space, passage.keys
+        ranges = [(each.first, each.last) for each in slice.drop_ranges if each.space == space]
+        drops = {key for other, key in slice.drops if other == space}
+
+        def stay(keys: Iterable[int]) -> list[int]:
+            """Those that the slice does not drop first."""
+            return [k for k in keys if k not in drops and not any(low <= k <= high for low, high in ranges)]
+
+        if passage.source <= self.trimmed:
+            raise ValueError(f"Journal row {passage.source} is trimmed.")
+        kept = self.records.get(space, {})
+        if stay(key for key in keys if key in kept):
+            raise ValueError(f"A key of the passage from {keys[0]} on has a record already.")
+        said = ((at, live) for at, live in self.said.get(space, {}).items() if max(live) >= keys[0])
+        there = [(at, left[-1]) for at, live in said if (left := sorted(stay(live)))]
+        if any(at <= keys[-1] and end >= keys[0] for at, end in (*there, *spans)):
+            raise ValueError(f"A passage from key {keys[0]} on overlaps another.")
+        spans.append((keys[0], keys[-1]))
+
+    def _forget(self, space: Space, key: Key) -> None:
+        _, _, share = self.records.get(space, {}).pop(key, (0, b"", 0))
+        if share:
+            said = self.said[space]
+            first = next(first for first, live in said.items() if key in live)
+            said[first].discard(int(key))
+            if not said[first]:
+                del said[first]
+
+    def _keep(self, passage: Passage) -> None:
+        row = self.journal[passage.source]
+        said = passage.lsn, row, max(1, len(row) // len(passage.keys))
+        self.records.setdefault(passage.space, {}).update(dict.fromkeys(passage.keys, said))
+        self.said.setdefault(passage.space, {})[passage.keys[0]] = set(passage.keys)
 
 
 class MemoryStore:
@@ -132,7 +186,11 @@ class MemoryStore:
         check_batch(batch)
         if slice is not None:
             check_slice(slice, lsn)
-            slice = Slice(list(slice.puts), list(slice.drops), list(slice.drop_ranges), slice.trim_to)
+            slice = Slice(
+                *(list(slice.puts), list(slice.drops), list(slice.drop_ranges)),
+                slice.trim_to,
+                [replace(each, keys=list(each.keys)) for each in slice.passages],
+            )
         batch = bytes(batch)
         await self._pause()
         self._require_newest(claim, expect)
@@ -183,7 +241,7 @@ class MemoryStore:
         records: list[Record] = []
         for key in sorted(k for k in kept if isinstance(k, int) and first <= k <= last)[:limit]:
             records.append(Record(space, key, *kept[key]))
-            max_bytes -= len(records[-1].value)
+            max_bytes -= records[-1].size
             if max_bytes <= 0:
                 break
         return records
@@ -209,7 +267,8 @@ class MemoryStore:
         """See Store.figures. Bytes of values."""
         await self._pause()
         self._require()
-        size = sum(len(value) for kept in self._disk.records.values() for _, value in kept.values())
+        records = (each for kept in self._disk.records.values() for each in kept.values())
+        size = sum(share or len(value) for _, value, share in records)
         return Figures(
             len(self._disk.journal), size, sum(map(len, self._disk.journal.values())), self._disk.free
         )

@@ -28,7 +28,7 @@ GROUP_BITS = 41
 
 
 class Space(msgspec.Struct, frozen=True, gc=False):
-    """A family of records. `number` (1 to 255) is what the disk knows it by, and never changes its meaning.
+    """A family of records. `number` (1 to 127) is what the disk knows it by, and never changes its meaning.
 
     A small space is read whole at recovery; a paged one is read by key or in pages, in key order.
     """
@@ -45,6 +45,27 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     key: Key
     lsn: int
     value: bytes
+    share: int = 0
+    """Not 0: `value` is a whole journal row, which says this record and others (see Passage), and this is the
+    record's part of its bytes, about. Records of one row that are read together share one `value`."""
+
+    @property
+    def size(self) -> int:
+        """The bytes that reading it costs."""
+        return self.share or len(self.value)
+
+
+class Passage(msgspec.Struct, frozen=True, gc=False):
+    """Records of a paged space that are not written, since the journal row `source` says them.
+
+    The row stays until none of them is left, trimmed or not. `keys` rise, are of one group, and lie within
+    65,536; none of them may have a record already, and passages of a space may not overlap.
+    """
+
+    space: Space
+    keys: Sequence[int]
+    lsn: int
+    source: int
 
 
 class KeyRange(msgspec.Struct, frozen=True, gc=False):
@@ -58,16 +79,18 @@ class KeyRange(msgspec.Struct, frozen=True, gc=False):
 class Slice(msgspec.Struct, frozen=True, gc=False):
     """What rides along with a batch, in the same transaction.
 
-    Order of meaning: `drop_ranges`, then `drops`, then `puts`, so that a put in the same slice survives a
-    drop of its key. `drop_ranges` answer at once (no read shows a record of theirs again) and cost O(1);
-    `tidy` gives the room back. A drop of a key that is not there is fine. `trim_to`: journal rows with an lsn
-    at or below it are no longer needed; 0 trims nothing.
+    Order of meaning: `drop_ranges`, then `drops`, then `passages`, then `puts`, so that a put in the same
+    slice survives a drop of its key. `drop_ranges` answer at once (no read shows a record of theirs again)
+    and cost O(1); `tidy` gives the room back. A drop of a key that is not there is fine. `trim_to`: journal
+    rows with an lsn at or below it are no longer needed, but for those of passages; 0 trims nothing. What is
+    the `source` of a passage was not trimmed before the slice.
     """
 
     puts: Sequence[Record] = ()
     drops: Sequence[tuple[Space, Key]] = ()
     drop_ranges: Sequence[KeyRange] = ()
     trim_to: int = 0
+    passages: Sequence[Passage] = ()
 
 
 class Claim(msgspec.Struct, frozen=True, gc=False):
@@ -184,7 +207,7 @@ class Store(Protocol):
         self, claim: Claim, space: Space, first: int, last: int, limit: int, max_bytes: int
     ) -> list[Record]:
         """Records of a paged space with first <= key <= last, in key order: at most `limit`, and no more
-        after the one that reaches `max_bytes` (so at least one, if there is one)."""
+        after the one with which their sizes reach `max_bytes` (so at least one, if there is one)."""
 
     async def read_ranges(self, claim: Claim, ranges: Sequence[KeyRange]) -> list[Record]:
         """All records of these ranges, in the order given and in key order. The caller knows that they are

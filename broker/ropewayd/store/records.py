@@ -11,7 +11,8 @@ some at a time. A key of it that is put again is taken out of the range, which s
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import chain
 from operator import itemgetter
@@ -20,6 +21,7 @@ from typing import Any, Final
 from ropewayd.store import tally
 from ropewayd.store.checks import LAST_KEY
 from ropewayd.store.checksum import checksum, matcher, matches
+from ropewayd.store.passages import KEPT, Held, Passages
 from ropewayd.store.protocol import Corrupt, Key, KeyRange, Record, Slice, Space
 from ropewayd.store.ranges import Change, Range, Ranges
 from ropewayd.store.tables import LOOKED_UP, TOGETHER, PagedTable, State, empty_state
@@ -42,6 +44,30 @@ _RECLAIM_BYTES: Final = 4 << 20
 """Records of a dropped range that are deleted at a time, at most (but one, if that is larger)."""
 
 
+class Seen:
+    """What became of rows in one transaction."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[Space, Key], Record | None] = {}
+        """Each that was put or deleted: what it is at the end, None if it is gone."""
+        self.reclaimed: list[KeyRange] = []
+        """Rows of these were deleted besides."""
+        self.kept: list[int] = []
+        """Journal rows that were not kept before."""
+
+    def put(self, records: Iterable[Record], before: Sequence[tuple[int, int]]) -> None:
+        """Rows were put; of the paged ones these were there `before`."""
+        there = {key for key, _ in before}
+        for record in records:
+            self.rows[record.space, record.key] = record
+            if record.space.number == KEPT.number and record.key not in there:
+                self.kept.append(int(record.key))
+
+    def drop(self, space: Space, keys: Iterable[Key]) -> None:
+        """Rows were deleted, if they were there."""
+        self.rows.update(dict.fromkeys((space, key) for key in keys))
+
+
 class Records:
     """The records of every space."""
 
@@ -52,6 +78,9 @@ class Records:
         """Who is to be told of changes in the rows of paged spaces."""
         self._spaces: dict[int, Space] = {}
         self._dropped: dict[int, Ranges] = {}
+        self.passages = Passages(db, seed, self)
+        self.seen: Seen | None = None
+        """Where somebody wants to know what becomes of rows."""
         for number, name, paged, check in db.execute("SELECT number, name, paged, checksum FROM spaces"):
             if not matches(seed, number, _SPACE, paged, name, check):
                 raise Corrupt(f"What is known of space {number} is damaged: its checksum does not match.")
@@ -69,15 +98,39 @@ class Records:
             self._drop_range(state, each)
         if given.drops:
             self._drop(state, given.drops)
+        if given.passages:
+            self.passages.put(state, given.passages)
         return self._put(state, given.puts) if given.puts else 0
 
-    def _put(self, state: State, puts: Sequence[Record]) -> int:
+    def mirror(self, state: State, given: Slice) -> int:
+        """Write rows as another store's tables have them, and nothing that follows from them: passages are
+        rows like others, and what lies in `drop_ranges` is deleted. Give the size of what was put."""
+        for each in given.drop_ranges:
+            number, run = each.space.number, (each.first, each.last)
+            if number in self._spaces:
+                changes = tally.Changes(number)
+                changes.count_run(self._db, PagedTable.of(number), run, -1)
+                self._db.execute(PagedTable.of(number).drop_range, run)
+                changes.write(self._db, self._seed, state)
+        self._drop(state, given.drops, raw=True)
+        return self._put(state, given.puts, raw=True)
+
+    def mirror_whole(self, state: State, spaces: Iterable[Space], ranges: Iterable[KeyRange]) -> None:
+        """All rows are written: these are the spaces of the other store, and what it has dropped of them."""
+        for space in spaces:
+            self.know(state, space)
+        for each in ranges:
+            self._drop_range(state, each)
+
+    def _put(self, state: State, puts: Sequence[Record], *, raw: bool = False) -> int:
         by_space: dict[Space, list[Record]] = {}
         for record in puts:
             by_space.setdefault(record.space, []).append(record)
         for space, records in by_space.items():
-            self._know(state, space)
-            if space.paged:
+            self.know(state, space)
+            if space.paged and raw:
+                self.put_rows(state, space, records)
+            elif space.paged:
                 self._put_paged(state, space, records)
             else:
                 self._put_small(state, space, records)
@@ -89,14 +142,37 @@ class Records:
             for record in records:
                 if isinstance(record.key, int) and record.key in ranges:
                     self._change(state, space.number, ranges.remove(record.key, record.key))
+        if self.passages.of(space) is not None:
+            self.passages.clear(state, space, sorted({int(record.key) for record in records}))
+        self.put_rows(state, space, records)
+
+    def revive(self, state: State, space: Space, keys: Sequence[int]) -> None:
+        """Keys of a paged space, given in order, are to have records again: what dropped ranges still have of
+        them goes now, and whole passages that would be in the way of another."""
+        ranges = self._dropped.get(space.number)
+        if not ranges:
+            return
+        self.passages.reclaim_for(state, space, keys[0], keys[-1], ranges)
+        again = [key for key in keys if key in ranges]
+        if again:
+            self.drop_rows(state, space, again)
+            runs, alone = _runs(again)
+            for run in (*runs, *((key, key) for key in alone)):
+                self._change(state, space.number, ranges.remove(*run))
+
+    def put_rows(self, state: State, space: Space, records: list[Record]) -> None:
+        """Rows of a paged space, and nothing else."""
         seed, number = self._seed, space.number
         rows = [(r.key, r.lsn, checksum(seed, number, r.key, r.lsn, r.value), r.value) for r in records]
         # In order of keys, so that a page of the table is come to once; of one key the last still comes last.
         rows.sort(key=itemgetter(0))
         checks = {int(row[0]): row[2] for row in rows}
         changes = tally.Changes(number, self.watch)
-        changes.count_all(self._present(number, list(checks)), -1)
+        before = self.present(number, list(checks))
+        changes.count_all(before, -1)
         changes.count_all(list(checks.items()), 1)
+        if self.seen is not None:
+            self.seen.put(records, before)
         self._insert(PagedTable.of(number), rows)
         changes.write(self._db, seed, state)
 
@@ -108,10 +184,10 @@ class Records:
         if alone:
             self._db.executemany(table.put, rows[-alone:])
 
-    def _present(self, number: int, keys: Sequence[int]) -> list[tuple[int, int]]:
+    def present(self, number: int, keys: Sequence[int]) -> list[tuple[int, int]]:
         """Which of these keys of a paged space, given in order, have a row: (key, checksum), in order."""
         table = PagedTable.of(number)
-        if self._db.execute(table.some, (keys[0], keys[-1])).fetchone() is None:
+        if number not in self._spaces or self._db.execute(table.some, (keys[0], keys[-1])).fetchone() is None:
             return []  # as it is when a backlog is spilled
         found: list[tuple[int, int]] = []
         runs, wanted = _runs(keys)
@@ -136,8 +212,10 @@ class Records:
                 (space.number, record.key, record.lsn, check, record.value),
             )
             state.count(check, 1)
+        if self.seen is not None:
+            self.seen.put(records, ())
 
-    def _drop(self, state: State, drops: Sequence[tuple[Space, Key]]) -> None:
+    def _drop(self, state: State, drops: Sequence[tuple[Space, Key]], *, raw: bool = False) -> None:
         paged: dict[int, set[int]] = {}
         for space, key in drops:
             if space.number not in self._spaces:
@@ -146,17 +224,29 @@ class Records:
                 paged.setdefault(space.number, set()).add(int(key))
             else:
                 self._forget(state, space, key)
-        for number, keys in paged.items():
-            changes = tally.Changes(number, self.watch)
-            runs, alone = _runs(sorted(keys))
-            for run in runs:
-                changes.count_run(self._db, PagedTable.of(number), run, -1)
-                self._db.execute(PagedTable.of(number).drop_range, run)
-            if alone:
-                present = self._present(number, alone)
-                changes.count_all(present, -1)
-                self._db.executemany(PagedTable.of(number).drop, [(key,) for key, _ in present])
-            changes.write(self._db, self._seed, state)
+                if self.seen is not None:
+                    self.seen.drop(space, [key])
+        for number, found in paged.items():
+            keys, space = sorted(found), self._spaces[number]
+            if not raw:
+                self.passages.clear(state, space, keys)
+            self.drop_rows(state, space, keys)
+
+    def drop_rows(self, state: State, space: Space, keys: list[int]) -> None:
+        """Rows of a paged space, given in order, and nothing else."""
+        if self.seen is not None:
+            self.seen.drop(space, keys)
+        number = space.number
+        changes = tally.Changes(number, self.watch)
+        runs, alone = _runs(keys)
+        for run in runs:
+            changes.count_run(self._db, PagedTable.of(number), run, -1)
+            self._db.execute(PagedTable.of(number).drop_range, run)
+        if alone:
+            present = self.present(number, alone)
+            changes.count_all(present, -1)
+            self._db.executemany(PagedTable.of(number).drop, [(key,) for key, _ in present])
+        changes.write(self._db, self._seed, state)
 
     def _forget(self, state: State, space: Space, key: Key) -> None:
         """Delete a small record, if it is there, and take it out of the count."""
@@ -190,7 +280,11 @@ class Records:
     def _space_checksum(self, space: Space) -> int:
         return checksum(self._seed, space.number, _SPACE, space.paged, space.name.encode())
 
-    def _know(self, state: State, space: Space) -> None:
+    def known(self, number: int) -> Space | None:
+        """The space of this number, if the disk knows it."""
+        return self._spaces.get(number)
+
+    def know(self, state: State, space: Space) -> None:
         """See to it that the disk knows this space."""
         known = self._spaces.get(space.number)
         if known == space:
@@ -245,15 +339,30 @@ class Records:
         else:
             query, before = _READ_SMALL, (space.number,)
         dropped = self._dropped.get(space.number, ())
+        own, held = self.passages.of(space), None
         records = []
         for key in keys:
-            if key not in dropped:
-                row = self._db.execute(query, (*before, key)).fetchone()
-                if row is not None:
-                    if row[0] != key:
-                        raise Corrupt(f"Record {show(space, key)} is damaged: {row[0]!r} is in its place.")
-                    records.append(self._record(space, last, row))
+            if key in dropped:
+                continue
+            row = self._db.execute(query, (*before, key)).fetchone()
+            if row is not None:
+                if row[0] != key:
+                    raise Corrupt(f"Record {show(space, key)} is damaged: {row[0]!r} is in its place.")
+                records.append(self._record(space, last, row))
+            elif own is not None:
+                held = self.passages.holding(own, int(key), held)
+                if held is not None:
+                    records += self.passages.said(space, held, [int(key)])
         return records
+
+    def row(self, space: Space, key: int) -> Record | None:
+        """A row of a paged space that the disk knows."""
+        row = self._db.execute(PagedTable.of(space.number).read, (key,)).fetchone()
+        return None if row is None else self.sound(space, row)
+
+    def sound(self, space: Space, row: Sequence[Any]) -> Record:
+        """What a row says, if its checksum holds. Raises Corrupt."""
+        return self._record(space, LAST_KEY, row)
 
     def page(
         self, space: Space, first: int, last_key: int, limit: int, max_bytes: int, last: int
@@ -262,22 +371,65 @@ class Records:
         records: list[Record] = []
         if space.number not in self._spaces:
             return records
-        query, match = PagedTable.of(space.number).page, matcher(self._seed, space.number)
+        own = self.passages.of(space)
         for low, high in self._dropped.get(space.number, Ranges()).gaps(first, last_key):
-            at = low
-            with closing(self._db.execute(query, (low, high, limit - len(records)))) as rows:
-                for row in rows:
-                    key, lsn, check, value = row
-                    if not at <= key <= high:
-                        raise Corrupt(f"Record {show(space, key)} is out of its order.")
-                    at = key + 1
-                    if not match(key, lsn, check, value) or lsn > last:
-                        self._record(space, last, row)  # raises, and says what is wrong
-                    records.append(Record(space, key, lsn, value))
-                    max_bytes -= len(value)
-                    if max_bytes <= 0 or len(records) >= limit:
-                        return records
+            for each in self._merged(space, own, low, high, limit - len(records), last):
+                if isinstance(each, Record):
+                    found = [each]
+                else:
+                    found = self.passages.said(space, *each, limit - len(records), max_bytes)
+                records += found
+                max_bytes -= found[0].size * len(found)
+                if max_bytes <= 0 or len(records) >= limit:
+                    return records
         return records
+
+    def _merged(
+        self, space: Space, own: Space | None, low: int, high: int, limit: int, last: int
+    ) -> Iterator[Record | tuple[Held, Sequence[int]]]:
+        """In order, rows, and keys that one passage says without a row between them."""
+        rows = self._rows(space, low, high, limit, last)
+        if own is None:
+            yield from rows
+            return
+        # Both are closed here: whoever keeps the error of a damaged row would keep open what they read from.
+        with closing(rows), closing(self.passages.runs(own, low, high)) as runs:
+            row = next(rows, None)
+            for held, keys in runs:
+                at = 0
+                while at < len(keys):
+                    while row is not None and int(row.key) < keys[at]:
+                        yield row
+                        row = next(rows, None)
+                    end = len(keys) if row is None else bisect_left(keys, int(row.key), at)
+                    yield held, keys[at:end]
+                    at = end
+            if row is not None:
+                yield row
+            yield from rows
+
+    def page_rows(self, space: Space, first: int, limit: int, max_bytes: int, last: int) -> list[Record]:
+        """Likewise from `first` on, but only what has a row of its own."""
+        records: list[Record] = []
+        for low, high in self._dropped.get(space.number, Ranges()).gaps(first, LAST_KEY):
+            for record in self._rows(space, low, high, limit - len(records), last):
+                records.append(record)
+                max_bytes -= len(record.value)
+                if max_bytes <= 0 or len(records) >= limit:
+                    return records
+        return records
+
+    def _rows(self, space: Space, low: int, high: int, limit: int, last: int) -> Generator[Record]:
+        query, match, at = PagedTable.of(space.number).page, matcher(self._seed, space.number), low
+        with closing(self._db.execute(query, (low, high, limit))) as rows:
+            for row in rows:
+                key, lsn, check, value = row
+                if not at <= key <= high:
+                    raise Corrupt(f"Record {show(space, key)} is out of its order.")
+                at = key + 1
+                if not match(key, lsn, check, value) or lsn > last:
+                    self._record(space, last, row)  # raises, and says what is wrong
+                yield Record(space, key, lsn, value)
 
     def ranges(self, ranges: Iterable[KeyRange], last: int) -> list[Record]:
         """All records of these, in key order."""
@@ -285,6 +437,20 @@ class Records:
         for each in ranges:
             found += self.page(each.space, each.first, each.last, sys.maxsize, sys.maxsize, last)
         return found
+
+    @property
+    def spaces(self) -> list[Space]:
+        """Those that the disk knows."""
+        return list(self._spaces.values())
+
+    @property
+    def dropped(self) -> list[KeyRange]:
+        """Ranges whose rows may still be there."""
+        return [
+            KeyRange(self._spaces[number], first, last)
+            for number, ranges in self._dropped.items()
+            for first, last in ranges
+        ]
 
     def paged_space(self, least: int) -> Space | None:
         """The first paged space with at least this number."""
@@ -312,6 +478,8 @@ class Records:
         """(key, checksum, size) of rows behind `after`, also those of dropped ranges, within the limits; and
         whether there may be more. Raises Corrupt."""
         found: list[tuple[int, int, int]] = []
+        if after == LAST_KEY:
+            return found, False
         with closing(
             self._db.execute(PagedTable.of(space.number).page, (after + 1, LAST_KEY, limit))
         ) as rows:
@@ -320,8 +488,9 @@ class Records:
                     raise Corrupt(f"Record {show(space, row[0])} is out of its order.")
                 self._record(space, last, row)
                 after = row[0]
-                found.append((after, row[2], len(row[3])))
-                max_bytes -= len(row[3])
+                size = len(row[3]) + (len(self.passages.row(after)) if space.number == KEPT.number else 0)
+                found.append((after, row[2], size))
+                max_bytes -= size
                 if max_bytes <= 0:
                     return found, True
         return found, len(found) == limit
@@ -353,6 +522,8 @@ class Records:
     def reclaim(self, state: State) -> int:
         """Delete some records of the first dropped range; give how many."""
         number, (first, last) = next((n, each) for n, ranges in self._dropped.items() for each in ranges)
+        if not self.passages.reclaim(state, self._spaces[number], first, last):
+            return 0
         table = PagedTable.of(number)
         rows = self._db.execute(table.lengths, (first, last, _RECLAIM_ROWS)).fetchall()
         upto, size = last, 0
@@ -364,6 +535,8 @@ class Records:
                 upto = key
                 break
         self._db.execute(table.drop_range, (first, upto))
+        if self.seen is not None:
+            self.seen.reclaimed.append(KeyRange(self._spaces[number], first, upto))
         changes.write(self._db, self._seed, state)
         self._change(state, number, self._dropped[number].remove(first, upto))
         return len(rows)

@@ -2,7 +2,8 @@
 
     journal   lsn, checksum, events         a row a commit
     small     space, key, lsn, checksum, value      the records of all small spaces, and tallies (tally.py)
-    space_N   key, lsn, checksum, value     the records of paged space N, made when it is first used
+    space_N   key, lsn, checksum, value     the records of paged space N, made when it is first used; those
+                                            that journal rows say are in space_(N+128) (passages.py)
     spaces    number, name, paged, checksum     what the numbers mean
     dropped   space, first, last, checksum  ranges whose rows are still to be deleted, and that no read shows
     state     one row, below
@@ -29,7 +30,7 @@ from ropewayd.store.generation import Stamp, check_generation, first_number
 from ropewayd.store.protocol import Corrupt, Newer
 from ropewayd.store.wal import Log
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """The format that this code writes. Add 1 for each change, and its step to MIGRATIONS."""
 
 APPLICATION: Final = 0x52_6F_70_65
@@ -120,6 +121,7 @@ class PagedTable(NamedTuple):
     drop_range: str
     read: str
     page: str
+    upto: str
     lengths: str
     some: str
     checksums: str
@@ -142,6 +144,8 @@ class PagedTable(NamedTuple):
             read=f"SELECT key, lsn, checksum, value FROM {name} WHERE key = ?",  # noqa: S608
             page=f"SELECT key, lsn, checksum, value FROM {name} WHERE key BETWEEN ? AND ?"  # noqa: S608
             " ORDER BY key LIMIT ?",
+            upto=f"SELECT key, lsn, checksum, value FROM {name} WHERE key <= ?"  # noqa: S608
+            " ORDER BY key DESC LIMIT 1",
             some=f"SELECT 1 FROM {name} WHERE key BETWEEN ? AND ? LIMIT 1",  # noqa: S608
             checksums=f"SELECT key, checksum FROM {name}"  # noqa: S608
             f" WHERE key IN ({', '.join('?' * LOOKED_UP)})",
@@ -209,7 +213,11 @@ def count_rows(db: Any) -> None:
     save_state(db, state)
 
 
-MIGRATIONS: Final[Mapping[int, Callable[[Any], None]]] = {1: count_rows}
+def as_it_is(db: Any) -> None:
+    """From format 2, which had no passages."""
+
+
+MIGRATIONS: Final[Mapping[int, Callable[[Any], None]]] = {1: count_rows, 2: as_it_is}
 """For each older format, the step that makes it the next one. It runs inside a transaction, at claim."""
 
 
