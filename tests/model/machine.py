@@ -127,6 +127,7 @@ class Machine(RuleBasedStateMachine):
         delay=st.sampled_from([0, 0, 0, SECOND]),
         mode=MODES,
         rates=st.sampled_from([(300, 30), (300, 30), (100, 2), (0, 30)]),
+        kept=st.sampled_from([1, 300, 16 << 10]),
     )
     def begin(
         self,
@@ -138,11 +139,12 @@ class Machine(RuleBasedStateMachine):
         delay: int,
         mode: tuple[str, str],
         rates: tuple[int, int],
+        kept: int,
     ) -> None:
         """`rates` are whole numbers of calls a tick, so that they are counted alike."""
         settings = KernelSettings(tail_bytes=tail, slice_bytes=max(100, tail // 6))
         self.rates = Rates(*rates)
-        limits = QueueLimits(fifo_calls=rates[0], fifo_partitions=rates[1])
+        limits = QueueLimits(fifo_calls=rates[0], fifo_partitions=rates[1], kept_bytes=kept)
         if not whole:
             limits = msgspec.structs.replace(
                 limits, memory_bytes=0, min_window_bytes=0, page_messages=page, page_bytes=500

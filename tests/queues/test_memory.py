@@ -183,7 +183,10 @@ async def test_ids_groups_and_stubs_of_fifo_queues_count(
 @pytest.mark.parametrize("queues", [1, 3, 40])
 @pytest.mark.parametrize("seed", range(3))
 async def test_memory_is_within_its_budget_after_any_history(seed: int, queues: int, tenants: bool) -> None:
-    limits = QueueLimits(memory_bytes=BUDGET, page_bytes=PAGE, page_messages=10, min_window_bytes=1000)
+    kept = (1, 1000, 16 << 10)[seed % 3]
+    limits = QueueLimits(
+        memory_bytes=BUDGET, page_bytes=PAGE, page_messages=10, min_window_bytes=1000, kept_bytes=kept
+    )
     house = House(KernelSettings(tail_bytes=6000, slice_bytes=SLICE), limits)
     await house.start()
     history = History(house, seed, queues, tenants=tenants)

@@ -9,7 +9,7 @@ from ropewayd.queues.actions import QueueAttributes
 from ropewayd.queues.events import MessagesReceived, MessagesSent
 from ropewayd.queues.memory import Memory
 from ropewayd.queues.message import IN_FLIGHT, Message
-from ropewayd.queues.queue import Queue
+from ropewayd.queues.queue import Queue, Sent
 from ropewayd.vocabulary.names import Scope
 from tests.house import START, House, settle
 
@@ -48,7 +48,7 @@ def test_a_record_in_flight_that_is_older_than_the_tail_counts_once() -> None:
 def test_what_ends_in_the_tail_never_comes_to_be_in_memory() -> None:
     queue = Queue(1, "jobs", Scope(), QueueAttributes(), START, Wheel(START), None, Memory())
     queue.replaying, queue.ending = True, {1, 2}
-    assert queue.sent(MessagesSent(1, 1, START, b"i" * 32, ["a", "b"]), 3) == (1, range(1, 3))
+    assert queue.sent(MessagesSent(1, 1, START, b"i" * 32, ["a", "b"]), 3) == Sent(1, range(1, 3))
     assert (queue.live, queue.next_sequence, queue.messages, queue.memory.used) == (2, 3, {}, 0)
     queue.sent(MessagesSent(1, 3, START, b"i" * 16, ["c"]), 4)
     queue.ended([1, 2], 2, 5)

@@ -22,6 +22,7 @@ FIXED = {
     "page_messages",  # how the store is read, and no bound on anybody
     "page_bytes",
     "min_window_bytes",  # how paging works, as the two above
+    "kept_bytes",  # how spilling works, and no bound on anybody
     "max_answer_bytes",  # follows from protocol.max_frame
 }
 

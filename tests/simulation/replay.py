@@ -10,7 +10,7 @@ import msgspec
 from ropewayd.queues.delays import messages_of
 from ropewayd.queues.message import DELAYED, VISIBLE
 from ropewayd.queues.records import CHUNKS, MESSAGES, row_key, split_row_key
-from ropewayd.queues.registry import message_of
+from ropewayd.queues.rows import Rows
 from ropewayd.queues.service import Queues
 from ropewayd.store.protocol import Record
 from tests.simulation.line import Violation, plain
@@ -74,11 +74,11 @@ def compare(queues: Queues, disk: Any, must: dict[str, Any]) -> None:
         {k: v for k, v in must.items() if k != "queues"},
     )
     same("queues", sorted(found["queues"]), sorted(must["queues"]))
-    rows = disk.records.get(MESSAGES, {})
+    rows, reader = disk.records.get(MESSAGES, {}), Rows()
     delayed = {
         (split_row_key(key)[0], m.sequence): m
-        for key, (lsn, value) in disk.records.get(CHUNKS, {}).items()
-        for m in messages_of(Record(CHUNKS, key, lsn, value))
+        for key, record in disk.records.get(CHUNKS, {}).items()
+        for m in messages_of(Record(CHUNKS, key, *record))
     }
     for number, queue in must["queues"].items():
         mine = found["queues"][number]
@@ -92,14 +92,14 @@ def compare(queues: Queues, disk: Any, must: dict[str, Any]) -> None:
                     *(DELAYED, d.deadline),
                 )
                 continue
-            m = message_of(row(rows, number, sequence))
+            m = reader.message(row(rows, number, sequence))
             here[sequence] = (
                 *(m.id, m.body, m.attributes, m.system, m.sent_at, m.receive_count, m.first_received_at),
                 *(VISIBLE, there[sequence][-1]),
             )
         for sequence, message in here.items():
             if type(message[1]) is int:
-                here[sequence] = with_body(message, row(rows, number, sequence))
+                here[sequence] = with_body(message, row(rows, number, sequence), reader)
         if _encode([here.get(sequence) for sequence in there]) != _encode(list(there.values())):
             for sequence in there:
                 same(f"message {sequence} of queue {number}", here[sequence], there[sequence])
@@ -112,7 +112,7 @@ def compare(queues: Queues, disk: Any, must: dict[str, Any]) -> None:
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def row(rows: dict[Any, tuple[int, bytes]], number: int, sequence: int) -> Record:
+def row(rows: dict[Any, tuple[int, bytes, int]], number: int, sequence: int) -> Record:
     """The row of a message whose body is not in memory."""
     key = row_key(number, sequence)
     if key not in rows:
@@ -120,9 +120,9 @@ def row(rows: dict[Any, tuple[int, bytes]], number: int, sequence: int) -> Recor
     return Record(MESSAGES, key, *rows[key])
 
 
-def with_body(stub: tuple[Any, ...], row: Record) -> tuple[Any, ...]:
+def with_body(stub: tuple[Any, ...], row: Record, reader: Rows) -> tuple[Any, ...]:
     """A stub of a snapshot as its row completes it."""
-    m = message_of(row)
+    m = reader.message(row)
     same("the id of a stub", stub[0], m.id)
     same("the size of a stub", stub[1], m.size)
     return (m.id, m.body, m.attributes, m.system, *stub[4:])

@@ -46,16 +46,16 @@ class KnownDisk:
         self.events = 0
         """How many events are durable, in all."""
         self.trims = 0
-        self.spilled = 0
+        self.spilled = self.kept = 0
         self.doubtful: tuple[int, bytes] | None = None
         """The append that is under way."""
         self.rows: Callable[[], list[Record]] = list
 
     @property
-    def records(self) -> dict[Space, dict[Any, tuple[int, bytes]]]:
-        found: dict[Space, dict[Any, tuple[int, bytes]]] = {}
+    def records(self) -> dict[Space, dict[Any, tuple[int, bytes, int]]]:
+        found: dict[Space, dict[Any, tuple[int, bytes, int]]] = {}
         for record in self.rows():
-            found.setdefault(record.space, {})[record.key] = record.lsn, record.value
+            found.setdefault(record.space, {})[record.key] = record.lsn, record.value, record.share
         return found
 
     def done(self, slice: Slice | None) -> None:
@@ -69,6 +69,7 @@ class KnownDisk:
         if slice is not None:
             self.trims += slice.trim_to > 0
             self.spilled += len(slice.puts)
+            self.kept += len(slice.passages)
 
     def found(self, last: int) -> None:
         """A start finds the journal's end here."""

@@ -56,6 +56,7 @@ def test_histories_are_full_of_events() -> None:
     worlds = [simulate(seed, say=said.append) for seed in range(133, 145)]
     assert sum(world.disk.trims for world in worlds) > 100
     assert sum(world.disk.spilled for world in worlds) > 1_000
+    assert sum(world.disk.kept for world in worlds) > 300
     assert sum(len(world.lives) for world in worlds) > 50
     assert sum(world.checker.undone for world in worlds) > 5
     assert sum(world.checker.acknowledged for world in worlds) > 2_000

@@ -40,6 +40,7 @@ def test_histories_are_full_of_events() -> None:
     worlds = [simulate_on_sqlite(seed, say=said.append) for seed in (5, 44, 68, 77)]
     assert sum(world.disk.trims for world in worlds) > 100
     assert sum(world.disk.spilled for world in worlds) > 1_000
+    assert sum(world.disk.kept for world in worlds) > 30
     text = "\n".join(said)
     for what in (
         "meets: cut",

@@ -47,7 +47,7 @@ class WholeDisk(Disk):
         self.events = 0
         """How many events are durable, in all."""
         self.trims = 0
-        self.spilled = 0
+        self.spilled = self.kept = 0
 
     def write(self, lsn: int, batch: bytes, slice: Slice | None) -> None:
         super().write(lsn, batch, slice)
@@ -57,6 +57,7 @@ class WholeDisk(Disk):
         if slice is not None:
             self.trims += slice.trim_to > 0
             self.spilled += len(slice.puts)
+            self.kept += len(slice.passages)
 
 
 class World:
@@ -103,6 +104,7 @@ class World:
             min_window_bytes=dice.choice([0, 300, 2_000]),
             max_in_flight=dice.choice([5, 30, 120_000, 120_000]),
             max_answer_bytes=dice.choice([700, 5_000, 1 << 24]),
+            kept_bytes=(1, 1, 16 << 10)[seed // 3 % 3],
         )
         self.checker = Checker(self.limits)
         self.shadow = Shadow(lambda: self.make_queues(Wheel(EPOCH)))

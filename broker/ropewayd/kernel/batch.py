@@ -58,6 +58,14 @@ class Awaited:
 
 
 _encoder = msgspec.msgpack.Encoder()
+_outline = msgspec.msgpack.Decoder(tuple[int, int, list[msgspec.Raw]])
+
+
+def events_of(row: bytes) -> list[msgspec.Raw]:
+    """The events of a journal row, each still as it is on disk."""
+    version, _, events = _outline.decode(row)
+    assert version == VERSION
+    return events
 
 
 class Batch:

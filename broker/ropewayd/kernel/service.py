@@ -16,7 +16,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
-from ropewayd.store.protocol import Claim, Key, KeyRange, Record, Slice, Space, Store
+from ropewayd.store.checks import is_near
+from ropewayd.store.protocol import Claim, Key, KeyRange, Passage, Record, Slice, Space, Store
 from ropewayd.vocabulary.action import Action
 from ropewayd.vocabulary.errors import RopewayError
 
@@ -89,16 +90,37 @@ Gates = Mapping[type[Action], Callable[[Any, int], RopewayError | None]]
 """For some actions: whether one may happen now, given the action and the time; or the error that says no."""
 
 
+_KEPT = 128
+"""What a record that a journal row says counts for in a slice, whose size bounds the time to make it."""
+
+
 class SliceBuilder:
     """A slice in the making: what the spilling of touches adds up to."""
 
-    __slots__ = ("_at_end", "drop_ranges", "drops", "lsn", "part", "puts", "size")
+    __slots__ = (
+        "_at_end",
+        "_kept",
+        "drop_ranges",
+        "drops",
+        "lsn",
+        "part",
+        "puts",
+        "row_size",
+        "size",
+        "touches",
+    )
 
     def __init__(self, lsn: int) -> None:
         self.lsn = lsn
         self.part = 0
         """The lsn of the journal row whose touches are being spilled: what is stored as of it needs
         nothing."""
+        self.row_size = 0
+        """The bytes of that journal row, and ..."""
+        self.touches: Sequence[tuple[Any, Touch]] = ()
+        """... its touches that are left to spill, with their services; the last is the one that is being
+        spilled."""
+        self._kept: list[tuple[Space, list[int], int]] = []
         self._at_end: dict[object, Callable[[SliceBuilder], None]] = {}
         self.puts: list[Record] = []
         self.drops: list[tuple[Space, Key]] = []
@@ -109,6 +131,16 @@ class SliceBuilder:
         """Write a record that says the state as of this slice's lsn."""
         self.puts.append(Record(space, key, self.lsn, value))
         self.size += len(value) + 64
+
+    def keep(self, space: Space, keys: list[int]) -> None:
+        """The journal row that is being spilled says the records of these new keys, given in order, and is to
+        stay for them: nothing is written again."""
+        last = self._kept[-1] if self._kept else None
+        if last is not None and last[0] is space and last[2] == self.part and is_near(last[1], keys):
+            last[1].extend(keys)
+        else:
+            self._kept.append((space, keys, self.part))
+        self.size += _KEPT * len(keys)
 
     def drop(self, space: Space, key: Key) -> None:
         self.drops.append((space, key))
@@ -129,7 +161,8 @@ class SliceBuilder:
     def cut(self, trim_to: int) -> Slice:
         for write in self._at_end.values():
             write(self)
-        return Slice(tuple(self.puts), tuple(self.drops), tuple(self.drop_ranges), trim_to)
+        passages = [Passage(space, keys, self.lsn, source) for space, keys, source in self._kept]
+        return Slice(self.puts, self.drops, self.drop_ranges, trim_to, passages)
 
 
 @runtime_checkable

@@ -53,12 +53,14 @@ class Tail:
         work = 0
         while self._parts and self.weight > down_to and into.size + work < max_bytes:
             part = self._parts[0]
-            into.part = part.lsn
+            into.part, into.row_size, into.touches = part.lsn, part.size, part.touches
             while part.touches and into.size + work < max_bytes:
-                service, touch = part.touches.pop()
+                service, touch = part.touches[-1]
                 left = service.spill(touch, into)
-                if left is not None:
-                    part.touches.append((service, left))
+                if left is None:
+                    part.touches.pop()
+                else:
+                    part.touches[-1] = service, left
                 work += 64  # looking costs too, even where nothing is written
             if part.touches:
                 break

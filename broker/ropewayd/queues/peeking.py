@@ -25,7 +25,7 @@ from .delays import DelayedMessage, messages_of
 from .message import DELAYED, GONE, IN_FLIGHT, VISIBLE, Message, size_of, told
 from .queue import Queue
 from .records import CHUNKS, MAX_SEQUENCE, MESSAGES, row_key, split_row_key
-from .registry import Registry, message_of, missing
+from .registry import Registry, missing
 
 _STATES = {VISIBLE: "visible", IN_FLIGHT: "in_flight", DELAYED: "delayed"}
 _LOOKED_AT = 20_000
@@ -79,9 +79,9 @@ class Peeking:
             seen = Seen(action)
         rows: list[Message] = []
         if seen.records is not None:
-            rows = [message_of(record) for record in seen.records]
+            rows = [self._registry.rows.message(record) for record in seen.records]
             full = len(rows) >= self._rows(action)
-            if full or sum(len(record.value) for record in seen.records) >= self._limits.page_bytes:
+            if full or sum(record.size for record in seen.records) >= self._limits.page_bytes:
                 end = min(end, rows[-1].sequence)
             if _slipped(queue, [*seen.before, *held], rows, end):
                 return self._read(action, queue, after, held)

@@ -21,6 +21,8 @@ from collections.abc import Set as AbstractSet
 from itertools import islice
 from typing import Any
 
+import msgspec
+
 from ropewayd.kernel.service import SliceBuilder
 from ropewayd.kernel.wheel import Timer, Wheel
 from ropewayd.vocabulary.names import Scope
@@ -49,6 +51,13 @@ NO_SEQUENCES: AbstractSet[int] = frozenset()
 _NONE_GONE = MAX_SEQUENCE + 1
 _NO_SWEEP = Sweep()
 """That of all standard queues, which need none."""
+
+
+class Sent(msgspec.Struct, gc=False, frozen=True):
+    """The touch of a send: its journal row has all of these messages."""
+
+    number: int
+    sequences: range
 
 
 class Queue:
@@ -205,7 +214,7 @@ class Queue:
 
     # Events
 
-    def sent(self, event: MessagesSent, lsn: int) -> tuple[int, Sequence[int]] | None:
+    def sent(self, event: MessagesSent, lsn: int) -> Sent | None:
         first, bodies = event.first, event.bodies
         count = len(bodies)
         if lsn > self.stored:
@@ -221,7 +230,7 @@ class Queue:
             self._put(event, fresh)
         else:
             self.bytes += self._put(event, fresh)
-        return (self.number, touched) if fresh or lsn > self.stored else None
+        return Sent(self.number, touched) if fresh or lsn > self.stored else None
 
     def follow(self, first: int, count: int) -> None:
         """So many messages come, with the next sequences: with others they would take the place of some."""

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-import msgspec
-
 from ropewayd.kernel.wheel import Wheel
 from ropewayd.store.protocol import Corrupt, Record
 from ropewayd.vocabulary.errors import QueueDoesNotExist
@@ -20,42 +18,20 @@ from .attributes import stored
 from .deduplication import Ids
 from .handle import Handles
 from .memory import Memory
-from .message import OVERHEAD, Message, MessageRecord, size_of
+from .message import OVERHEAD
 from .meter import Meters
 from .queue import NO_SEQUENCES, Queue
 from .ready import LET_GO
-from .records import MAX_SEQUENCE, VERSION, QueueRecord, split_row_key
+from .records import MAX_SEQUENCE, QueueRecord, split_row_key
 from .remains import Remains
+from .rows import Rows
 from .segments import former
 from .settings import QueueLimits
 from .sources import Sources
 
-_rows = msgspec.msgpack.Decoder(MessageRecord)
 _MAX_ABSENT = 10_000
 _MAX_WINDOW = 8 << 20
 _MIN_PAGE = 16 << 10
-
-
-def message_of(record: Record) -> Message:
-    """A visible message as its row says it."""
-    row = _rows.decode(record.value)
-    assert row.version == VERSION
-    assert type(record.key) is int
-    body, attributes, receives = row.body, row.attributes, row.receive_count
-    plain = attributes is None and (type(body) is bytes or body.isascii())
-    return Message(
-        record.key & MAX_SEQUENCE,
-        row.id,
-        body,
-        attributes,
-        row.sent_at,
-        len(body) if plain else size_of(body, attributes),
-        receives,
-        row.first_received_at,
-        system=row.system,
-        stored=record.lsn,
-        row_count=receives,
-    )
 
 
 def missing(name: str) -> QueueDoesNotExist:
@@ -70,6 +46,7 @@ class Registry:
         self.limits = limits
         self.memory = Memory(limits.memory_bytes)
         self.meters = Meters()
+        self.rows = Rows()
         self.home = Scope(limits.account, limits.region)
         self.by_name: dict[str, Queue] = {}
         """By what each is called here: see Scope.called. What is not found here may still be one's ARN: see
@@ -209,10 +186,10 @@ class Registry:
             return
         # What memory has let go of since the read began may be on disk in another form than was read.
         lowest_gone = queue.lowest_gone
-        queue.fill(m for m in map(message_of, records) if m.sequence < lowest_gone)
+        queue.fill(m for m in map(self.rows.message, records) if m.sequence < lowest_gone)
         if records and queue.groups is not None:
             queue.sweep.looked(split_row_key(int(records[-1].key))[1], self.wheel.now)
-        full = len(records) >= limit or sum(len(r.value) for r in records) >= max_bytes
+        full = len(records) >= limit or sum(r.size for r in records) >= max_bytes
         end = split_row_key(int(records[-1].key))[1] if full else MAX_SEQUENCE
         if queue.paged_through < first - 1:
             return  # memory has let go of what is before the page since
@@ -268,7 +245,7 @@ class Registry:
         queue = self.by_number.get(number)
         if queue is None:
             return
-        found = sorted(map(message_of, records), key=lambda m: m.sequence)
+        found = sorted(map(self.rows.message, records), key=lambda m: m.sequence)
         if self.memory.short:  # who asks by key asks for no body
             for message in found:
                 message.lighten()
@@ -281,7 +258,7 @@ class Registry:
         queue = self.by_number.get(number)
         if queue is None:
             return
-        queue.complete(map(message_of, records))
+        queue.complete(map(self.rows.message, records))
         for sequence in sequences:
             message = queue.messages.get(sequence)
             if message is not None and message.stub:

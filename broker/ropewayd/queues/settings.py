@@ -46,3 +46,6 @@ class QueueLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Messages read from disk at one time, or moved to another queue, ..."""
     page_bytes: int = 1 << 20
     """... and about how many bytes."""
+    kept_bytes: int = 16 << 10
+    """So many bytes of one queue's messages in a journal row, if they are a quarter of it, keep the row when
+    the journal is trimmed: they are not written again."""

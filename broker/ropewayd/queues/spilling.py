@@ -8,9 +8,9 @@ small record of its deadline. Either way all that the disk says of it is then ri
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -20,8 +20,16 @@ from ropewayd.store.protocol import Corrupt, Key, Record, Slice, Space
 from .attempts import Attempts, said_of
 from .deduplication import drop_all
 from .delays import DelayRecord, Neared, is_far, read_delay
-from .message import DELAYED, RECORD_VERSION, VISIBLE, Message, MessageRecord, System, WaitingRecord
-from .queue import Queue
+from .message import (
+    DELAYED,
+    RECORD_VERSION,
+    VISIBLE,
+    Message,
+    MessageRecord,
+    System,
+    WaitingRecord,
+)
+from .queue import Queue, Sent
 from .records import (
     CHUNKS,
     DELAYS,
@@ -39,11 +47,13 @@ from .records import (
     split_row_key,
     waiting_key,
 )
-from .registry import Registry, message_of
+from .registry import Registry
 from .remains import PIECE, Remains
 from .slices import Remembered
 
 _encode = msgspec.msgpack.Encoder().encode
+_ROW = 40
+"""Bytes of a message in a journal row besides its body and attributes, about."""
 _DEAD = 100
 """Bytes that memory takes to know that a message has ended, and is to lose its row."""
 _AT_ONCE = 50
@@ -98,6 +108,18 @@ class Spilling:
         self._memory = registry.memory
         self._loading: dict[tuple[int, int], tuple[WaitingRecord, int]] = {}
         self._chunks: list[tuple[int, int, DelayRecord, int]] = []
+        self._writers: dict[type[Any], Callable[[Any, SliceBuilder], Any]] = {
+            Sent: self._sent,
+            Own: self._own,
+            Remembered: self._remembered,
+            Both: self._both,
+            Several: self._several,
+            Neared: self._neared,
+            Purged: self._end,
+            Ended: self._end,
+        }
+        self._weighed, self._weights = 0, Counter[int]()
+        """A journal row, and the bytes of each queue's messages in it."""
         self._leaving: deque[tuple[int, int, int, list[int]]] = deque()
         """(lsn, queue number, chunk, sequences) of chunks in slices that are not durable yet."""
 
@@ -109,23 +131,24 @@ class Spilling:
             queue = self._registry.by_number.get(touch[0])
             if queue is not None:
                 self._messages(queue, touch[1], into)
-        elif isinstance(touch, Own):
-            self._own(touch.number, into)
-        elif isinstance(touch, Remembered):
-            self._remembered(touch, into)
-        elif isinstance(touch, Both):
-            for each in (touch.source, touch.destination):
-                if each is not None:
-                    self.spill(each, into)
-        elif isinstance(touch, Several):
-            for _ in range(min(len(touch.touches), _AT_ONCE)):
-                self.spill(touch.touches.pop(), into)
-            return touch if touch.touches else None
-        elif isinstance(touch, Neared):
-            self._neared(touch, into)
-        else:
-            return self._end(touch, into)
-        return None
+            return None
+        return self._writers[type(touch)](touch, into)
+
+    def _sent(self, touch: Sent, into: SliceBuilder) -> None:
+        queue = self._registry.by_number.get(touch.number)
+        if queue is not None:
+            self._messages(queue, touch.sequences, into, kept=self._is_kept(queue, into))
+
+    def _both(self, touch: Both, into: SliceBuilder) -> None:
+        for each in (touch.source, touch.destination):
+            if each is not None:
+                self.spill(each, into)
+
+    def _several(self, touch: Several, into: SliceBuilder) -> Any:
+        for _ in range(min(len(touch.touches), _AT_ONCE)):
+            self.spill(touch.touches[-1], into)
+            touch.touches.pop()  # not before: it is weighed with the others
+        return touch if touch.touches else None
 
     def _neared(self, touch: Neared, into: SliceBuilder) -> None:
         into.drop(CHUNKS, row_key(touch.number, touch.chunk))
@@ -141,7 +164,7 @@ class Spilling:
             into.drop_range(MESSAGES, row_key(number, 0), row_key(number, touch.floor))
             if remains.chunks:
                 into.drop_range(CHUNKS, row_key(number, 0), row_key(number, max(remains.chunks)))
-            self._own(number, into)
+            self._own(Own(number), into)
             return touch if self._drop_waiting(number, remains, into) else None
         into.drop_range(MESSAGES, row_key(number, 0), row_key(number, MAX_SEQUENCE))
         if touch.ids:
@@ -170,7 +193,8 @@ class Spilling:
             into.drop(DELAYS, chunk_key(number, remains.chunks.pop()))
         return bool(remains or remains.waiting or remains.chunks)
 
-    def _own(self, number: int, into: SliceBuilder) -> None:
+    def _own(self, touch: Own, into: SliceBuilder) -> None:
+        number = touch.number
         if not number:
             key = self._registry.handle_key
             assert key is not None
@@ -206,11 +230,58 @@ class Spilling:
         into.put(QUEUES, queue_key(queue.number), _encode(record))
         queue.stored = into.lsn
 
-    def _messages(self, queue: Queue, sequences: Iterable[int], into: SliceBuilder) -> None:
+    def _is_kept(self, queue: Queue, into: SliceBuilder) -> bool:
+        """Whether the journal row that is being spilled stays for this queue's messages that it says. Those
+        of a FIFO queue are read by key, in the order that their groups let them go: each has its own row."""
+        if queue.groups is not None or into.row_size < self._registry.limits.kept_bytes:
+            return False
+        if self._weighed != into.part:
+            self._weighed, self._weights = into.part, Counter()
+            for _, touch in into.touches:
+                self._weigh(touch)
+        weight = self._weights[queue.number]
+        return weight >= self._registry.limits.kept_bytes and weight >= into.row_size // 4
+
+    def _weigh(self, touch: Any) -> None:
+        """Add up the messages of each queue that the row says and that are nowhere else on disk."""
+        if type(touch) is Sent:
+            queue = self._registry.by_number.get(touch.number)
+            if queue is not None:
+                found = map(queue.messages.get, touch.sequences)
+                self._weights[touch.number] += sum([m.size + _ROW for m in found if _is_as_sent(m)])
+        elif type(touch) is Both:
+            self._weigh(touch.source)
+        elif type(touch) is Several:
+            for each in touch.touches:
+                self._weigh(each)
+
+    def _keep(self, queue: Queue, sequences: Iterable[int], into: SliceBuilder) -> list[int]:
+        """The journal row stays for those of these that are as they were sent. Gives the others: what was
+        received has a row of its own, which knows of it."""
+        keys: list[int] = []
+        others: list[int] = []
+        number, lsn, messages = queue.number, into.lsn, queue.messages
+        for sequence in sequences:
+            m = messages.get(sequence)
+            if _is_as_sent(m):
+                m.stored = lsn
+                keys.append(row_key(number, sequence))
+            else:
+                others.append(sequence)
+        if keys:
+            into.keep(MESSAGES, keys)
+            queue.spilled_through = max(queue.spilled_through, keys[-1] & MAX_SEQUENCE)
+        return others
+
+    def _messages(
+        self, queue: Queue, sequences: Iterable[int], into: SliceBuilder, *, kept: bool = False
+    ) -> None:
         # Until this slice is durable. One as of the same lsn may have been so before.
         self._memory.durable = min(self._memory.durable, into.lsn - 1)
         messages, dead = queue.messages, queue.dead
         before = queue.spilled_through
+        if kept:
+            sequences = self._keep(queue, sequences, into)
         for sequence in sequences:
             message = messages.get(sequence)
             if message is not None:
@@ -277,6 +348,10 @@ class Spilling:
             queue = self._registry.by_number.get(touch[0])
             if queue is not None and queue.dead:
                 return _DEAD * len(touch[1])
+        elif type(touch) is Sent:
+            queue = self._registry.by_number.get(touch.number)
+            if queue is not None and queue.dead:
+                return _DEAD * len(touch.sequences)
         elif type(touch) is Both:
             return self.weight(touch.source)
         return 0
@@ -293,12 +368,14 @@ class Spilling:
                     queue.dead.pop(sequence, None)
                     queue.rest()
         memory = self._memory
-        if slice.puts:
-            memory.durable = max(memory.durable, slice.puts[0].lsn)
-            self._leave(slice.puts[0].lsn)
+        lsn = slice.puts[0].lsn if slice.puts else slice.passages[0].lsn if slice.passages else 0
+        memory.durable = max(memory.durable, lsn)
+        self._leave(lsn)
         if memory.short:
             self._lighten(slice.puts)
         written = Counter(split_row_key(r.key)[0] for r in slice.puts if type(r.key) is int)
+        for passage in slice.passages:
+            written[split_row_key(passage.keys[0])[0]] += len(passage.keys)
         # A row can be right again without being written: what it did not know is dropped.
         written.update(_place(key)[0] for space, key in slice.drops if space is WAITING)
         self._registry.written(written)
@@ -353,7 +430,7 @@ class Spilling:
             if (number, sequence) in self._loading:
                 queue.dead[sequence] = True
             return
-        message = message_of(record)
+        message = self._registry.rows.message(record)
         if self._memory.short:
             message.lighten()
         waiting = self._loading.pop((number, sequence), None)
@@ -431,6 +508,11 @@ class Spilling:
                     f"message {sequence} of queue {queue.name} (number {number}) is in flight but not on disk"
                 )
         self._loading.clear()
+
+
+def _is_as_sent(m: Message | None) -> TypeGuard[Message]:
+    """Whether the journal row that it came with says all of it, and nothing else on disk does."""
+    return m is not None and m.state == VISIBLE and not m.receive_count and not m.stored
 
 
 def _place(key: Key) -> tuple[int, int]:
