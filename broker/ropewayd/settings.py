@@ -292,7 +292,7 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
 
     cache_bytes: Annotated[
         int, Meta(ge=MIB, le=64 * 1024 * MIB, description="Pages that are kept in memory.")
-    ] = 16 * MIB
+    ] = 8 * MIB
     wal_bytes: Annotated[
         int,
         Meta(

@@ -19,7 +19,7 @@ from ropewayd.kernel.wheel import Timer
 
 VISIBLE, IN_FLIGHT, DELAYED, GONE = 0, 1, 2, 3
 
-OVERHEAD = 300
+OVERHEAD = 370
 """Bytes that a message in memory takes besides its body and attributes, about."""
 
 

@@ -97,7 +97,7 @@ class SqliteStore:
         self,
         directory: Path,
         *,
-        cache_bytes: int = 16 << 20,
+        cache_bytes: int = 8 << 20,
         wal_bytes: int = 4 << 20,
         reserve_bytes: int = 16 << 20,
         connector: Callable[[str], Any] = connect,
