@@ -202,3 +202,16 @@ async def test_what_is_in_flight_is_seen_until_it_wakes_however_old_it_is(house:
     assert await bodies(house) == ["held"]
     await house.wait(60_000)
     assert await bodies(house) == []
+
+
+async def test_a_look_does_not_show_a_queue_what_another_of_its_name_had() -> None:
+    house = House(SMALL, SHORT)
+    await house.start()
+    await house.create()
+    await house.send(*"abc")
+    await house.wait(5000)
+    look = house.submit(a.PeekMessages(queue="jobs"))
+    assert not look.answered  # it reads
+    house.submit(a.DeleteQueue(queue="jobs"))
+    house.submit(a.CreateQueue(queue="jobs"))
+    assert (await look.answer)["messages"] == []

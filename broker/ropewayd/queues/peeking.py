@@ -37,11 +37,12 @@ _SHOWN = 256
 
 
 class Seen(msgspec.Struct):
-    """What was read for this very call, which is decided again at once. `before`: what memory held when the
-    read began. `chunks`: of those that were read, the messages that are wanted; of more than are asked for
-    only those up to `end` are kept."""
+    """What was read for this very call, which is decided again at once, of the queue with this number.
+    `before`: what memory held when the read began. `chunks`: of those that were read, the messages that are
+    wanted; of more than are asked for only those up to `end` are kept."""
 
     action: a.PeekMessages
+    number: int
     records: list[Record] | None = None
     before: list[Message] = []
     chunks: dict[int, list[Message]] = {}
@@ -75,8 +76,8 @@ class Peeking:
         after = max(action.after, queue.floor)
         held, end = _held(queue, after, _LOOKED_AT if self._sieved(action) else action.limit)
         seen, self._seen = self._seen, None
-        if seen is None or seen.action is not action:
-            seen = Seen(action)
+        if seen is None or seen.action is not action or seen.number != queue.number:
+            seen = Seen(action, queue.number)  # what was read may be of a queue that had this name until now
         rows: list[Message] = []
         if seen.records is not None:
             rows = [self._registry.rows.message(record) for record in seen.records]
@@ -109,9 +110,9 @@ class Peeking:
     ) -> Needs:
         def fill(records: list[Record]) -> None:
             if seen is None:
-                self._seen = Seen(action, records, held)
+                self._seen = Seen(action, queue.number, records, held)
             else:
-                self._seen = Seen(action, records, held, seen.chunks, seen.end)
+                self._seen = Seen(action, queue.number, records, held, seen.chunks, seen.end)
 
         return Needs(
             key=(queue.number, "peek", id(action)),
