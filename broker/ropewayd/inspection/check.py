@@ -16,7 +16,6 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from struct import Struct
 from struct import error as StructError  # noqa: N812  # it is a class
 from typing import Any, Final
 
@@ -40,7 +39,7 @@ from ropewayd.queues.records import (
     WAITING,
     split_row_key,
 )
-from ropewayd.store import tally
+from ropewayd.store import passages, tally
 from ropewayd.store.checks import LAST_KEY, SPAN
 from ropewayd.store.checksum import JOURNAL, matches
 from ropewayd.store.failures import code, name, translate
@@ -55,9 +54,6 @@ STEP: Final = 1000
 
 _WINDOW: Final = 1 << 18
 """Counts of kept journal rows that are held against the passages at a time."""
-
-_PASSAGE_VERSION: Final = 1
-_COUNT: Final = Struct(">I")
 
 _SQLITE_ERROR: Final = 1  # sqlite3.SQLITE_ERROR: a table that is missing, say
 
@@ -351,9 +347,9 @@ class _Check:
         said: Held | None = None
         try:
             if value is not None and own.number == KEPT.number:
-                _COUNT.unpack(value)
+                passages.COUNT.unpack(value)
             elif value is not None:
-                known(value[0] if value else 0, _PASSAGE_VERSION)
+                known(value[0] if value else 0, passages.VERSION)
                 said = parse(Record(own, key, lsn, value))
         except (StructError, Newer) as error:
             self._unknown(own, key, error)
@@ -453,7 +449,7 @@ class _Check:
             if KEPT.number in self._spaces:
                 query = f"SELECT key, value FROM space_{KEPT.number} WHERE key > ? ORDER BY key LIMIT ?"  # noqa: S608 - a number
                 rows = self._rows(KEPT.name, query, after, _WINDOW)
-                counted = {lsn: _COUNT.unpack(value)[0] for lsn, value in rows}
+                counted = {lsn: passages.COUNT.unpack(value)[0] for lsn, value in rows}
             upto = max(counted) if len(counted) == _WINDOW else LAST_KEY
             spoken = Counter(lsn for lsn in self._sources() if after < lsn <= upto)
             for lsn in sorted(counted.keys() | spoken.keys()):

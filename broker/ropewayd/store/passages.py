@@ -21,7 +21,6 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from itertools import islice
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,11 +39,15 @@ OWN: Final = 128
 KEPT: Final = Space(255, "kept journal rows", paged=True)
 """By the lsn of a journal row: how many passages speak of it."""
 
-_VERSION: Final = 1
+VERSION: Final = 1
+"""Of a passage's form."""
+COUNT: Final = Struct(">I")
+"""The form of a row of KEPT."""
 _HEAD: Final = Struct(">BQI")
-_COUNT: Final = Struct(">I")
 _RECLAIMED: Final = 64
-"""Passages of a dropped range that go at a time, at most."""
+_RECLAIMED_BYTES: Final = 4 << 20
+"""Passages of a dropped range that go at a time, and bytes of their journal rows, at most (but one, if that
+is larger)."""
 
 
 def passages_of(space: Space) -> Space:
@@ -89,20 +92,20 @@ class Held(msgspec.Struct, gc=False):
     def value(self) -> bytes:
         """What its row holds."""
         size = (self.live.bit_length() + 7) // 8
-        return _HEAD.pack(_VERSION, self.source, self.count) + self.live.to_bytes(size, "little")
+        return _HEAD.pack(VERSION, self.source, self.count) + self.live.to_bytes(size, "little")
 
 
 def parse(record: Record) -> Held:
     """A passage from its row."""
     version, source, count = _HEAD.unpack_from(record.value)
-    assert version == _VERSION
+    assert version == VERSION
     assert type(record.key) is int
     return Held(record.key, record.lsn, source, count, int.from_bytes(record.value[_HEAD.size :], "little"))
 
 
 def count_of(record: Record) -> int:
     """How many passages speak of a journal row, from the row of KEPT."""
-    return int(_COUNT.unpack(record.value)[0])
+    return int(COUNT.unpack(record.value)[0])
 
 
 def bits_of(keys: Sequence[int], first: int) -> int:
@@ -200,10 +203,16 @@ class Passages:
         own = self.of(space)
         if own is None:
             return True
-        found = list(islice(self._between(own, first, last), _RECLAIMED + 1))
-        ranges = Ranges([(first, last)])
-        self._leave(state, own, [(held, _outside(held, ranges)) for held in found[:_RECLAIMED]])
-        return len(found) <= _RECLAIMED
+        room, ranges, changes = _RECLAIMED_BYTES, Ranges([(first, last)]), list[tuple[Held, int]]()
+        with closing(self._between(own, first, last)) as found:
+            for held in found:
+                changes.append((held, _outside(held, ranges)))
+                room -= self._length(held.source)
+                if room <= 0 or len(changes) == _RECLAIMED:
+                    break
+            done = next(found, None) is None
+        self._leave(state, own, changes)
+        return done
 
     def reclaim_for(self, state: State, space: Space, first: int, last: int, ranges: Ranges) -> None:
         """Clear what dropped ranges have of all passages that lie between these keys or reach in."""
@@ -241,7 +250,7 @@ class Passages:
             if count < 0:
                 raise Corrupt(f"Journal row {lsn} is spoken of by more passages than were counted.")
             if count:
-                puts.append(Record(KEPT, lsn, lsn, _COUNT.pack(count)))
+                puts.append(Record(KEPT, lsn, lsn, COUNT.pack(count)))
             else:
                 drops.append(lsn)
         if puts:
@@ -290,6 +299,10 @@ class Passages:
             raise Corrupt(f"Journal row {lsn} is damaged: its checksum does not match.")
         row: bytes = found[1]
         return row
+
+    def _length(self, lsn: int) -> int:
+        found = self._db.execute("SELECT length(events) FROM journal WHERE lsn = ?", (lsn,)).fetchone()
+        return 0 if found is None else int(found[0])
 
     def _between(self, own: Space, first: int, last: int) -> Generator[Held]:
         """Every passage that lies between these keys or reaches in, in order."""
