@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -34,12 +35,17 @@ def test_a_daemon_finds_it_and_stops(tmp_path: Path) -> None:
             deaf.ask(RECEIVE, {"queue": "others", "max_messages": 5, "visibility_timeout": 0})
         file = daemon.data_dir / "ropeway.db"
         patience = time.monotonic() + PATIENCE
-        while (at := file.read_bytes().find(MARK)) < 0:
-            assert time.monotonic() < patience, "it is not spilled"
+        with ropeway.sync.connect(daemon.url) as broker:
+            while broker.show_store()["journal_rows"]:
+                assert time.monotonic() < patience, "it is not spilled"
+                time.sleep(0.05)
+        while not (found := [each.start() for each in re.finditer(MARK, file.read_bytes())]):
+            assert time.monotonic() < patience, "it is not folded in"
             time.sleep(0.05)
         with file.open("r+b") as database:
-            database.seek(at)
-            database.write(bytes([MARK[0] ^ 1]))
+            for at in found:  # in its row, and where its journal row was
+                database.seek(at)
+                database.write(bytes([MARK[0] ^ 1]))
         assert daemon.wait() == 65
     assert "message" in daemon.log[-1]["event"]
     assert "is damaged: its checksum does not match" in daemon.log[-1]["event"]

@@ -64,6 +64,11 @@ class State:
                     del self.records[space, key]
         for place in append.slice.drops:
             self.records.pop(place, None)
+        for passage in append.slice.passages:
+            row = self.tail[passage.source]
+            share = max(1, len(row) // len(passage.keys))
+            for key in passage.keys:
+                self.records[passage.space, key] = Record(passage.space, key, passage.lsn, row, share)
         for record in append.slice.puts:
             self.records[record.space, record.key] = record
         for lsn in [lsn for lsn in self.tail if lsn <= append.slice.trim_to]:

@@ -72,7 +72,8 @@ def make_left(directory: Path) -> Left:
             for batch in range(30):
                 sent = [f"{life}/{batch}/{index} {'x' * 700}" for index in range(50)]
                 wire.send(QUEUE, *sent)
-                bodies.update(sent)
+                wire.send(QUEUE, alone := f"{life}/{batch}/alone {'x' * 700}")
+                bodies.update((*sent, alone))
             gone = wire.call(RECEIVE, {"queue": QUEUE, "max_messages": 200, "visibility_timeout": 600_000})
             wire.call(DELETE, {"queue": QUEUE, "handles": [message[1] for message in gone]})
             bodies -= {message[2] for message in gone}

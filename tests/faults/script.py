@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 from typing import Final, Literal
 
-from ropewayd.store.protocol import Key, KeyRange, Record, Slice, Space
+from ropewayd.store.protocol import Key, KeyRange, Passage, Record, Slice, Space
 from tests.faults.ledger import PAGED, SMALL, Append, State
 
 Step = Append | Literal["tidy", "claim", "reopen", "look"]
 
 _SIZES: Final = (1, 30, 30, 300, 300, 300, 2000, 2000, 6000, 20_000)
+_SAID: Final = 1000
+"""The keys of passages begin here."""
 _TAIL: Final = 40
 _RECORDS: Final = 80
 """More than this is trimmed and dropped, so that stores stay small and checking them cheap."""
@@ -49,13 +51,33 @@ def _slice(chance: random.Random, state: State) -> Slice:
         space = chance.choice((*SMALL, *PAGED))
         drops.append((space, _key(chance, space)))  # which may not be there
     ranges = []
+    passages = _passages(chance, state)
+    if passages and chance.random() < 0.2:
+        puts.append(Record(passages[0].space, passages[0].keys[-1], lsn, _bytes(chance)))
     if chance.random() < 0.3:
-        first = chance.randrange(200)
+        first = chance.choice((chance.randrange(200), max(0, _last_said(state, *PAGED) - 10)))
         ranges.append(KeyRange(chance.choice(PAGED), first, first + chance.choice((0, 5, 60))))
     trim = chance.random() < 0.3 or len(state.tail) > _TAIL
     # Of one key the last put counts, so there is but one.
     last_puts = list({(record.space, record.key): record for record in puts}.values())
-    return Slice(last_puts, drops, ranges, max(0, lsn - chance.randrange(_TAIL // 2)) if trim else 0)
+    trim_to = max(0, lsn - chance.randrange(_TAIL // 2)) if trim else 0
+    return Slice(last_puts, drops, ranges, trim_to, passages)
+
+
+def _passages(chance: random.Random, state: State) -> list[Passage]:
+    """Keys that a journal row says from now on, behind all others of their space."""
+    if not state.tail or chance.random() < 0.5:
+        return []
+    space = chance.choice(PAGED)
+    first = _last_said(state, space) + chance.randint(1, 3)
+    keys = range(first, first + chance.choice((1, 4, 20)), chance.choice((1, 1, 2)))
+    return [Passage(space, keys, chance.randint(0, state.last), chance.choice(list(state.tail)))]
+
+
+def _last_said(state: State, *spaces: Space) -> int:
+    """The last key of a passage's."""
+    there = (key for space, key in state.records if space in spaces and isinstance(key, int))
+    return max(_SAID, max(there, default=0))
 
 
 def _key(chance: random.Random, space: Space) -> Key:
