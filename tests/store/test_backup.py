@@ -91,8 +91,8 @@ class Script:
                 await self.store.tidy()
 
     def with_passages(self, step: Append) -> Append:
-        """Let some journal rows say records, and do something to such records."""
-        chance, given = self.chance, step.slice or Slice()
+        """Let some journal rows say records, others than the step has, and do something to such records."""
+        chance, given = self.chance, replace(step.slice or Slice(), passages=())
         space = chance.choice(PAGED)
         match chance.randrange(8) if self.state.tail else 9:
             case 0 | 1 | 2:
@@ -111,7 +111,7 @@ class Script:
                 first = chance.randrange(_FIRST, self.next + 1)
                 dropped = KeyRange(space, first, first + chance.choice((3, 40, 200)))
                 given = replace(given, drop_ranges=[*given.drop_ranges, dropped])
-            case _:
+            case _ if step.slice is None:
                 return step
         return Append(step.batch, given)
 
