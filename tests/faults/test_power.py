@@ -10,7 +10,7 @@ import pytest
 from tests.faults.power import LIVES, history
 
 SHARDS = 16
-HISTORIES = 28
+HISTORIES = 31
 """In each shard: 20,000 cuts and 300,000 batches in all, with some to spare."""
 
 
