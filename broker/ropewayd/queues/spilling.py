@@ -246,7 +246,8 @@ class Spilling:
         """Add up the messages of each queue that the row says and that are nowhere else on disk."""
         if type(touch) is Sent:
             queue = self._registry.by_number.get(touch.number)
-            if queue is not None:
+            # Most of what comes here has ended: that is seen at once.
+            if queue is not None and not queue.messages.keys().isdisjoint(touch.sequences):
                 found = map(queue.messages.get, touch.sequences)
                 self._weights[touch.number] += sum([m.size + _ROW for m in found if _is_as_sent(m)])
         elif type(touch) is Both:
