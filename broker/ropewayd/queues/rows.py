@@ -85,14 +85,13 @@ def sent_message(send: MessagesSent, at: int, lsn: int) -> Message:
     """The message at this place of a send, visible, and on disk as of this lsn."""
     body = send.bodies[at]
     attributes = send.attributes[at] if send.attributes is not None else None
-    plain = attributes is None and (type(body) is bytes or body.isascii())
     return Message(
         send.first + at,
         send.ids[16 * at : 16 * at + 16],
         body,
         attributes,
         send.at,
-        len(body) if plain else size_of(body, attributes),
+        size_of(body, attributes),
         system=send.systems[at] if send.systems is not None else None,
         stored=lsn,
     )

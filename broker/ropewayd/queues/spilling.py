@@ -20,15 +20,7 @@ from ropewayd.store.protocol import Corrupt, Key, Record, Slice, Space
 from .attempts import Attempts, said_of
 from .deduplication import drop_all
 from .delays import DelayRecord, Neared, is_far, read_delay
-from .message import (
-    DELAYED,
-    RECORD_VERSION,
-    VISIBLE,
-    Message,
-    MessageRecord,
-    System,
-    WaitingRecord,
-)
+from .message import DELAYED, RECORD_VERSION, VISIBLE, Message, MessageRecord, System, WaitingRecord
 from .queue import Queue, Sent
 from .records import (
     CHUNKS,
@@ -350,9 +342,7 @@ class Spilling:
             if queue is not None and queue.dead:
                 return _DEAD * len(touch[1])
         elif type(touch) is Sent:
-            queue = self._registry.by_number.get(touch.number)
-            if queue is not None and queue.dead:
-                return _DEAD * len(touch.sequences)
+            return self.weight((touch.number, touch.sequences))
         elif type(touch) is Both:
             return self.weight(touch.source)
         return 0

@@ -54,9 +54,6 @@ PAGE: Final = 16384
 """Bytes of a database page. Measured: 2 KiB batches commit a fifth faster than with 4 KiB, and 64 KiB batches
 are folded from the log in two thirds of the time; 32 KiB gains nothing more and writes more."""
 
-_FORGET: Final = "DELETE FROM journal WHERE lsn <= ?"
-_FORGET_BUT_KEPT: Final = f"{_FORGET} AND lsn NOT IN (SELECT key FROM space_{KEPT.number})"  # noqa: S608  # a number
-
 _NO_CHECKPOINT_ON_CLOSE: Final = 1006  # sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, from Python 3.12 on
 
 
@@ -424,15 +421,12 @@ class Engine:
             for given in slices:
                 size += self._records.mirror(state, given)
             for entry in entries:
-                if not self._journal_has(entry.lsn):
+                if not self._journal.has(entry.lsn):
                     self._journal.insert(Claim(state.epoch, 0), entry.lsn, entry.batch)
             tables.save_state(self._db, state)
         self._state = state
         self._debt += size + 8 * PAGE
         return size
-
-    def _journal_has(self, lsn: int) -> bool:
-        return self._db.execute("SELECT 1 FROM journal WHERE lsn = ?", (lsn,)).fetchone() is not None
 
     def end_copy(self, trimmed: int, last: int, spaces: Sequence[Space], dropped: Sequence[KeyRange]) -> None:
         """All is copied, this is where the journal stands, and these are the spaces and what is dropped of
@@ -442,7 +436,7 @@ class Engine:
         with self._transaction("ending a copy"):
             self._records.mirror_whole(state, spaces, dropped)
             # What was trimmed, or let go by its last passage, after it was copied.
-            self._db.execute(_FORGET_BUT_KEPT if self._some_kept else _FORGET, (trimmed,))
+            self._journal.forget(trimmed, some_kept=self._some_kept)
             tables.save_state(self._db, state)
             self._execute(f"PRAGMA application_id = {tables.APPLICATION}")
         self._state = state

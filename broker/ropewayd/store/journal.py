@@ -77,6 +77,14 @@ class Journal:
             self._db.execute(_DELETE_BUT_KEPT if some_kept else _DELETE, (self.oldest, upto))
         return upto + 1
 
+    def forget(self, trimmed: int, *, some_kept: bool) -> None:
+        """Delete all rows up to `trimmed`, but for those that are kept."""
+        self._db.execute(_DELETE_BUT_KEPT if some_kept else _DELETE, (0, trimmed))
+
+    def has(self, lsn: int) -> bool:
+        """Whether this row is there, trimmed or not."""
+        return self._db.execute("SELECT 1 FROM journal WHERE lsn = ?", (lsn,)).fetchone() is not None
+
     def release(self, lsns: Sequence[int]) -> None:
         """Delete rows that were kept, if trimming has come by already."""
         self._db.executemany("DELETE FROM journal WHERE lsn = ?", [(n,) for n in lsns if n < self.oldest])

@@ -86,7 +86,7 @@ class Held(msgspec.Struct, gc=False):
             # A byte at a time: to shift all of a long number for each of its bits takes its square.
             while byte:
                 keys.append(at + 8 * place + (byte & -byte).bit_length() - 1)
-                byte &= byte - 1  # noqa: PLW2901
+                byte &= byte - 1  # noqa: PLW2901  # its bits are taken off one by one
         return keys
 
     def value(self) -> bytes:

@@ -368,11 +368,20 @@ class Records:
         self, space: Space, first: int, last_key: int, limit: int, max_bytes: int, last: int
     ) -> list[Record]:
         """Records of a paged space in key order, within the limits (see Store.page)."""
+        return self._page(space, self.passages.of(space), first, last_key, limit, max_bytes, last)
+
+    def page_rows(self, space: Space, first: int, limit: int, max_bytes: int, last: int) -> list[Record]:
+        """Likewise from `first` on, but only what has a row of its own."""
+        return self._page(space, None, first, LAST_KEY, limit, max_bytes, last)
+
+    def _page(
+        self, space: Space, own: Space | None, first: int, end: int, limit: int, max_bytes: int, last: int
+    ) -> list[Record]:
+        """`own`: the space of the passages that are to be looked at, too."""
         records: list[Record] = []
         if space.number not in self._spaces:
             return records
-        own = self.passages.of(space)
-        for low, high in self._dropped.get(space.number, Ranges()).gaps(first, last_key):
+        for low, high in self._dropped.get(space.number, Ranges()).gaps(first, end):
             for each in self._merged(space, own, low, high, limit - len(records), last):
                 if isinstance(each, Record):
                     found = [each]
@@ -407,17 +416,6 @@ class Records:
             if row is not None:
                 yield row
             yield from rows
-
-    def page_rows(self, space: Space, first: int, limit: int, max_bytes: int, last: int) -> list[Record]:
-        """Likewise from `first` on, but only what has a row of its own."""
-        records: list[Record] = []
-        for low, high in self._dropped.get(space.number, Ranges()).gaps(first, LAST_KEY):
-            for record in self._rows(space, low, high, limit - len(records), last):
-                records.append(record)
-                max_bytes -= len(record.value)
-                if max_bytes <= 0 or len(records) >= limit:
-                    return records
-        return records
 
     def _rows(self, space: Space, low: int, high: int, limit: int, last: int) -> Generator[Record]:
         query, match, at = PagedTable.of(space.number).page, matcher(self._seed, space.number), low

@@ -100,6 +100,7 @@ class _Signed(msgspec.Struct, frozen=True):
 _ALONE = 2047
 """From one more byte on hashlib lets go of the interpreter's lock."""
 _HELD = 64 << 10
+"""Bodies of more bytes let go of it. For one of 11 KiB that cost 14 us, twice what its hash takes."""
 
 
 def scope_of(authorization: str | None, query: Mapping[str, str]) -> Scope | None:
