@@ -52,8 +52,10 @@ AGAIN: Final = 5.0
 """Seconds after which one asks again that was told that too many do."""
 NO_ROOM: Final = 60_000
 """Milliseconds after which a message is tried again whose dead-letter queue had no room for it."""
-SILENCE: Final = 1000
-"""Milliseconds from which on an attempt without an answer has kept a turn from others."""
+SILENCE: Final = 500
+"""Milliseconds from which on an attempt without an answer has kept a turn from others. It is well below what
+a server may take by any setting in whole seconds: one that has timed out is never taken for one that ended
+soon."""
 _WEB: Final = frozenset(("http", "https"))
 
 
