@@ -25,7 +25,7 @@ LOOKING = ("store", "doctor")
 """Commands with a command line of their own: inspection/command.py."""
 KEY = "key"
 """Another one: key_command.py."""
-NEEDED = ("uvloop", "msgpack", "msgspec", "aiosqlite", "structlog", "aiohttp")
+NEEDED = ("uvloop", "msgpack", "msgspec", "aiosqlite", "structlog", "httptools", "aiohttp")
 
 EXAMPLES = """\
 examples:

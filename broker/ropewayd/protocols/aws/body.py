@@ -1,13 +1,10 @@
-"""The body of a request: gathered to its end within its bounds, and unpacked."""
+"""The body of a request: unpacked, and looked at before it is read."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Generator
-from io import BytesIO
 from typing import Final
-
-from aiohttp.streams import StreamReader
 
 from ropewayd.vocabulary.errors import MalformedRequest
 
@@ -19,38 +16,6 @@ LARGE: Final = 64 << 10
 LIKELY: Final = 2 << 20
 MOST_PACKED: Final = 100
 """What is so many times as long as it was packed, and LIKELY already, is meant to hurt, and not read on."""
-
-
-class Body:
-    """The body of one request while it comes. Raises RequestTooLarge as soon as that is known."""
-
-    __slots__ = ("_came", "_most", "_stream", "size")
-
-    def __init__(self, stream: StreamReader, most: int, length: str) -> None:
-        """`length`: what the headers say that it will be, if they do."""
-        self._stream = stream
-        self._most = most
-        self._came = BytesIO()
-        self.size = 0
-        """Bytes that have come."""
-        if length and int(length) > most:
-            raise too_large(most)
-
-    def gather(self) -> bool:
-        """Take what has come, and say whether that is all."""
-        whole = self._stream.is_eof()
-        piece = self._stream.read_nowait()
-        if piece:
-            self._came.write(piece)
-            self.size += len(piece)
-            if self.size > self._most:
-                raise too_large(self._most)
-        return whole
-
-    def whole(self) -> bytes:
-        """All of it. It lies in one place already: a large one that were put together now would take a
-        millisecond or two."""
-        return self._came.getvalue()
 
 
 def fits(body: bytes) -> bool:

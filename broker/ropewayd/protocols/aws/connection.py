@@ -1,7 +1,7 @@
 """One HTTP connection: bytes in, requests to the gateway, their answers out in the order they came.
 
-aiohttp's parser cuts the bytes, for it refuses what two servers could read in two ways. All else of HTTP is
-here, so that a request costs a few function calls: no task, no future, no timer of its own.
+parser.py cuts the bytes. All else of HTTP is here, so that a request costs a few function calls: no task, no
+future, no timer of its own.
 
 Rule 1  Nothing a peer does is unbounded. A request's headers come to their end within header_timeout of their
         first byte, its body within body_timeout of that; a connection without a request is closed after
@@ -18,16 +18,15 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
-from aiohttp.http import HttpProcessingError, HttpRequestParser, HttpVersion11
-from aiohttp.streams import StreamReader
+from ropewayd.vocabulary.errors import RopewayError
 
-from ropewayd.vocabulary.errors import MalformedRequest, RopewayError
-
-from .body import Body, too_large
+from .body import too_large
 from .errors import RequestTimeout
 from .exchange import Exchange
+from .incoming import Incoming
+from .parser import RequestParser
 from .request import Peer, Request
 from .response import Response
 from .turns import PIECE
@@ -45,9 +44,7 @@ unread bytes would take the words back."""
 
 
 class Connection(asyncio.Protocol):
-    """See the module. To aiohttp's parser and the streams that it fills it is the protocol they belong to."""
-
-    _reading_paused = False
+    """See the module."""
 
     def __init__(self, server: HttpServer) -> None:
         self._server = server
@@ -55,25 +52,14 @@ class Connection(asyncio.Protocol):
         self._limits = limits = server.limits
         self._loop = server.loop
         self._transport: asyncio.Transport | None = None
-        self._parser = HttpRequestParser(
-            cast(Any, self),
-            server.loop,
-            max(limits.max_body, READ_AHEAD),
-            max_line_size=limits.max_header,
-            max_field_size=limits.max_header,
-            max_headers=limits.max_headers,
-            auto_decompress=False,
-            max_msg_queue_size=AHEAD,
-        )
+        self._parser = RequestParser(limits)
         self._peer = Peer()
-        self._line: deque[tuple[Any, StreamReader]] = deque()
+        self._line: deque[Incoming] = deque()
         """Requests that were cut and are not yet with the gateway. The last one's body may be incomplete."""
-        self._body: Body | None = None
-        """Of the first in line, while it comes."""
+        self._awaited = False
+        """Whether it is the body of the first in line that is waited for."""
         self._exchange: Exchange | None = None
         """The request that is with the gateway."""
-        self._more = False
-        """Whether the parser stopped because there are AHEAD requests: it has more."""
         self._ahead = 0
         """Bytes that came while a request was with the gateway."""
         self._held = False
@@ -82,10 +68,6 @@ class Connection(asyncio.Protocol):
         """Whether it is not read, because a large body takes turns."""
         self._partial = False
         """Whether a request has begun whose headers are not all there."""
-        self._last: RopewayError | None = None
-        """What is wrong with the bytes that came, once that is known: nothing behind them is read."""
-        self._upgraded = False
-        """Whether what comes next is meant for a protocol that is not spoken here."""
         self._pumping = False
         self._leaving = False
         """Whether no other request is taken."""
@@ -117,10 +99,11 @@ class Connection(asyncio.Protocol):
         if self._exchange is not None:
             self._gateway.abandon(self._exchange)
             self._exchange = None
+        self._parser.close()
         self._server.dismiss(self)
 
     def data_received(self, data: bytes) -> None:
-        if self._leaving or self._last is not None or self._upgraded:
+        if self._leaving or self._parser.wrong is not None or self._parser.upgrades:
             return
         ahead = self._exchange is not None or self._unsent_since > 0
         self._cut(data)
@@ -128,7 +111,7 @@ class Connection(asyncio.Protocol):
             self._ahead += len(data)
         else:
             self._pump()
-        if (self._more or self._ahead >= READ_AHEAD) and not self._held and not self._leaving:
+        if (self._parser.holds or self._ahead >= READ_AHEAD) and not self._held and not self._leaving:
             assert self._transport is not None
             self._held = True
             self._transport.pause_reading()
@@ -144,32 +127,13 @@ class Connection(asyncio.Protocol):
         self._unsent_since = 0.0
         self._pump()
 
-    # The parser's calls
-
-    def pause_reading(self) -> None:
-        """A body came in more pieces than its stream holds: they are taken out."""
-        try:
-            if self._body is not None:
-                self._body.gather()
-        except RopewayError as error:
-            self._last = error
-
-    def resume_reading(self, resume_parser: bool = True) -> None:
-        """Nothing was paused."""
-
     # In
 
     def _cut(self, data: bytes) -> None:
         """Requests out of bytes."""
-        try:
-            messages, self._upgraded, _ = self._parser.feed_data(data)
-        except Exception as error:  # noqa: BLE001  # Rule 3: the parser gives what went wrong inside it as it is
-            said = error.message if isinstance(error, HttpProcessingError) else type(error).__name__
-            self._last = MalformedRequest(f"This is not an HTTP request that is read here: {said[:200]}")
-            return
-        self._line.extend(messages)
-        self._more = len(self._line) >= AHEAD
-        if messages:
+        found = self._parser.feed(data, AHEAD - len(self._line))
+        self._line.extend(found)
+        if found:
             self._partial = False
         elif not self._line and not self._partial and data:
             self._partial = True
@@ -194,21 +158,22 @@ class Connection(asyncio.Protocol):
 
     def _next(self) -> bool:
         """Hand on the next request, if it is whole; whether there may be another one behind it."""
+        parser = self._parser
         if self._line:
-            message, stream = self._line[0]
-            if self._body is None and stream.is_eof():
-                body = stream.read_nowait()
-                if len(body) <= self._limits.max_body:
-                    self._take(message, body)
-                else:
-                    self._refuse(too_large(self._limits.max_body))
+            incoming = self._line[0]
+            if incoming.too_large:
+                self._refuse(too_large(self._limits.max_body))
+            elif incoming.whole:
+                self._take(incoming)
                 return True
-            return self._gather(message, stream)
-        if self._last is not None:
-            self._refuse(self._last)
-        elif self._more:
+            elif parser.wrong is not None:
+                self._refuse(parser.wrong)
+            else:
+                self._await(incoming)
+        elif parser.wrong is not None:
+            self._refuse(parser.wrong)
+        elif parser.holds:
             # Others have their turn before more of this one's requests are cut.
-            self._more = False
             self._loop.call_soon(self._go_on)
         return False
 
@@ -218,26 +183,17 @@ class Connection(asyncio.Protocol):
             if self._exchange is None:
                 self._pump()
 
-    def _gather(self, message: Any, stream: StreamReader) -> bool:
-        try:
-            if self._last is not None:
-                raise self._last
-            if self._body is None:
-                self._body = Body(stream, self._limits.max_body, message.headers.get("Content-Length", ""))
-                self._since = self._loop.time()
-                self._watch()
-                if message.headers.get("Expect", "").lower() == "100-continue":
-                    assert self._transport is not None
-                    self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            if not self._body.gather():
-                if self._body.size > PIECE:
-                    self._read_by_turns()
-                return False
-        except RopewayError as error:
-            self._refuse(error)
-            return False
-        self._take(message, self._body.whole())
-        return True
+    def _await(self, incoming: Incoming) -> None:
+        """Some of its body is still to come."""
+        if not self._awaited:
+            self._awaited = True
+            self._since = self._loop.time()
+            self._watch()
+            if any(value.lower() == b"100-continue" for value in incoming.fields.get("expect", ())):
+                assert self._transport is not None
+                self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if incoming.size > PIECE:
+            self._read_by_turns()
 
     def _read_by_turns(self) -> None:
         """Nothing more of a large body is read before others have had their turn."""
@@ -252,33 +208,31 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
         yield
 
-    def _take(self, message: Any, body: bytes) -> None:
-        exchange = self._begin(message)
-        request = exchange.request
-        request.body = body
+    def _take(self, incoming: Incoming) -> None:
+        self._line.popleft()
+        self._awaited = False
+        body = incoming.body()
+        request = self._request(incoming, body)
+        if not incoming.keeps:
+            request.connection = "close"
+        elif not incoming.modern:
+            request.connection = "keep-alive"
+        exchange = self._exchange = Exchange(self._gateway, request, self._loop.time(), self._answer)
         if len(body) > PIECE or "content-encoding" in request.fields:
             self._server.turns.take(self._gateway.serve_by_turns(exchange))
         else:
             self._server.serve(exchange)
 
-    def _begin(self, message: Any) -> Exchange:
-        self._line.popleft()
-        self._body = None
-        self._parser.message_consumed()
-        request = Request(message.method, message.path, message.raw_headers, b"", self._peer)
-        if message.should_close or (self._upgraded and not self._line):
-            request.connection = "close"
-        elif message.version != HttpVersion11:
-            request.connection = "keep-alive"
-        exchange = self._exchange = Exchange(self._gateway, request, self._loop.time(), self._answer)
-        return exchange
+    def _request(self, incoming: Incoming, body: bytes) -> Request:
+        return Request(
+            incoming.method, incoming.target, incoming.headers, body, self._peer, fields=incoming.fields
+        )
 
     def _refuse(self, error: RopewayError) -> None:
         """End with an error, in the form that was asked for where that is known."""
         request = Request("POST", "/", (), b"", self._peer)
         if self._line:
-            message, _ = self._line.popleft()
-            request = Request(message.method, message.path, message.raw_headers, b"", self._peer)
+            request = self._request(self._line.popleft(), b"")
         self._exchange = Exchange(self._gateway, request, self._loop.time(), self._answer)
         self._gateway.refuse(self._exchange, error)
 
@@ -299,7 +253,7 @@ class Connection(asyncio.Protocol):
             self._linger()
         elif self._leaving or request.connection == "close":
             self._end()
-        elif self._line or self._more or self._last is not None or self._held:
+        elif self._line or self._held or self._parser.holds or self._parser.wrong is not None:
             self._pump()
 
     # Leaving
@@ -338,9 +292,9 @@ class Connection(asyncio.Protocol):
         limits = self._limits
         if self._ends_at:
             at = self._ends_at
-        elif self._exchange is not None or (self._line and self._body is None):
+        elif self._exchange is not None or (self._line and not self._awaited):
             at = self._loop.time() + limits.idle_timeout / 1000  # it is not the peer that is waited for
-        elif self._body is not None:
+        elif self._awaited:
             at = self._since + limits.body_timeout / 1000
         elif self._partial:
             at = self._since + limits.header_timeout / 1000
@@ -367,7 +321,7 @@ class Connection(asyncio.Protocol):
             self._watch()
         elif self._ends_at or self._unsent_since:
             transport.abort()
-        elif self._body is not None:
+        elif self._awaited:
             self._refuse(RequestTimeout("The body did not come to its end in time."))
             self._watch()
         else:

@@ -38,7 +38,8 @@ class Request(msgspec.Struct):
     """The values of each header, by its name in lower case."""
 
     def __post_init__(self) -> None:
-        self.fields = by_name(self.headers)
+        if not self.fields:
+            self.fields = by_name(self.headers)
 
     def get(self, name: str, default: str = "") -> str:
         """The first value of a header, by its name in lower case."""
