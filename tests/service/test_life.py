@@ -194,3 +194,12 @@ def test_what_it_loads_at_start_is_kept_small() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
     assert not heavy & set(loaded)
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only Linux tells what a process has loaded")
+def test_nor_does_the_aws_face_load_what_only_some_use(tmp_path: Path) -> None:
+    with Daemon(tmp_path, http="127.0.0.1:0") as daemon:
+        assert daemon.process is not None
+        loaded = Path(f"/proc/{daemon.process.pid}/maps").read_text()
+    assert "httptools" in loaded
+    assert not [name for name in ("aiohttp", "yarl", "cryptography") if name in loaded]

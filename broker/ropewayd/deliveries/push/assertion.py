@@ -1,4 +1,7 @@
-"""A claim in a JSON Web Token, signed with a private key: how a sender says to a service who it is."""
+"""A claim in a JSON Web Token, signed with a private key: how a sender says to a service who it is.
+
+What signs takes a while to load: who sends to no telephone does not wait for it.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 
 class WrongKey(ValueError):
@@ -19,6 +18,9 @@ class WrongKey(ValueError):
 
 def es256(key: str, header: Mapping[str, Any], claims: Mapping[str, Any]) -> str:
     """A token signed with an EC key of P-256 in PEM. Raises WrongKey."""
+    from cryptography.hazmat.primitives import hashes  # noqa: PLC0415  # see the module; so are those below
+    from cryptography.hazmat.primitives.asymmetric import ec, utils  # noqa: PLC0415
+
     private = _load(key)
     if not isinstance(private, ec.EllipticCurvePrivateKey) or not isinstance(private.curve, ec.SECP256R1):
         raise WrongKey("it is not a private key of P-256")
@@ -29,6 +31,9 @@ def es256(key: str, header: Mapping[str, Any], claims: Mapping[str, Any]) -> str
 
 def rs256(key: str, header: Mapping[str, Any], claims: Mapping[str, Any]) -> str:
     """A token signed with an RSA key in PEM. Raises WrongKey."""
+    from cryptography.hazmat.primitives import hashes  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import padding, rsa  # noqa: PLC0415
+
     private = _load(key)
     if not isinstance(private, rsa.RSAPrivateKey):
         raise WrongKey("it is not a private key of RSA")
@@ -38,6 +43,9 @@ def rs256(key: str, header: Mapping[str, Any], claims: Mapping[str, Any]) -> str
 
 
 def _load(key: str) -> object:
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
+
     try:
         return load_pem_private_key(key.encode(), None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
