@@ -1,6 +1,7 @@
 """Bytes to requests: like another strict parser, however they are cut, and within bounds."""
 
 import asyncio
+import gc
 import itertools
 from typing import Any, cast
 
@@ -185,3 +186,24 @@ def test_a_body_that_is_too_large_is_not_kept() -> None:
         [request] = RequestParser(LIMITS).feed(data, 1)
         assert request.too_large
         assert request.body() == b""
+
+
+def test_what_was_read_is_not_kept() -> None:
+    """A connection that is idle would keep its last request, however large."""
+    parser = RequestParser(LIMITS)
+    [request] = parser.feed(HEAD + b"X: y\r\nContent-Length: 9000\r\n\r\n" + b"x" * 9000, 1)
+    assert request.whole
+    del request
+    gc.collect()
+    kept = {type(each) for each in gc.get_referents(parser)} | {type(each) for each in gc.get_objects()}
+    assert Incoming not in kept
+    assert not parser._headers
+
+
+def test_a_mistake_of_its_own_is_not_the_peers() -> None:
+    class Broken(RequestParser):
+        def on_body(self, piece: bytes) -> None:
+            raise AssertionError
+
+    with pytest.raises(AssertionError):
+        Broken(LIMITS).feed(POST, 1)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from ropewayd.vocabulary.errors import MalformedRequest
 
@@ -80,6 +80,7 @@ class RequestParser:
             at += self._read(data if end - at == size else memoryview(data)[at:end])
         if at < size and self.wrong is None and not self.upgrades:
             self._rest = data[at:]
+        self._found = []  # what was read is no longer ours
         return found
 
     def close(self) -> None:
@@ -111,6 +112,8 @@ class RequestParser:
             return int(upgrade.args[0])
         except HttpParserError as error:
             if self.wrong is None:
+                if isinstance(error, HttpParserCallbackError):
+                    raise error.__context__ or error from None  # it is not the peer who is wrong
                 self._refuse(str(error))
         if self._unread > 2 * self._max_header + STEP:
             self._refuse("a line of it is too long")
@@ -124,7 +127,6 @@ class RequestParser:
     def on_message_begin(self) -> None:
         """A request begins."""
         self._begun = True
-        self._url, self._headers = b"", []
 
     def on_url(self, piece: bytes) -> None:
         """Of its target, some more."""
@@ -168,6 +170,7 @@ class RequestParser:
             self._left,
             self._max_body,
         )
+        self._url, self._headers = b"", []
         request.modern = bool(modern)
         request.keeps = parser.should_keep_alive()
         self.upgrades = parser.should_upgrade()
