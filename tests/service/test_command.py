@@ -96,7 +96,7 @@ def test_without_its_extra_it_says_what_to_install() -> None:
     )
     assert done.returncode == 78
     assert done.stderr == (
-        "ropewayd: uvloop, msgpack, msgspec, aiosqlite, structlog, aiohttp missing: "
+        "ropewayd: uvloop, msgpack, msgspec, aiosqlite, structlog, httptools, aiohttp missing: "
         "pip install '.[broker]' in a clone of Ropeway\n"
     )
 

@@ -89,9 +89,11 @@ MIXED = [
         post("SendMessage", body=b"{"),
         b"GET /?Action=ListQueues HTTP/1.1\r\nHost: x\r\n\r\n",
         chunked("4", 1),
+        post("SendMessageBatch", QueueUrl=URL, Entries=[{"Id": "a", "MessageBody": "x"}] * 2),
+        post("SendMessageBatch", QueueUrl=URL, Entries=[{"Id": "a", "MessageBody": "x"}]),
     ),
 ]
-STATUSES = [200, 200, 200, 200, 200, 200, 400, 200, 400, 200, 200]
+STATUSES = [200, 200, 200, 200, 200, 200, 400, 200, 400, 200, 200, 400, 200]
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

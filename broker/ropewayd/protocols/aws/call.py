@@ -105,6 +105,9 @@ class Operation(msgspec.Struct, rename=pascal, kw_only=True):
     """What the Query protocol calls an entry of `Entries`."""
     about_tags: ClassVar[bool] = False
     """Whether it is about the tags of something: SNS tells then in other words that it is not there."""
+    prepares_later: ClassVar[bool] = False
+    """Whether its answer is much to write, and stays as it is until it is told: then its bytes are made while
+    the disk is waited for."""
     needs_queue: ClassVar[bool] = False
     """Whether it belongs to a queue, and so to a queue's URL."""
 

@@ -17,6 +17,7 @@ import random
 import re
 import time
 import uuid
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from typing import Any, Final
 
@@ -58,6 +59,8 @@ METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 CERTIFICATE_TYPE: Final = "application/x-pem-file"
 UNSIGNED: Final = frozenset(("ConfirmSubscription", "Unsubscribe"))
 """What a subscriber asks for, who has no key: it has a token, or a subscription's name."""
+PORTION: Final = 4
+"""Answers of batches that are made in one round of the loop."""
 _HOST = re.compile(r"[A-Za-z0-9.:_\[\]-]{1,255}\Z")
 _REGION_HOST = re.compile(r"(?:sqs\.(?P<one>[a-z]{2}[a-z-]*-\d)|(?P<two>[a-z]{2}[a-z-]*-\d)\.queue)\.")
 _ACCOUNT = re.compile(r"\d{12}\Z", re.ASCII)
@@ -102,6 +105,8 @@ class Gateway:
             for target, (service, name, kind) in BY_TARGET.items()
         }
         """What an X-Amz-Target means, and what reads its parameters."""
+        self._unprepared: deque[Exchange] = deque()
+        """Answers whose bytes are not made yet."""
         self._pages: set[asyncio.Task[None]] = set()
         """What is written now, to be told to whoever asked."""
 
@@ -341,6 +346,18 @@ class Gateway:
         call.tell = service.tell
 
     # The answer
+
+    def prepare_later(self, exchange: Exchange) -> None:
+        """Make its bytes when the loop comes by again: by then the disk has what it waits for."""
+        self._unprepared.append(exchange)
+        if len(self._unprepared) == 1:
+            self._loop.call_soon(self._prepare_some)
+
+    def _prepare_some(self) -> None:
+        for _ in range(min(PORTION, len(self._unprepared))):
+            self._unprepared.popleft().response()
+        if self._unprepared:
+            self._loop.call_soon(self._prepare_some)
 
     def prepared(self, exchange: Exchange, given: Any) -> Response:
         """The response to what the kernel answered, its bytes ready."""

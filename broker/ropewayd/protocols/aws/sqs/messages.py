@@ -397,6 +397,7 @@ def _counted(entry: a.SendEntry | dict[str, Any]) -> tuple[str, Any]:
 class SendMessageBatch(Batch, kw_only=True):
     """Send up to ten messages."""
 
+    prepares_later: ClassVar[bool] = True
     entry: ClassVar[str] = "SendMessageBatchRequestEntry"
     parameters: ClassVar[Mapping[str, str]] = SendMessage.parameters
     reasons: ClassVar[Mapping[str, str]] = SendMessage.reasons
