@@ -139,6 +139,15 @@ async def test_bytes_ahead_of_a_long_poll_have_a_limit(line: Line) -> None:
     assert not line.transport.reading
 
 
+async def test_a_flood_of_small_requests_is_read_as_it_is_answered(line: Line) -> None:
+    flood = GET * 2000
+    for _ in range(300):
+        if line.transport.reading:
+            line.connection.data_received(flood)
+        await asyncio.sleep(0)
+        assert len(line.connection._parser._rest) <= READ_AHEAD
+
+
 async def test_a_peer_that_does_not_take_its_answers_is_not_served(line: Line) -> None:
     line.connection.pause_writing()
     await line.say(send("one") + send("two"))

@@ -150,7 +150,7 @@ class Connection(asyncio.Protocol):
                 pass
         finally:
             self._pumping = False
-        if self._exchange is None and not self._leaving:
+        if self._exchange is None and not self._leaving and not self._parser.holds:
             self._ahead = 0
             if self._held and self._transport is not None:
                 self._held = False
